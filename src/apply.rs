@@ -1,0 +1,328 @@
+//! Runs a plan: as parallel as its edges allow, telling what happens, and stopping cleanly.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{AbortHandle, Abortable, BoxFuture};
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc;
+
+use crate::error::{Error, Result};
+use crate::plan::{Action, Plan};
+use crate::resource::context::Shared;
+use crate::resource::{Address, Cx, Node};
+
+/// What a step does, for those who only want to tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Doing {
+    /// Making it.
+    Create,
+    /// Waiting until it does its work.
+    Ready,
+    /// Changing it.
+    Update,
+    /// Deleting it.
+    Delete,
+    /// Waiting until it has vanished.
+    Gone,
+}
+
+impl From<&Action> for Doing {
+    fn from(action: &Action) -> Self {
+        match action {
+            Action::Create => Self::Create,
+            Action::Ready => Self::Ready,
+            Action::Update { .. } => Self::Update,
+            Action::Delete { .. } => Self::Delete,
+            Action::Gone { .. } => Self::Gone,
+        }
+    }
+}
+
+/// What happens during apply, in order.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A step began.
+    Started {
+        /// Whose.
+        address: Address,
+        /// What it does.
+        doing: Doing,
+    },
+    /// A running step waits.
+    Waiting {
+        /// Whose.
+        address: Address,
+        /// For what.
+        what: String,
+    },
+    /// A step is done.
+    Finished {
+        /// Whose.
+        address: Address,
+        /// What it did.
+        doing: Doing,
+        /// How long it took on the clock.
+        elapsed: Duration,
+    },
+    /// A step failed.
+    Failed {
+        /// Whose.
+        address: Address,
+        /// What it tried.
+        doing: Doing,
+        /// Why.
+        error: Error,
+        /// How long it took on the clock.
+        elapsed: Duration,
+    },
+    /// A step was not tried because one it needs failed.
+    Skipped {
+        /// Whose.
+        address: Address,
+        /// What it would have done.
+        doing: Doing,
+        /// The address that failed.
+        because: Address,
+    },
+}
+
+/// Where events go.
+#[derive(Debug, Clone)]
+pub struct Events(mpsc::UnboundedSender<Event>);
+
+impl Events {
+    /// A channel of events.
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Tells an event; nobody listening is no error.
+    pub fn send(&self, event: Event) {
+        self.0.send(event).ok();
+    }
+}
+
+/// How an apply ended.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many steps that change something are done.
+    pub done: usize,
+    /// What failed.
+    pub failed: Vec<Error>,
+    /// Addresses whose steps were not tried.
+    pub skipped: BTreeSet<Address>,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+}
+
+/// A step's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Status {
+    Waiting,
+    Running,
+    Done,
+    /// Failed or skipped, and the address at the root of it.
+    Lost(Address),
+}
+
+/// What a step's future gives: its index, how it ended (`None`: abandoned), and how long it took.
+type Outcome = (usize, Option<Result<()>>, Duration);
+
+/// One apply in progress.
+struct Run<'a> {
+    plan: &'a Plan,
+    nodes: &'a [Box<dyn Node>],
+    shared: &'a Arc<Shared>,
+    parallelism: usize,
+    status: Vec<Status>,
+    running: FuturesUnordered<BoxFuture<'a, Outcome>>,
+    waits: Vec<AbortHandle>,
+    report: Report,
+}
+
+/// Runs `plan`; at most `parallelism` steps that call AWS to change something at a time.
+///
+/// The first time `interrupt` is ready no further step is begun, waits are abandoned and calls under
+/// way are finished.
+pub(crate) async fn run(
+    plan: &Plan,
+    nodes: &[Box<dyn Node>],
+    shared: &Arc<Shared>,
+    parallelism: usize,
+    interrupt: impl Future<Output = ()>,
+) -> Report {
+    let status = vec![Status::Waiting; plan.steps.len()];
+    let running = FuturesUnordered::new();
+    let report = Report::default();
+    let mut run = Run {
+        plan,
+        nodes,
+        shared,
+        parallelism,
+        status,
+        running,
+        waits: Vec::new(),
+        report,
+    };
+    let mut interrupt = pin!(interrupt);
+    loop {
+        if !run.report.interrupted {
+            run.launch();
+        }
+        if run.running.is_empty() {
+            return run.report;
+        }
+        tokio::select! {
+            outcome = run.running.next() => run.settle(outcome.expect("not empty")),
+            () = &mut interrupt, if !run.report.interrupted => run.interrupt(),
+        }
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Begins every step whose predecessors are done.
+    fn launch(&mut self) {
+        let mut active = (0..self.plan.steps.len())
+            .filter(|i| self.status[*i] == Status::Running && !self.plan.steps[*i].action.is_wait())
+            .count();
+        for i in 0..self.plan.steps.len() {
+            if self.status[i] != Status::Waiting {
+                continue;
+            }
+            let step = &self.plan.steps[i];
+            if let Some(root) = step.after.iter().find_map(|before| self.lost(*before)) {
+                self.skip(i, root);
+            } else if step
+                .after
+                .iter()
+                .all(|before| self.status[*before] == Status::Done)
+            {
+                if step.action.is_wait() {
+                    self.start(i);
+                } else if active < self.parallelism {
+                    active += 1;
+                    self.start(i);
+                }
+            }
+        }
+    }
+
+    fn lost(&self, step: usize) -> Option<Address> {
+        match &self.status[step] {
+            Status::Lost(root) => Some(root.clone()),
+            _ => None,
+        }
+    }
+
+    fn skip(&mut self, i: usize, root: Address) {
+        let (address, doing) = self.named(i);
+        if !self.plan.steps[i].action.is_wait() {
+            self.report.skipped.insert(address.clone());
+            self.shared.events.send(Event::Skipped {
+                address,
+                doing,
+                because: root.clone(),
+            });
+        }
+        self.status[i] = Status::Lost(root);
+    }
+
+    fn start(&mut self, i: usize) {
+        let (address, doing) = self.named(i);
+        self.status[i] = Status::Running;
+        self.shared.events.send(Event::Started {
+            address: address.clone(),
+            doing,
+        });
+        let cx = Cx::new(address, Arc::clone(self.shared));
+        let (node, action) = (
+            self.nodes[self.plan.steps[i].node].as_ref(),
+            &self.plan.steps[i].action,
+        );
+        let clock = self.shared.aws.clock.clone();
+        let began = clock.now();
+        let (handle, registration) = AbortHandle::new_pair();
+        if action.is_wait() {
+            self.waits.push(handle);
+        }
+        let work = Abortable::new(
+            async move { perform(node, action, &cx).await },
+            registration,
+        );
+        self.running.push(Box::pin(async move {
+            let ended = work.await.ok();
+            (i, ended, clock.now().saturating_sub(began))
+        }));
+    }
+
+    fn settle(&mut self, (i, ended, elapsed): Outcome) {
+        let (address, doing) = self.named(i);
+        match ended {
+            Some(Ok(())) => {
+                self.status[i] = Status::Done;
+                self.report.done += usize::from(!self.plan.steps[i].action.is_wait());
+                self.shared.events.send(Event::Finished {
+                    address,
+                    doing,
+                    elapsed,
+                });
+            }
+            Some(Err(error)) => {
+                let error = error.about(&address);
+                self.status[i] = Status::Lost(address.clone());
+                self.report.failed.push(error.clone());
+                self.shared.events.send(Event::Failed {
+                    address,
+                    doing,
+                    error,
+                    elapsed,
+                });
+            }
+            None => self.status[i] = Status::Lost(address),
+        }
+    }
+
+    fn interrupt(&mut self) {
+        self.report.interrupted = true;
+        for wait in &self.waits {
+            wait.abort();
+        }
+        for i in 0..self.status.len() {
+            if self.status[i] == Status::Waiting && !self.plan.steps[i].action.is_wait() {
+                self.report.skipped.insert(self.named(i).0);
+            }
+        }
+    }
+
+    fn named(&self, i: usize) -> (Address, Doing) {
+        let step = &self.plan.steps[i];
+        (
+            self.nodes[step.node].address().clone(),
+            Doing::from(&step.action),
+        )
+    }
+}
+
+/// Does one step and remembers what AWS said.
+async fn perform(node: &dyn Node, action: &Action, cx: &Cx) -> Result<()> {
+    match action {
+        Action::Create => cx.learn(node.create(cx).await?),
+        Action::Update { live, changes } => cx.learn(node.update(cx, *live, changes).await?),
+        Action::Ready => {
+            let id = cx
+                .output(&cx.address, "id")
+                .and_then(|values| values.first().cloned())
+                .unwrap_or_default();
+            cx.learn(node.ready(cx, &id).await?);
+        }
+        Action::Delete { live } => node.delete(cx, *live).await?,
+        Action::Gone { live } => node.gone(cx, *live).await?,
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! The way to AWS: clients, who we are there, pacing, retries, and errors with everything the reader needs.
+//!
+//! Calls are made straight on the SDK's clients and go through [`Aws::call`], which waits for the
+//! documented rates, counts, and turns AWS's refusals into [`AwsError`]s.
+
+mod clock;
+mod error;
+mod pacing;
+mod retry;
+pub(crate) mod tags;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_acm::config::retry::RetryConfig;
+use aws_sdk_acm::config::timeout::TimeoutConfig;
+use aws_sdk_acm::config::{Credentials, SharedCredentialsProvider, StalledStreamProtectionConfig};
+use aws_sdk_acm::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+pub use clock::{Clock, Speed};
+pub use error::AwsError;
+
+use crate::error::{Error, Result};
+
+/// Where AWS is.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// Another endpoint for all services, `--endpoint-url`.
+    pub endpoint_url: Option<String>,
+    /// The named profile, `--profile`.
+    pub profile: Option<String>,
+    /// The embedded AWS: static credentials, no proxy, its clock.
+    pub sandbox: Option<Speed>,
+}
+
+/// Who AWS says we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Twelve digits.
+    pub account: String,
+    /// The caller's ARN.
+    pub arn: String,
+    /// `aws`, `aws-cn`, `aws-us-gov`.
+    pub partition: String,
+}
+
+/// The clients of one account and region.
+#[derive(Debug)]
+pub struct Aws {
+    pub(crate) acm: aws_sdk_acm::Client,
+    pub(crate) apigateway: aws_sdk_apigateway::Client,
+    pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    pub(crate) route53: aws_sdk_route53::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) sts: aws_sdk_sts::Client,
+    pub(crate) tagging: aws_sdk_resourcegroupstagging::Client,
+    /// Fetches what presigned URLs point to.
+    pub(crate) http: reqwest::Client,
+    /// The region of the regional services.
+    pub region: String,
+    /// The clock of waits, back-off and pacing.
+    pub clock: Clock,
+    pacing: pacing::Pacing,
+    calls: Arc<AtomicU64>,
+    /// AWS's time less ours, in seconds, by the last answer's `Date`.
+    server_ahead: Arc<AtomicI64>,
+}
+
+impl Aws {
+    /// Makes the clients; calls nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when the HTTP client cannot be set up.
+    pub async fn connect(target: &Target, region: &str) -> Result<Self> {
+        let clock = Clock::new(target.sandbox.unwrap_or(Speed::Realistic));
+        let config = load_config(target, region, &clock).await;
+        let calls = Arc::new(AtomicU64::new(0));
+        let server_ahead = Arc::new(AtomicI64::new(0));
+        let watch = retry::Watch {
+            calls: Arc::clone(&calls),
+            server_ahead: Arc::clone(&server_ahead),
+        };
+        // Each service crate has config types of its own, with the same methods.
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf(
+                    $sdk::config::Builder::from(&config)
+                        .interceptor(watch.clone())
+                        .retry_classifier(retry::Cautious)
+                        .build(),
+                )
+            };
+        }
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            .interceptor(watch.clone())
+            .retry_classifier(retry::Cautious)
+            // Virtual-hosted buckets need DNS that a custom endpoint rarely has.
+            .force_path_style(config.endpoint_url().is_some())
+            .build();
+        Ok(Self {
+            acm: client!(aws_sdk_acm),
+            apigateway: client!(aws_sdk_apigateway),
+            ec2: client!(aws_sdk_ec2),
+            elbv2: client!(aws_sdk_elasticloadbalancingv2),
+            route53: client!(aws_sdk_route53),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sts: client!(aws_sdk_sts),
+            tagging: client!(aws_sdk_resourcegroupstagging),
+            http: http_client(target)?,
+            region: region.to_owned(),
+            clock,
+            pacing: pacing::Pacing::default(),
+            calls,
+            server_ahead,
+        })
+    }
+
+    /// Sends one call: paced, counted, with AWS's refusal as an [`AwsError`].
+    ///
+    /// `operation` is `service:Operation`, as IAM writes actions.
+    ///
+    /// # Errors
+    ///
+    /// What AWS answered, or that it could not be reached.
+    pub(crate) async fn call<T, E>(
+        &self,
+        operation: &'static str,
+        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, AwsError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let (service, name) = operation.split_once(':').unwrap_or(("", operation));
+        let wait = self.pacing.reserve(service, name, &self.clock);
+        if !wait.is_zero() {
+            tracing::info!(
+                operation,
+                seconds = wait.as_secs_f32(),
+                "waiting for the documented rate"
+            );
+            self.clock.sleep(wait).await;
+        }
+        send.await
+            .map_err(|error| AwsError::from_sdk(operation, &error))
+    }
+
+    /// How many requests went out so far, retries included.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// The time by AWS's clock, in seconds since the Unix epoch.
+    pub(crate) fn server_time(&self) -> i64 {
+        time::OffsetDateTime::now_utc().unix_timestamp() + self.server_ahead.load(Ordering::Relaxed)
+    }
+
+    /// Asks AWS who we are.
+    ///
+    /// # Errors
+    ///
+    /// No or refused credentials, or an endpoint that cannot be reached.
+    pub async fn identity(&self) -> Result<Identity> {
+        let answer = self
+            .call(
+                "sts:GetCallerIdentity",
+                self.sts.get_caller_identity().send(),
+            )
+            .await?;
+        let arn = answer.arn.unwrap_or_default();
+        let partition = arn.split(':').nth(1).unwrap_or("aws").to_owned();
+        Ok(Identity {
+            account: answer.account.unwrap_or_default(),
+            arn,
+            partition,
+        })
+    }
+
+    /// Fetches a presigned URL; the URL stays out of every message.
+    ///
+    /// # Errors
+    ///
+    /// The content could not be fetched.
+    pub(crate) async fn fetch_presigned(
+        &self,
+        operation: &'static str,
+        url: &str,
+    ) -> Result<Vec<u8>> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let failed = |error: reqwest::Error| AwsError::transport(operation, &error.without_url());
+        let answer = self.http.get(url).send().await.map_err(failed)?;
+        let answer = answer.error_for_status().map_err(failed)?;
+        Ok(answer.bytes().await.map_err(failed)?.to_vec())
+    }
+}
+
+/// The AWS environment as every AWS tool reads it; the sandbox reads none of it.
+async fn load_config(target: &Target, region: &str, clock: &Clock) -> SdkConfig {
+    // Adaptive: API Gateway and ELB answer bursts with throttling for longer than three quick tries.
+    let retries = RetryConfig::adaptive().with_max_attempts(8);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .retry_config(retries);
+    if let Some(url) = &target.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(profile) = &target.profile {
+        loader = loader.profile_name(profile);
+    }
+    if target.sandbox.is_none() {
+        return loader.load().await;
+    }
+    sandbox_config(target, region, clock)
+}
+
+/// Static credentials, no profile, no IMDS, no proxy, and no time-outs, which a scaled clock would cut short.
+fn sandbox_config(target: &Target, region: &str, clock: &Clock) -> SdkConfig {
+    use aws_smithy_http_client::{Builder, Connector, proxy::ProxyConfig};
+    let http = Builder::new().build_with_connector_fn(|_, _| {
+        Connector::builder()
+            .proxy_config(ProxyConfig::disabled())
+            .build_http()
+    });
+    let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .endpoint_url(target.endpoint_url.clone().unwrap_or_default())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .retry_config(RetryConfig::adaptive().with_max_attempts(8))
+        .timeout_config(TimeoutConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .sleep_impl(clock.clone())
+        .time_source(aws_smithy_async::time::SystemTimeSource::new())
+        .http_client(http)
+        .build()
+}
+
+/// The client for presigned URLs.
+fn http_client(target: &Target) -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let builder = if target.sandbox.is_some() {
+        builder.no_proxy()
+    } else {
+        builder
+    };
+    builder
+        .build()
+        .map_err(|error| Error::refused(format!("the HTTP client cannot be set up: {error}")))
+}

@@ -1,0 +1,164 @@
+//! What AWS answered, kept whole: operation, code, message, request id.
+
+use std::fmt;
+
+use aws_sdk_acm::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_acm::operation::RequestId;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::resource::Address;
+
+/// A call that AWS refused or that did not get through.
+#[derive(Debug, Clone)]
+pub struct AwsError {
+    /// What the call was for, where a resource asked.
+    pub address: Option<Address>,
+    /// `service:Operation`.
+    pub operation: &'static str,
+    /// AWS's code; empty when no answer came.
+    pub code: String,
+    /// AWS's words, or what the transport said.
+    pub message: String,
+    /// For AWS support.
+    pub request_id: Option<String>,
+    /// Whether the call may have taken effect although it failed: no answer, or a 5xx.
+    pub uncertain: bool,
+}
+
+impl AwsError {
+    pub(super) fn from_sdk<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let status = error
+            .raw_response()
+            .map_or(0, |response| response.status().as_u16());
+        let code = error.code().map(str::to_owned).unwrap_or_default();
+        let message = match error.as_service_error() {
+            Some(service) => service.message().unwrap_or("no message").to_owned(),
+            None => chain(error),
+        };
+        Self {
+            address: None,
+            operation,
+            // A HEAD request has no body, so S3 can only answer with a status.
+            code: if code.is_empty() && status >= 400 {
+                format!("HTTP {status}")
+            } else {
+                code
+            },
+            message,
+            request_id: error.request_id().map(str::to_owned),
+            uncertain: status == 0 || status >= 500,
+        }
+    }
+
+    pub(super) fn transport(operation: &'static str, error: &reqwest::Error) -> Self {
+        let status = error.status().map_or(0, |status| status.as_u16());
+        Self {
+            address: None,
+            operation,
+            code: if status == 0 {
+                String::new()
+            } else {
+                format!("HTTP {status}")
+            },
+            message: chain(error),
+            request_id: None,
+            uncertain: true,
+        }
+    }
+
+    /// A refusal that AWS reports inside an answer that is a success on the wire.
+    pub(crate) fn inside_answer(operation: &'static str, code: &str, message: &str) -> Self {
+        Self {
+            address: None,
+            operation,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            request_id: None,
+            uncertain: false,
+        }
+    }
+
+    /// Whether AWS answered with this code, with or without the `Exception` some services append.
+    pub fn is(&self, code: &str) -> bool {
+        let bare = |code: &str| code.strip_suffix("Exception").unwrap_or(code).to_owned();
+        bare(&self.code) == bare(code)
+    }
+
+    /// Whether AWS says that the caller may not do this.
+    pub fn is_denied(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "AccessDenied"
+                | "AccessDeniedException"
+                | "UnauthorizedOperation"
+                | "UnauthorizedException"
+                | "HTTP 403"
+        )
+    }
+
+    /// What the reader can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let action = match self.operation.split_once(':') {
+            Some(("elbv2", name)) => format!("elasticloadbalancing:{name}"),
+            _ => self.operation.to_owned(),
+        };
+        Some(match self.code.as_str() {
+            _ if self.is_denied() => format!("allow `{action}` to the caller, or use another --profile"),
+            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+                "the credentials have expired: log in again".to_owned()
+            }
+            "InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure" | "SignatureDoesNotMatch" => {
+                "the credentials are not valid here: check AWS_PROFILE, AWS_ACCESS_KEY_ID and the region".to_owned()
+            }
+            "" if self.message.contains("credentials") => {
+                "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login`, or try `--sandbox`"
+                    .to_owned()
+            }
+            "" => "check the network, the region and --endpoint-url, then run the same command again".to_owned(),
+            code if code.starts_with("TooMany") && !code.contains("Requests") || code.contains("LimitExceeded") => {
+                "a quota is used up: remove what is not needed, or ask for more in Service Quotas".to_owned()
+            }
+            "TrustStoreNotReady" => "the trust store is still being created: run `mtlsgw apply` again".to_owned(),
+            "UnsupportedCertificate" => {
+                "the certificate is probably not issued yet: `mtlsgw plan` shows its state".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(address) = &self.address {
+            write!(f, "`{address}`: ")?;
+        }
+        write!(f, "{} failed", self.operation)?;
+        if !self.code.is_empty() {
+            write!(f, ": {}", self.code)?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for AwsError {}
+
+/// An error with its causes in one line; the SDK's own text is only "dispatch failure".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,165 @@
+//! Ownership tags: how we know again what is ours.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::resource::Address;
+
+/// The stack's name.
+pub(crate) const STACK: &str = "mtlsgw:stack";
+/// The resource's address in the stack.
+pub(crate) const ADDRESS: &str = "mtlsgw:address";
+/// The user's tags that we manage, their keys joined by ` / `; all others are left alone.
+pub(crate) const MANAGED: &str = "mtlsgw:tags";
+/// Present and `true` while destroy and replacement are refused.
+pub(crate) const PROTECT: &str = "mtlsgw:protect";
+/// On what several stacks share: the bucket.
+pub(crate) const SHARED: &str = "mtlsgw:shared";
+
+/// Between the keys in [`MANAGED`]; tag values allow few characters, and keys may contain spaces.
+const SEPARATOR: &str = " / ";
+
+/// The tags of a resource as we want them, or those live ones that we manage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tags(pub(crate) BTreeMap<String, String>);
+
+impl Tags {
+    /// Tags that say whose a resource is, with the user's own.
+    pub(crate) fn owned(
+        stack: &str,
+        address: &Address,
+        user: &BTreeMap<String, String>,
+        protect: Protection,
+    ) -> Self {
+        let mut tags = user.clone();
+        tags.insert(STACK.to_owned(), stack.to_owned());
+        tags.insert(ADDRESS.to_owned(), address.to_string());
+        if !user.is_empty() {
+            let keys: Vec<&str> = user.keys().map(String::as_str).collect();
+            tags.insert(MANAGED.to_owned(), keys.join(SEPARATOR));
+        }
+        if protect == Protection::On {
+            tags.insert(PROTECT.to_owned(), "true".to_owned());
+        }
+        Self(tags)
+    }
+
+    /// All tags of a live resource.
+    pub(crate) fn live<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        )
+    }
+
+    /// The stack these tags name.
+    pub(crate) fn stack(&self) -> Option<&str> {
+        self.get(STACK)
+    }
+
+    /// The address these tags name.
+    pub(crate) fn address(&self) -> Option<Address> {
+        self.get(ADDRESS).map(Address::parse)
+    }
+
+    /// The value of one tag.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// The same tags with one more.
+    #[must_use]
+    pub(crate) fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Whether these are tags of something protected.
+    pub(crate) fn protected(&self) -> bool {
+        self.get(PROTECT) == Some("true")
+    }
+
+    /// The live tags that are ours to manage: our own, those named in `mtlsgw:tags`, and those `want` sets.
+    pub(crate) fn managed<'a>(&'a self, want: Option<&'a Self>) -> BTreeMap<&'a str, &'a str> {
+        let listed: Vec<&str> = self
+            .get(MANAGED)
+            .unwrap_or_default()
+            .split(SEPARATOR)
+            .collect();
+        self.0
+            .iter()
+            .filter(|(key, _)| {
+                key.starts_with("mtlsgw:")
+                    || listed.contains(&key.as_str())
+                    || want.is_some_and(|want| want.0.contains_key(*key))
+            })
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect()
+    }
+
+    /// What has to be set and which keys have to go so that `live` becomes `self`.
+    pub(crate) fn changes(&self, live: &Self) -> (Vec<(String, String)>, Vec<String>) {
+        let managed = live.managed(Some(self));
+        let set = self
+            .0
+            .iter()
+            .filter(|(key, value)| managed.get(key.as_str()) != Some(&value.as_str()))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let remove = managed
+            .keys()
+            .filter(|key| !self.0.contains_key(**key))
+            .map(|key| (*key).to_owned())
+            .collect();
+        (set, remove)
+    }
+}
+
+/// Whether destroy and replacement are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protection {
+    /// They are allowed.
+    #[default]
+    Off,
+    /// They are refused.
+    On,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_others_are_left_alone() {
+        let want = Tags::owned(
+            "shop",
+            &Address::parse("listener"),
+            &BTreeMap::new(),
+            Protection::Off,
+        );
+        let live = want.clone().with("CostCenter", "42");
+        assert_eq!(want.changes(&live), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_user_tag_that_left_the_file_is_removed() {
+        let user = BTreeMap::from([("Team".to_owned(), "pki".to_owned())]);
+        let live = Tags::owned("shop", &Address::parse("listener"), &user, Protection::Off);
+        let want = Tags::owned(
+            "shop",
+            &Address::parse("listener"),
+            &BTreeMap::new(),
+            Protection::Off,
+        );
+        let (set, removed) = want.changes(&live);
+        assert_eq!(
+            (set, removed),
+            (vec![], vec!["Team".to_owned(), MANAGED.to_owned()])
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! The command line: clap structs, no logic.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Turn a short YAML file into a working mutual-TLS front door on AWS
+#[derive(Debug, Parser)]
+#[command(
+    name = "mtlsgw",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Use the embedded AWS, its state in DIR
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ".mtlsgw/sandbox"
+    )]
+    pub sandbox: Option<PathBuf>,
+    /// Send every AWS call to this endpoint
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// Use this profile of the AWS configuration
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Print results for people or as JSON
+    #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
+    pub output: Output,
+    /// Print results as JSON; short for --output json
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print without colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Change at most this many resources at a time
+    #[arg(long, global = true, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub parallelism: u16,
+    /// Wait at most this long for anything, such as 90s, 10m or 1h
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Log more: calls that change something, then all calls, then payload sizes
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what apply would change
+    Plan(PlanArgs),
+    /// Make AWS as the stack file says
+    Apply(ApplyArgs),
+    /// Delete a stack's resources
+    Destroy(DestroyArgs),
+    /// List the stacks of the account and region by their tags
+    List(ListArgs),
+    /// Print names, ARNs, DNS names and addresses of a stack
+    Output(OutputArgs),
+    /// Check stack files without calling AWS
+    Validate(Paths),
+    /// Print the resources that a stack file stands for, without calling AWS
+    Render(Paths),
+    /// Print the JSON Schema of the stack file
+    Schema(SchemaArgs),
+    /// Print a shell's completion script
+    Completion(CompletionArgs),
+    /// Write a complete stack, apply it to the embedded AWS and plan it again
+    #[cfg(feature = "sandbox")]
+    Quickstart(QuickstartArgs),
+    /// Run and inspect the embedded AWS
+    #[cfg(feature = "sandbox")]
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
+}
+
+/// Stack files.
+#[derive(Debug, Clone, Args)]
+pub struct Paths {
+    /// Stack files or directories of them; ./stack.yaml, else stacks/*.yaml
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Which stacks.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// Exit with 2 when there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Save the plan, for `mtlsgw apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What has to be allowed in so many words.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Allowances {
+    /// Do not ask
+    #[arg(short, long, visible_alias = "auto-approve")]
+    pub yes: bool,
+    /// Delete or replace what others depend on
+    #[arg(long)]
+    pub with_foreign: bool,
+}
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// A stack file or a saved plan; ./stack.yaml
+    #[arg(value_name = "PATH|PLAN")]
+    pub path: Option<PathBuf>,
+    /// Permissions.
+    #[command(flatten)]
+    pub allow: Allowances,
+    /// Let more clients in, or with less proof, than before
+    #[arg(long)]
+    pub allow_widening: bool,
+    /// Replace what cannot exist twice, and be down meanwhile
+    #[arg(long)]
+    pub allow_downtime: bool,
+}
+
+/// Arguments of `destroy`.
+#[derive(Debug, Args)]
+pub struct DestroyArgs {
+    /// The stack file, of which only name, region, account and bucket are read; ./stack.yaml
+    #[arg(value_name = "PATH", conflicts_with = "stack")]
+    pub path: Option<PathBuf>,
+    /// The stack's name, where its file is gone
+    #[arg(long, value_name = "NAME", requires = "region")]
+    pub stack: Option<String>,
+    /// The stack's region
+    #[arg(long, value_name = "REGION", requires = "stack")]
+    pub region: Option<String>,
+    /// Permissions.
+    #[command(flatten)]
+    pub allow: Allowances,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The region; else that of the AWS environment
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+}
+
+/// Arguments of `output`.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// The stack file; ./stack.yaml
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// Print only this output, such as load_balancer.dns_name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Print the reference of all keys as Markdown instead
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// Arguments of `completion`.
+#[derive(Debug, Args)]
+pub struct CompletionArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `quickstart`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct QuickstartArgs {
+    /// Where to write the stack; made if it does not exist
+    #[arg(value_name = "DIR", default_value = "quickstart")]
+    pub directory: PathBuf,
+}
+
+/// The verbs of `sandbox`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Subcommand)]
+pub enum SandboxCommand {
+    /// Serve the embedded AWS until Ctrl-C
+    Serve(ServeArgs),
+    /// Forget everything the sandbox holds
+    Reset,
+    /// Print what the sandbox holds as JSON
+    Show(ShowArgs),
+    /// Raise or show quotas, as a support case would
+    Quota(QuotaArgs),
+}
+
+/// Arguments of `sandbox serve`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 4599)]
+    pub port: u16,
+    /// Add so many milliseconds to every call
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub latency: u64,
+    /// How fast time passes: instant, xN or realistic
+    #[arg(long, default_value = "instant")]
+    pub timing: String,
+    /// Misbehave, such as `CreateListener#2=throttle`; may be repeated
+    #[arg(long, value_name = "RULE")]
+    pub fault: Vec<String>,
+    /// Enforce AWS's documented request rates
+    #[arg(long)]
+    pub rates: bool,
+    /// The address that clients of the gateway seem to come from
+    #[arg(long, default_value = "198.51.100.10")]
+    pub client_address: std::net::IpAddr,
+}
+
+/// Arguments of `sandbox show`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Print how often each operation was called instead
+    #[arg(long)]
+    pub calls: bool,
+}
+
+/// Arguments of `sandbox quota`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct QuotaArgs {
+    /// The quota's code, such as L-A8F7060B
+    pub code: String,
+    /// The new value
+    pub value: u64,
+}
+
+/// Reads `90s`, `10m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` does not begin with a number"))?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("write a number and s, m or h".to_owned()),
+    };
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert!(duration("10").is_err());
+        assert!(duration("m").is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! One file per verb, all with one signature: arguments, options, view -> exit code.
+
+mod apply;
+mod completion;
+mod destroy;
+mod list;
+mod output;
+mod plan;
+#[cfg(feature = "sandbox")]
+mod quickstart;
+mod render;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod saved;
+mod schema;
+mod validate;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command, Global};
+use crate::error::{Result, exit};
+use crate::view::View;
+
+/// Runs a command line; gives the process's exit code.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse_usage(&error, &arguments),
+    };
+    start_logging(&cli.global);
+    let view = View::choose(&cli.global);
+    dispatch(cli, &view).await.unwrap_or_else(|error| {
+        view.error(&error);
+        error.exit_code()
+    })
+}
+
+async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Plan(args) => plan::run(&args, global, view).await,
+        Command::Apply(args) => apply::run(&args, global, view).await,
+        Command::Destroy(args) => destroy::run(&args, global, view).await,
+        Command::List(args) => list::run(&args, global, view).await,
+        Command::Output(args) => output::run(&args, global, view).await,
+        Command::Validate(args) => validate::run(&args, view),
+        Command::Render(args) => render::run(&args, view),
+        Command::Schema(args) => schema::run(&args, view),
+        Command::Completion(args) => completion::run(&args, view),
+        #[cfg(feature = "sandbox")]
+        Command::Quickstart(args) => quickstart::run(&args, global, view).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => sandbox::run(&args, global, view).await,
+    }
+}
+
+/// clap's own exit code for bad usage is 2, which here means "there are changes".
+fn refuse_usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
+    error.print().ok();
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        return exit::DONE;
+    }
+    // Terraform's fingers write long flags with one dash.
+    let single = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .find(|argument| {
+            let word = argument.trim_start_matches('-');
+            argument.starts_with('-') && !argument.starts_with("--") && word.len() > 2
+        });
+    if let Some(single) = single {
+        View::plain().note(&format!("hint: did you mean `-{single}`?"));
+    }
+    exit::USAGE
+}
+
+/// Logs go to stderr; `RUST_LOG` says more precisely what `-v` says in general.
+fn start_logging(global: &Global) {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "mtlsgw=info,warn",
+        2 => "mtlsgw=debug,info",
+        _ => "mtlsgw=trace,debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(!global.no_color && std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .try_init()
+        .ok();
+}

@@ -1,0 +1,270 @@
+//! `apply`: plan, show, confirm, lock, plan again, run.
+
+use std::path::{Path, PathBuf};
+
+use super::saved::{self, Saved};
+use crate::apply::{self as engine, Events, Report};
+use crate::cli::{Allowances, ApplyArgs, Global};
+use crate::error::{Error, Result, exit, listed};
+use crate::lock::Lock;
+use crate::resource::Address;
+use crate::session::{Planned, Session, Subject};
+use crate::view::{Figures, View};
+
+/// What the user allowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowed {
+    /// `--yes` and `--with-foreign`.
+    pub(super) common: Allowances,
+    /// `--allow-widening`.
+    pub(super) widening: bool,
+    /// `--allow-downtime`.
+    pub(super) downtime: bool,
+}
+
+/// Applies a stack file or a saved plan.
+///
+/// # Errors
+///
+/// What was refused before anything was changed.
+pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Result<u8> {
+    let path = args
+        .path
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("stack.yaml"));
+    if path.is_dir() {
+        return Err(Error::refused_with(
+            "apply takes one stack",
+            "name the stack file",
+        ));
+    }
+    let saved = saved::read(&path);
+    let allowed = Allowed {
+        common: args.allow,
+        widening: args.allow_widening,
+        downtime: args.allow_downtime,
+    };
+    let session = Session::open(global).await?;
+    let result = apply(&session, &path, saved.as_ref(), allowed, (global, view)).await;
+    session.close().await;
+    result
+}
+
+async fn apply(
+    session: &Session,
+    path: &Path,
+    saved: Option<&Saved>,
+    allowed: Allowed,
+    (global, view): (&Global, &View),
+) -> Result<u8> {
+    let file = saved.map_or(path, |saved| saved.stack_file.as_path());
+    let planned = plan(session, file, saved).await?;
+    view.plan_to_apply(&planned);
+    if planned.plan.is_empty() {
+        view.summary(&Report::default(), &figures("apply", &planned));
+        return Ok(exit::DONE);
+    }
+    refuse(&planned, allowed)?;
+    confirm(&planned, allowed, saved.is_some(), view)?;
+    let lock = Lock::take(
+        &planned.aws,
+        &planned.identity,
+        &planned.bucket,
+        &planned.name,
+        "apply",
+    )
+    .await?;
+    let result = under_lock(session, file, &planned, &lock, (global, view)).await;
+    lock.release().await?;
+    result
+}
+
+async fn plan(session: &Session, file: &Path, saved: Option<&Saved>) -> Result<Planned> {
+    let subject = Subject::load(file)?;
+    if let (Some(saved), Some(stack)) = (saved, &subject.stack) {
+        saved.refuse_moved_files(stack)?;
+    }
+    let planned = session.plan(vec![subject]).await?.pop();
+    let planned = planned.ok_or_else(|| Error::refused("there is nothing to plan"))?;
+    if let Some(saved) = saved {
+        saved.refuse_moved(&planned)?;
+    }
+    Ok(planned)
+}
+
+/// Plans again now that nobody else can write, and runs only what was shown.
+async fn under_lock(
+    session: &Session,
+    file: &Path,
+    shown: &Planned,
+    lock: &Lock<'_>,
+    (global, view): (&Global, &View),
+) -> Result<u8> {
+    let planned = plan(session, file, None).await?;
+    refuse_moved(shown, &planned)?;
+    let report = run_plan(&planned, lock, (global, view)).await?;
+    view.summary(&report, &figures("apply", &planned));
+    Ok(exit_code(&report))
+}
+
+/// Refuses when AWS changed between showing and locking.
+///
+/// # Errors
+///
+/// The two plans differ.
+pub(super) fn refuse_moved(shown: &Planned, now: &Planned) -> Result<()> {
+    if saved::fingerprint(&shown.plan) == saved::fingerprint(&now.plan) {
+        return Ok(());
+    }
+    Err(Error::refused_with(
+        "AWS changed while the plan was being confirmed",
+        "run the same command again",
+    ))
+}
+
+/// Runs the steps, renewing the lock and listening for Ctrl-C.
+///
+/// # Errors
+///
+/// The lock was lost.
+pub(super) async fn run_plan(
+    planned: &Planned,
+    lock: &Lock<'_>,
+    (global, view): (&Global, &View),
+) -> Result<Report> {
+    let (events, receiver) = Events::channel();
+    let work = async {
+        let shared = planned.shared(events);
+        let parallelism = usize::from(global.parallelism);
+        engine::run(
+            &planned.plan,
+            &planned.nodes,
+            &shared,
+            parallelism,
+            interrupted(view),
+        )
+        .await
+    };
+    let kept = async {
+        tokio::select! {
+            report = work => Ok(report),
+            lost = lock.keep() => Err(lost),
+        }
+    };
+    let (report, ()) = futures::join!(kept, view.follow(receiver));
+    report
+}
+
+/// Ready at the first Ctrl-C (or SIGTERM); the second ends the process at once.
+async fn interrupted(view: &View) {
+    signal().await;
+    view.note("interrupted: finishing the calls under way; once more to stop at once");
+    tokio::spawn(async {
+        signal().await;
+        #[expect(clippy::exit, clippy::disallowed_methods, reason = "the user insists")]
+        std::process::exit(exit::INTERRUPTED.into());
+    });
+}
+
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    tokio::signal::ctrl_c().await.ok();
+}
+
+/// What the plan does that has to be allowed in so many words.
+///
+/// # Errors
+///
+/// Something that was not allowed.
+pub(super) fn refuse(planned: &Planned, allowed: Allowed) -> Result<()> {
+    if !planned.foreign.is_empty() && !allowed.common.with_foreign {
+        let foreign: Vec<String> = planned
+            .foreign
+            .iter()
+            .map(|(address, what)| format!("`{address}` has {}", what.join(", ")))
+            .collect();
+        return Err(Error::refused_with(
+            format!(
+                "what is not this stack's would vanish or break: {}",
+                foreign.join("; ")
+            ),
+            "remove it first, or allow it with --with-foreign",
+        ));
+    }
+    let downtime: Vec<&Address> = planned
+        .plan
+        .summaries
+        .iter()
+        .filter(|summary| summary.downtime.is_some())
+        .map(|summary| &summary.address)
+        .collect();
+    if !downtime.is_empty() && !allowed.downtime {
+        return Err(Error::refused_with(
+            format!(
+                "{} cannot exist twice, so the old one has to go first and clients are cut off",
+                listed(&downtime)
+            ),
+            "choose a quiet hour and allow it with --allow-downtime",
+        ));
+    }
+    if planned.plan.widens() && !allowed.widening && allowed.common.yes {
+        return Err(Error::refused_with(
+            "the plan widens access, and --yes alone does not allow that",
+            "look at the plan and add --allow-widening",
+        ));
+    }
+    Ok(())
+}
+
+fn confirm(planned: &Planned, allowed: Allowed, is_saved: bool, view: &View) -> Result<()> {
+    if !allowed.common.yes && !is_saved {
+        view.confirm("Apply this? Only `yes` is taken for yes:", "yes", "--yes")?;
+    }
+    if planned.plan.widens() && !allowed.widening {
+        view.confirm(
+            "Access widens. Type `widen` to allow it:",
+            "widen",
+            "--allow-widening",
+        )?;
+    }
+    Ok(())
+}
+
+/// Figures for the summary.
+pub(super) fn figures(command: &'static str, planned: &Planned) -> Figures {
+    let retained = planned
+        .plan
+        .retained
+        .iter()
+        .map(|(address, reason)| (address.to_string(), reason.clone()));
+    Figures {
+        command,
+        stack: planned.name.clone(),
+        retained: retained.collect(),
+        calls: planned.aws.calls(),
+    }
+}
+
+/// 0 all done, 3 in part, 1 nothing, 130 interrupted.
+pub(super) fn exit_code(report: &Report) -> u8 {
+    let pending = report
+        .failed
+        .iter()
+        .all(|error| matches!(error, Error::Pending { .. }));
+    match (report.interrupted, report.failed.is_empty()) {
+        (true, _) => exit::INTERRUPTED,
+        (false, true) => exit::DONE,
+        (false, false) if report.done > 0 || pending => exit::PARTIAL,
+        (false, false) => exit::FAILED,
+    }
+}

@@ -1,0 +1,131 @@
+//! `destroy`: a stack's resources, by its name; no file but the stack's own is read, and of that little.
+
+use std::path::PathBuf;
+
+use super::apply::{Allowed, exit_code, figures, refuse, refuse_moved, run_plan};
+use crate::apply::Report;
+use crate::cli::{DestroyArgs, Global};
+use crate::error::{Error, Result, exit};
+use crate::lock::Lock;
+use crate::resource::bucket;
+use crate::session::{Planned, Session, Subject};
+use crate::stack::{self, Stack};
+use crate::view::View;
+
+/// Destroys a stack.
+///
+/// # Errors
+///
+/// What was refused before anything was deleted.
+pub(super) async fn run(args: &DestroyArgs, global: &Global, view: &View) -> Result<u8> {
+    let session = Session::open(global).await?;
+    let result = destroy(args, &session, (global, view)).await;
+    session.close().await;
+    result
+}
+
+async fn destroy(
+    args: &DestroyArgs,
+    session: &Session,
+    (global, view): (&Global, &View),
+) -> Result<u8> {
+    let planned = plan(args, session).await?;
+    view.plan_to_apply(&planned);
+    if planned.plan.is_empty() {
+        remove_bucket(&planned).await?;
+        view.summary(&Report::default(), &figures("destroy", &planned));
+        return Ok(exit::DONE);
+    }
+    refuse(
+        &planned,
+        Allowed {
+            common: args.allow,
+            widening: true,
+            downtime: true,
+        },
+    )?;
+    if !args.allow.yes {
+        let question = format!(
+            "There is no way back. Type the stack's name, `{}`, to destroy it:",
+            planned.name
+        );
+        view.confirm(&question, &planned.name, "--yes")?;
+    }
+    let lock = Lock::take(
+        &planned.aws,
+        &planned.identity,
+        &planned.bucket,
+        &planned.name,
+        "destroy",
+    )
+    .await?;
+    let result = under_lock(args, session, (&planned, &lock), (global, view)).await;
+    lock.release().await?;
+    let report = result?;
+    if report.failed.is_empty() && !report.interrupted {
+        remove_bucket(&planned).await?;
+    }
+    view.summary(&report, &figures("destroy", &planned));
+    Ok(exit_code(&report))
+}
+
+async fn under_lock(
+    args: &DestroyArgs,
+    session: &Session,
+    (shown, lock): (&Planned, &Lock<'_>),
+    options: (&Global, &View),
+) -> Result<Report> {
+    let planned = plan(args, session).await?;
+    refuse_moved(shown, &planned)?;
+    run_plan(&planned, lock, options).await
+}
+
+/// The account's own bucket goes with the last stack that has anything in it.
+async fn remove_bucket(planned: &Planned) -> Result<()> {
+    let own = bucket::Bucket::own_name(&planned.identity.account, &planned.aws.region);
+    if planned.bucket == own {
+        bucket::remove_empty(&planned.aws, &planned.identity, &own).await
+    } else {
+        Ok(())
+    }
+}
+
+async fn plan(args: &DestroyArgs, session: &Session) -> Result<Planned> {
+    let planned = session.plan(vec![subject(args)?]).await?.pop();
+    planned.ok_or_else(|| Error::refused("there is nothing to plan"))
+}
+
+fn subject(args: &DestroyArgs) -> Result<Subject> {
+    if let (Some(name), Some(region)) = (&args.stack, &args.region) {
+        let (name, region) = (name.clone(), region.clone());
+        return Ok(Subject {
+            name,
+            region,
+            account: None,
+            bucket: None,
+            stack: None,
+        });
+    }
+    let path = args
+        .path
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("stack.yaml"));
+    if path.is_dir() {
+        return Err(Error::refused_with(
+            "destroy takes exactly one stack",
+            "name the stack file",
+        ));
+    }
+    let stack::Identity {
+        name,
+        region,
+        account,
+    } = Stack::identity(&path)?;
+    Ok(Subject {
+        name,
+        region,
+        account,
+        bucket: None,
+        stack: None,
+    })
+}

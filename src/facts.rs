@@ -1,0 +1,439 @@
+//! What a stack refers to and does not own: the VPC, its subnets, hosted zones, existing resources.
+//!
+//! Read in the first round trip, for all stacks of a run together, and handed to `wiring`, which
+//! calls nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::Filter;
+use aws_sdk_route53::types::HostedZone;
+use futures::future::try_join_all;
+
+use crate::aws::{Aws, Identity};
+use crate::error::{Error, Result};
+use crate::resource::certificate;
+use crate::stack::{CertificateSource, Endpoint, LoadBalancer, Stack};
+
+/// What one region of one account holds that stacks refer to.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// Who we are.
+    pub(crate) identity: Identity,
+    /// The region.
+    pub(crate) region: String,
+    /// All VPCs.
+    pub(crate) vpcs: Vec<Vpc>,
+    /// All subnets.
+    pub(crate) subnets: Vec<Subnet>,
+    /// All hosted zones of the account.
+    pub(crate) zones: Vec<Zone>,
+    /// The certificate that each wanted `find:` name leads to, by name.
+    pub(crate) certificates: BTreeMap<String, String>,
+    /// Existing endpoints that stacks name, by id.
+    pub(crate) endpoints: BTreeMap<String, ExistingEndpoint>,
+    /// Existing load balancers that stacks name, by ARN.
+    pub(crate) load_balancers: BTreeMap<String, ExistingLoadBalancer>,
+}
+
+/// A VPC.
+#[derive(Debug, Clone)]
+pub(crate) struct Vpc {
+    pub(crate) id: String,
+    pub(crate) is_default: bool,
+    /// Its IPv4 ranges.
+    pub(crate) cidrs: Vec<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+/// A subnet.
+#[derive(Debug, Clone)]
+pub(crate) struct Subnet {
+    pub(crate) id: String,
+    pub(crate) vpc: String,
+    pub(crate) availability_zone: String,
+    /// Whether it is the default subnet of its zone.
+    pub(crate) is_default: bool,
+    /// Addresses that are still free.
+    pub(crate) free_addresses: i32,
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+/// A hosted zone.
+#[derive(Debug, Clone)]
+pub(crate) struct Zone {
+    /// Without `/hostedzone/`.
+    pub(crate) id: String,
+    /// Lower case, without the trailing dot.
+    pub(crate) name: String,
+    pub(crate) is_private: bool,
+    /// The VPCs a private zone is associated with; read only where names are ambiguous.
+    pub(crate) vpcs: Vec<String>,
+}
+
+/// An endpoint that a stack uses and does not own.
+#[derive(Debug, Clone)]
+pub(crate) struct ExistingEndpoint {
+    pub(crate) vpc: String,
+    /// The addresses of its network interfaces, sorted.
+    pub(crate) addresses: Vec<String>,
+}
+
+/// A load balancer that a stack uses and does not own.
+#[derive(Debug, Clone)]
+pub(crate) struct ExistingLoadBalancer {
+    pub(crate) vpc: String,
+    pub(crate) scheme: String,
+    pub(crate) dns_name: String,
+    pub(crate) hosted_zone: String,
+    pub(crate) security_groups: Vec<String>,
+}
+
+impl Facts {
+    /// Reads what the stacks refer to; the identity is read beside it and filled in by the caller.
+    ///
+    /// # Errors
+    ///
+    /// A read that failed or was denied.
+    pub(crate) async fn read(aws: &Aws, stacks: &[&Stack]) -> Result<Self> {
+        if stacks.is_empty() {
+            return Ok(Self::empty(&aws.region));
+        }
+        let wanted = Wanted::of(stacks);
+        let (vpcs, subnets, zones, certificates, endpoints, load_balancers) = futures::try_join!(
+            vpcs(aws),
+            subnets(aws),
+            zones(aws, stacks),
+            found_certificates(aws, &wanted.certificates),
+            existing_endpoints(aws, &wanted.endpoints),
+            existing_load_balancers(aws, &wanted.load_balancers),
+        )?;
+        let read = Self {
+            vpcs,
+            subnets,
+            zones,
+            certificates,
+            endpoints,
+            load_balancers,
+            ..Self::empty(&aws.region)
+        };
+        Ok(read)
+    }
+
+    /// Stand-ins for AWS, so that a file can be rendered without any: `${account}`, `${vpc}`.
+    pub(crate) fn stand_ins(stack: &Stack) -> Self {
+        let account = stack
+            .account
+            .clone()
+            .unwrap_or_else(|| "${account}".to_owned());
+        let identity = Identity {
+            account,
+            arn: String::new(),
+            partition: "aws".to_owned(),
+        };
+        Self {
+            identity,
+            ..Self::empty(&stack.region)
+        }
+    }
+
+    /// Nothing but the region.
+    fn empty(region: &str) -> Self {
+        Self {
+            identity: Identity {
+                account: String::new(),
+                arn: String::new(),
+                partition: String::new(),
+            },
+            region: region.to_owned(),
+            vpcs: Vec::new(),
+            subnets: Vec::new(),
+            zones: Vec::new(),
+            certificates: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            load_balancers: BTreeMap::new(),
+        }
+    }
+}
+
+/// What the stacks name and do not own.
+#[derive(Default)]
+struct Wanted {
+    certificates: BTreeSet<String>,
+    endpoints: BTreeSet<String>,
+    load_balancers: BTreeSet<String>,
+}
+
+impl Wanted {
+    fn of(stacks: &[&Stack]) -> Self {
+        let mut wanted = Self::default();
+        for stack in stacks {
+            if let Some(CertificateSource::Find { name }) =
+                stack.certificate.as_ref().map(|one| &one.source)
+            {
+                wanted.certificates.insert(name.clone());
+            }
+            if let Some(Endpoint::Existing { id }) = &stack.endpoint {
+                wanted.endpoints.insert(id.clone());
+            }
+            if let Some(LoadBalancer::Existing { arn }) = &stack.load_balancer {
+                wanted.load_balancers.insert(arn.clone());
+            }
+        }
+        wanted
+    }
+}
+
+async fn vpcs(aws: &Aws) -> Result<Vec<Vpc>> {
+    let mut all = Vec::new();
+    let mut next = None;
+    loop {
+        let page = aws
+            .call(
+                "ec2:DescribeVpcs",
+                aws.ec2.describe_vpcs().set_next_token(next).send(),
+            )
+            .await?;
+        all.extend(page.vpcs.unwrap_or_default().into_iter().map(|vpc| {
+            Vpc {
+                is_default: vpc.is_default.unwrap_or(false),
+                cidrs: vpc
+                    .cidr_block_association_set()
+                    .iter()
+                    .filter_map(|one| one.cidr_block.clone())
+                    .collect(),
+                tags: tags(vpc.tags()),
+                id: vpc.vpc_id.unwrap_or_default(),
+            }
+        }));
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn subnets(aws: &Aws) -> Result<Vec<Subnet>> {
+    let mut all = Vec::new();
+    let mut next = None;
+    loop {
+        let send = aws.ec2.describe_subnets().set_next_token(next).send();
+        let page = aws.call("ec2:DescribeSubnets", send).await?;
+        all.extend(
+            page.subnets
+                .unwrap_or_default()
+                .into_iter()
+                .map(|subnet| Subnet {
+                    tags: tags(subnet.tags()),
+                    id: subnet.subnet_id.unwrap_or_default(),
+                    vpc: subnet.vpc_id.unwrap_or_default(),
+                    availability_zone: subnet.availability_zone.unwrap_or_default(),
+                    is_default: subnet.default_for_az.unwrap_or(false),
+                    free_addresses: subnet.available_ip_address_count.unwrap_or(i32::MAX),
+                }),
+        );
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+fn tags(tags: &[aws_sdk_ec2::types::Tag]) -> BTreeMap<String, String> {
+    let pair = |tag: &aws_sdk_ec2::types::Tag| {
+        Some((tag.key.clone()?, tag.value.clone().unwrap_or_default()))
+    };
+    tags.iter().filter_map(pair).collect()
+}
+
+/// All zones, unless no stack has a name in one.
+async fn zones(aws: &Aws, stacks: &[&Stack]) -> Result<Vec<Zone>> {
+    let requests = |stack: &&Stack| {
+        let source = stack.certificate.as_ref().map(|one| &one.source);
+        !stack.records.is_empty() || matches!(source, Some(CertificateSource::Request { .. }))
+    };
+    if !stacks.iter().any(requests) {
+        return Ok(Vec::new());
+    }
+    let mut all: Vec<Zone> = Vec::new();
+    let mut next = None;
+    loop {
+        let send = aws.route53.list_hosted_zones().set_marker(next).send();
+        let page = aws.call("route53:ListHostedZones", send).await?;
+        all.extend(page.hosted_zones.iter().map(zone));
+        next = page.next_marker.filter(|_| page.is_truncated);
+        if next.is_none() {
+            break;
+        }
+    }
+    with_vpcs(aws, all).await
+}
+
+fn zone(zone: &HostedZone) -> Zone {
+    Zone {
+        id: zone.id.trim_start_matches("/hostedzone/").to_owned(),
+        name: zone.name.trim_end_matches('.').to_ascii_lowercase(),
+        is_private: zone
+            .config
+            .as_ref()
+            .is_some_and(|config| config.private_zone),
+        vpcs: Vec::new(),
+    }
+}
+
+/// Private zones of one name differ by their VPCs, which only a call for each tells.
+async fn with_vpcs(aws: &Aws, zones: Vec<Zone>) -> Result<Vec<Zone>> {
+    let ambiguous = |zone: &Zone| {
+        zone.is_private
+            && zones
+                .iter()
+                .filter(|other| other.is_private && other.name == zone.name)
+                .count()
+                > 1
+    };
+    let read = zones.iter().map(|zone| async {
+        if !ambiguous(zone) {
+            return Ok::<_, Error>(zone.clone());
+        }
+        let send = aws.route53.get_hosted_zone().id(&zone.id).send();
+        let answer = aws.call("route53:GetHostedZone", send).await?;
+        let vpcs = answer
+            .vpcs
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|vpc| vpc.vpc_id)
+            .collect();
+        Ok(Zone {
+            vpcs,
+            ..zone.clone()
+        })
+    });
+    try_join_all(read).await
+}
+
+/// The certificate of each name: issued, in use first, else the latest to expire.
+async fn found_certificates(
+    aws: &Aws,
+    names: &BTreeSet<String>,
+) -> Result<BTreeMap<String, String>> {
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut listed = certificate::list(aws).await?;
+    listed.retain(|one| {
+        one.status()
+            .is_some_and(|status| status.as_str() == "ISSUED")
+    });
+    // The best one is written last and stays.
+    listed.sort_by_key(|one| {
+        (
+            one.in_use().unwrap_or(false),
+            one.not_after().map(|time| time.secs()),
+        )
+    });
+    let named = listed
+        .into_iter()
+        .filter_map(|one| Some((one.domain_name?, one.certificate_arn?)));
+    Ok(named.filter(|(name, _)| names.contains(name)).collect())
+}
+
+async fn existing_endpoints(
+    aws: &Aws,
+    ids: &BTreeSet<String>,
+) -> Result<BTreeMap<String, ExistingEndpoint>> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let by = |name: &str| {
+        Filter::builder()
+            .name(name)
+            .set_values(Some(ids.iter().cloned().collect()))
+            .build()
+    };
+    let send = aws
+        .ec2
+        .describe_vpc_endpoints()
+        .filters(by("vpc-endpoint-id"))
+        .send();
+    let endpoints = aws
+        .call("ec2:DescribeVpcEndpoints", send)
+        .await?
+        .vpc_endpoints
+        .unwrap_or_default();
+    let interfaces: Vec<String> = endpoints
+        .iter()
+        .flat_map(|one| one.network_interface_ids().to_vec())
+        .collect();
+    let addresses = interface_addresses(aws, interfaces).await?;
+    let existing = endpoints.into_iter().filter_map(|one| {
+        let mut own: Vec<String> = one
+            .network_interface_ids()
+            .iter()
+            .filter_map(|id| addresses.get(id).cloned())
+            .collect();
+        own.sort();
+        Some((
+            one.vpc_endpoint_id?,
+            ExistingEndpoint {
+                vpc: one.vpc_id.unwrap_or_default(),
+                addresses: own,
+            },
+        ))
+    });
+    Ok(existing.collect())
+}
+
+/// The private IPv4 address of each network interface.
+async fn interface_addresses(aws: &Aws, ids: Vec<String>) -> Result<BTreeMap<String, String>> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let filter = Filter::builder()
+        .name("network-interface-id")
+        .set_values(Some(ids))
+        .build();
+    let send = aws.ec2.describe_network_interfaces().filters(filter).send();
+    let interfaces = aws
+        .call("ec2:DescribeNetworkInterfaces", send)
+        .await?
+        .network_interfaces
+        .unwrap_or_default();
+    Ok(interfaces
+        .into_iter()
+        .filter_map(|one| Some((one.network_interface_id?, one.private_ip_address?)))
+        .collect())
+}
+
+async fn existing_load_balancers(
+    aws: &Aws,
+    arns: &BTreeSet<String>,
+) -> Result<BTreeMap<String, ExistingLoadBalancer>> {
+    let read = arns.iter().map(|arn| async move {
+        let send = aws
+            .elbv2
+            .describe_load_balancers()
+            .load_balancer_arns(arn)
+            .send();
+        match aws.call("elbv2:DescribeLoadBalancers", send).await {
+            Err(error) if error.is("LoadBalancerNotFound") => Ok::<_, Error>(None),
+            other => Ok(other?
+                .load_balancers
+                .unwrap_or_default()
+                .into_iter()
+                .next()
+                .map(|one| {
+                    let existing = ExistingLoadBalancer {
+                        vpc: one.vpc_id.unwrap_or_default(),
+                        scheme: one
+                            .scheme
+                            .map(|scheme| scheme.as_str().to_owned())
+                            .unwrap_or_default(),
+                        dns_name: one.dns_name.unwrap_or_default().to_ascii_lowercase(),
+                        hosted_zone: one.canonical_hosted_zone_id.unwrap_or_default(),
+                        security_groups: one.security_groups.unwrap_or_default(),
+                    };
+                    (arn.clone(), existing)
+                })),
+        }
+    });
+    Ok(try_join_all(read).await?.into_iter().flatten().collect())
+}

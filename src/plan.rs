@@ -1,0 +1,717 @@
+//! From wanted and live to ordered steps; pure, calls nothing.
+//!
+//! Two passes: [`judge_all`] decides for every address, dependencies first, what has to happen;
+//! [`Graph`] makes the steps and the edges between them. The edges are derived from what the
+//! resources say they need, never from a list kept by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diff::Change;
+use crate::error::{Error, Result, listed};
+use crate::resource::{Address, Live, Need, Node, Outputs, Replacement, Target, Until, Verdict};
+
+/// What a step does. Live instances are named by their index in the node.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// Makes the wanted form.
+    Create,
+    /// Waits until the wanted form does its work.
+    Ready,
+    /// Changes a live instance.
+    Update { live: usize, changes: Vec<Change> },
+    /// Deletes a live instance.
+    Delete { live: usize },
+    /// Waits until a deleted instance has vanished.
+    Gone { live: usize },
+}
+
+impl Action {
+    /// Whether it only waits.
+    pub(crate) fn is_wait(&self) -> bool {
+        matches!(self, Self::Ready | Self::Gone { .. })
+    }
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    /// The index of the node it is about.
+    pub(crate) node: usize,
+    /// What it does.
+    pub(crate) action: Action,
+    /// The steps that have to be done before; each has a smaller index than this one.
+    pub(crate) after: Vec<usize>,
+}
+
+/// What happens to an address, in the reader's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// `+`
+    Create,
+    /// `~`
+    Update,
+    /// `-/+`
+    Replace,
+    /// `-`
+    Delete,
+}
+
+/// One line of the plan.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Summary {
+    /// Where.
+    pub address: Address,
+    /// CloudFormation's name of the type.
+    #[serde(rename = "type")]
+    pub type_name: &'static str,
+    /// What happens.
+    #[serde(rename = "action")]
+    pub effect: Effect,
+    /// Whether access is widened.
+    pub widens: bool,
+    /// The fields that differ.
+    pub fields: Vec<Change>,
+    /// Why it is replaced or deleted.
+    pub reason: Option<String>,
+    /// AWS's ids of what is changed, replaced or deleted.
+    #[serde(skip)]
+    pub ids: Vec<String>,
+    /// What is down meanwhile, where the old one has to go first.
+    #[serde(skip)]
+    pub downtime: Option<String>,
+}
+
+/// Steps in topological order, and what they mean.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plan {
+    /// The steps; `after` only points backwards, so there is no cycle.
+    pub(crate) steps: Vec<Step>,
+    /// What they come to, by address.
+    pub(crate) summaries: Vec<Summary>,
+    /// How many addresses stay as they are.
+    pub(crate) unchanged: usize,
+    /// Outputs of what exists already, by address.
+    pub(crate) known: BTreeMap<Address, Outputs>,
+    /// What is left behind although nothing wants it any more, and why.
+    pub(crate) retained: Vec<(Address, String)>,
+    /// Instances that are deleted, by node and index: whose foreign children have to be asked for.
+    pub(crate) doomed: Vec<(usize, usize)>,
+}
+
+impl Plan {
+    /// Makes the plan for the nodes of one stack.
+    ///
+    /// # Errors
+    ///
+    /// Something of somebody else stands in the place of a wanted resource, something protected
+    /// would be deleted or replaced, or a replacement is impossible.
+    pub(crate) fn make(nodes: &[Box<dyn Node>]) -> Result<Self> {
+        refuse_conflicts(nodes)?;
+        let judged = judge_all(nodes)?;
+        let graph = Graph::new(nodes, &judged);
+        let alone = (0..nodes.len())
+            .map(|node| graph.goes_alone(node))
+            .collect::<Vec<_>>();
+        let (steps, doomed) = graph.steps()?;
+        let summaries: Vec<Summary> = (0..nodes.len())
+            .filter_map(|index| summarise(nodes[index].as_ref(), &judged[index], alone[index]))
+            .collect();
+        refuse_protected(nodes, &doomed)?;
+        let unchanged = judged
+            .iter()
+            .filter(|one| matches!(one.verdict, Verdict::Keep { .. }))
+            .count();
+        let known = nodes
+            .iter()
+            .zip(&judged)
+            .filter_map(|(node, one)| {
+                Some((node.address().clone(), one.current()?.outputs.clone()))
+            })
+            .collect();
+        let retained = nodes
+            .iter()
+            .zip(&judged)
+            .flat_map(|(node, one)| one.retained(node.address()))
+            .collect();
+        Ok(Self {
+            steps,
+            summaries,
+            unchanged,
+            known,
+            retained,
+            doomed,
+        })
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.summaries.is_empty()
+    }
+
+    /// Whether access is widened somewhere.
+    pub(crate) fn widens(&self) -> bool {
+        self.summaries.iter().any(|summary| summary.widens)
+    }
+}
+
+/// A node's verdict with its live instances.
+struct Judged {
+    verdict: Verdict,
+    live: Vec<Live>,
+    /// Outputs that the verdict alters.
+    moving: &'static [&'static str],
+}
+
+impl Judged {
+    /// The instance that stays.
+    fn current(&self) -> Option<&Live> {
+        match self.verdict {
+            Verdict::Keep { current } | Verdict::Update { current, .. } => {
+                Some(&self.live[current])
+            }
+            _ => None,
+        }
+    }
+
+    /// The instances that go.
+    fn doomed(&self) -> Vec<usize> {
+        let stays = match self.verdict {
+            Verdict::Keep { current } | Verdict::Update { current, .. } => Some(current),
+            _ => None,
+        };
+        let goes = |index: &usize| Some(*index) != stays && self.live[*index].retained.is_none();
+        (0..self.live.len()).filter(goes).collect()
+    }
+
+    /// The instances that nothing wants and that stay all the same.
+    fn retained(&self, address: &Address) -> Vec<(Address, String)> {
+        if !matches!(self.verdict, Verdict::Unwanted) {
+            return Vec::new();
+        }
+        self.live
+            .iter()
+            .filter_map(|live| Some((address.clone(), live.retained.clone()?)))
+            .collect()
+    }
+
+    /// What an output will be known to be before anything is done.
+    fn output(&self, name: &str) -> Option<Vec<String>> {
+        let current = self.current()?;
+        if self.moving.contains(&name) {
+            None
+        } else {
+            current.outputs.get(name).cloned()
+        }
+    }
+}
+
+fn refuse_conflicts(nodes: &[Box<dyn Node>]) -> Result<()> {
+    let conflicts: Vec<String> = nodes
+        .iter()
+        .filter_map(|node| Some(format!("`{}`: {}", node.address(), node.conflict()?)))
+        .collect();
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused_with(
+        conflicts.join("\n"),
+        "nothing that is not this stack's is changed; rename one of the two, or hand it over with its tags \
+         `mtlsgw:stack` and `mtlsgw:address`",
+    ))
+}
+
+fn refuse_protected(nodes: &[Box<dyn Node>], doomed: &[(usize, usize)]) -> Result<()> {
+    let protected: Vec<&Address> = doomed
+        .iter()
+        .filter(|(node, live)| nodes[*node].live()[*live].protected)
+        .map(|(node, _)| nodes[*node].address())
+        .collect();
+    if protected.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused_with(
+        format!(
+            "{} would be deleted or replaced, and the live tag `mtlsgw:protect` forbids it",
+            listed(&protected)
+        ),
+        "set `protect: false` in the stack file and apply that first",
+    ))
+}
+
+/// Decides for every address, dependencies first, because a replaced dependency changes its dependents.
+fn judge_all(nodes: &[Box<dyn Node>]) -> Result<Vec<Judged>> {
+    let order = by_need(nodes)?;
+    let index: BTreeMap<&Address, usize> = nodes
+        .iter()
+        .enumerate()
+        .map(|(i, node)| (node.address(), i))
+        .collect();
+    let mut judged: Vec<Option<Judged>> = nodes.iter().map(|_| None).collect();
+    for i in order {
+        let resolve =
+            |address: &Address, output: &str| judged[*index.get(address)?].as_ref()?.output(output);
+        let verdict = nodes[i].judge(&resolve);
+        let moving = match &verdict {
+            Verdict::Update { changes, .. } => nodes[i].moving_outputs(changes),
+            _ => &[],
+        };
+        judged[i] = Some(Judged {
+            verdict,
+            live: nodes[i].live(),
+            moving,
+        });
+    }
+    Ok(judged
+        .into_iter()
+        .map(|one| one.expect("the order holds every node"))
+        .collect())
+}
+
+/// The nodes in the order of what they want of each other.
+fn by_need(nodes: &[Box<dyn Node>]) -> Result<Vec<usize>> {
+    let index: BTreeMap<&Address, usize> = nodes
+        .iter()
+        .enumerate()
+        .map(|(i, node)| (node.address(), i))
+        .collect();
+    let after = nodes.iter().map(|node| {
+        let needs = node.needs();
+        let targets = needs.iter().filter_map(|need| match &need.on {
+            Target::Address(address) => index.get(address).copied(),
+            Target::Id(_) => None,
+        });
+        targets.collect()
+    });
+    let after: Vec<BTreeSet<usize>> = after.collect();
+    topological(&after).map_err(|cycle| {
+        let names: Vec<&Address> = cycle.iter().map(|i| nodes[*i].address()).collect();
+        Error::refused(format!(
+            "{} need each other; this is a defect of mtlsgw",
+            listed(&names)
+        ))
+    })
+}
+
+/// Kahn's algorithm, smallest index first so that the order is always the same.
+fn topological(after: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+    let mut missing: Vec<usize> = after.iter().map(BTreeSet::len).collect();
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); after.len()];
+    for (i, before) in after.iter().enumerate() {
+        for &b in before {
+            dependents[b].push(i);
+        }
+    }
+    let mut free: BTreeSet<usize> = (0..after.len()).filter(|i| missing[*i] == 0).collect();
+    let mut order = Vec::with_capacity(after.len());
+    while let Some(next) = free.pop_first() {
+        order.push(next);
+        for &dependent in &dependents[next] {
+            missing[dependent] -= 1;
+            if missing[dependent] == 0 {
+                free.insert(dependent);
+            }
+        }
+    }
+    if order.len() == after.len() {
+        Ok(order)
+    } else {
+        Err((0..after.len()).filter(|i| missing[*i] > 0).collect())
+    }
+}
+
+/// The steps of one node.
+#[derive(Debug, Default, Clone)]
+struct NodeSteps {
+    make: Option<usize>,
+    ready: Option<usize>,
+    /// Delete and gone step by live index; absent for what goes with its parent.
+    delete: BTreeMap<usize, (usize, usize)>,
+}
+
+/// Steps and edges under construction.
+struct Graph<'a> {
+    nodes: &'a [Box<dyn Node>],
+    judged: &'a [Judged],
+    index: BTreeMap<&'a Address, usize>,
+    /// Which live instance has an id or output.
+    by_output: BTreeMap<String, (usize, usize)>,
+    steps: Vec<(usize, Action)>,
+    after: Vec<BTreeSet<usize>>,
+    of: Vec<NodeSteps>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(nodes: &'a [Box<dyn Node>], judged: &'a [Judged]) -> Self {
+        let index = nodes
+            .iter()
+            .enumerate()
+            .map(|(i, node)| (node.address(), i))
+            .collect();
+        let mut by_output = BTreeMap::new();
+        for (i, one) in judged.iter().enumerate() {
+            for (j, live) in one.live.iter().enumerate() {
+                for value in live.outputs.values().flatten() {
+                    by_output.entry(value.clone()).or_insert((i, j));
+                }
+            }
+        }
+        let of = vec![NodeSteps::default(); nodes.len()];
+        Self {
+            nodes,
+            judged,
+            index,
+            by_output,
+            steps: Vec::new(),
+            after: Vec::new(),
+            of,
+        }
+    }
+
+    /// All steps, in topological order, and the instances that go.
+    fn steps(mut self) -> Result<(Vec<Step>, Vec<(usize, usize)>)> {
+        for i in 0..self.nodes.len() {
+            self.add_makes(i);
+        }
+        for i in 0..self.nodes.len() {
+            self.add_deletes(i);
+        }
+        for i in 0..self.nodes.len() {
+            self.order_make(i);
+        }
+        for i in 0..self.nodes.len() {
+            self.order_deletes(i);
+        }
+        self.order_removals_after_additions();
+        let doomed = self.doomed();
+        Ok((self.sorted()?, doomed))
+    }
+
+    fn push(&mut self, node: usize, action: Action) -> usize {
+        self.steps.push((node, action));
+        self.after.push(BTreeSet::new());
+        self.steps.len() - 1
+    }
+
+    fn edge(&mut self, before: usize, after: usize) {
+        if before != after {
+            self.after[after].insert(before);
+        }
+    }
+
+    fn add_makes(&mut self, i: usize) {
+        let action = match &self.judged[i].verdict {
+            Verdict::Create { .. } | Verdict::Replace { .. } => Action::Create,
+            Verdict::Update { current, changes } => Action::Update {
+                live: *current,
+                changes: changes.clone(),
+            },
+            Verdict::Keep { .. } | Verdict::Unwanted => return,
+        };
+        let make = self.push(i, action);
+        let ready = self.push(i, Action::Ready);
+        self.edge(make, ready);
+        self.of[i].make = Some(make);
+        self.of[i].ready = Some(ready);
+    }
+
+    /// What goes with its parent has no step of its own.
+    fn add_deletes(&mut self, i: usize) {
+        for live in self.judged[i].doomed() {
+            if self
+                .parent_of(i, live)
+                .is_some_and(|(p, instance)| self.judged[p].doomed().contains(&instance))
+            {
+                continue;
+            }
+            let delete = self.push(i, Action::Delete { live });
+            let gone = self.push(i, Action::Gone { live });
+            self.edge(delete, gone);
+            self.of[i].delete.insert(live, (delete, gone));
+        }
+    }
+
+    /// Whether an instance that goes lets more through and what it belongs to stays.
+    fn goes_alone(&self, i: usize) -> bool {
+        self.judged[i]
+            .doomed()
+            .into_iter()
+            .filter(|live| self.judged[i].live[*live].removal_widens)
+            .any(|live| {
+                self.parent_of(i, live).is_none_or(|(parent, instance)| {
+                    !self.judged[parent].doomed().contains(&instance)
+                })
+            })
+    }
+
+    /// The live instance that takes this one with it.
+    fn parent_of(&self, i: usize, live: usize) -> Option<(usize, usize)> {
+        let needs = &self.judged[i].live[live].needs;
+        needs
+            .iter()
+            .filter(|need| need.parent)
+            .find_map(|need| self.instance(need))
+    }
+
+    /// The live instance that a live need points to.
+    fn instance(&self, need: &Need) -> Option<(usize, usize)> {
+        match &need.on {
+            Target::Id(id) => self.by_output.get(id).copied(),
+            Target::Address(address) => {
+                let i = *self.index.get(address)?;
+                (!self.judged[i].live.is_empty()).then_some((i, 0))
+            }
+        }
+    }
+
+    /// The steps after which an instance no longer stands: its own, or its parent's.
+    fn deletion_of(&self, i: usize, live: usize) -> Option<(usize, usize)> {
+        if let Some(steps) = self.of[i].delete.get(&live) {
+            return Some(*steps);
+        }
+        let doomed = self.judged[i].doomed().contains(&live);
+        let (parent, instance) = self.parent_of(i, live)?;
+        if doomed {
+            self.deletion_of(parent, instance)
+        } else {
+            None
+        }
+    }
+
+    /// Making and changing wait for what is needed.
+    fn order_make(&mut self, i: usize) {
+        let Some(make) = self.of[i].make else { return };
+        for need in self.nodes[i].needs() {
+            self.wait_for(&need, make);
+        }
+        if matches!(self.steps[make].1, Action::Update { .. }) {
+            for need in self.nodes[i].update_needs() {
+                self.wait_for(&need, make);
+            }
+        }
+        let ready = self.of[i].ready.expect("made together");
+        for need in self.nodes[i].ready_needs() {
+            self.wait_for(&need, ready);
+        }
+        if let Verdict::Replace {
+            how: Replacement::DeleteFirst(_),
+            ..
+        } = &self.judged[i].verdict
+        {
+            for (_, gone) in self.of[i].delete.clone().into_values() {
+                self.edge(gone, make);
+            }
+        }
+    }
+
+    fn wait_for(&mut self, need: &Need, step: usize) {
+        let Target::Address(address) = &need.on else {
+            return;
+        };
+        let Some(&other) = self.index.get(address) else {
+            return;
+        };
+        let made = self.of[other].make;
+        let was_made = made.is_some_and(|made| matches!(self.steps[made].1, Action::Create));
+        match need.until {
+            Until::Created if was_made => self.edge(made.expect("was made"), step),
+            Until::Created => {}
+            Until::Exists => {
+                if let Some(made) = made {
+                    self.edge(made, step);
+                }
+            }
+            Until::Ready => {
+                if let Some(ready) = self.ready_step(other) {
+                    self.edge(ready, step);
+                }
+            }
+        }
+    }
+
+    /// What exists may still be on its way to readiness, from a run that was interrupted.
+    fn ready_step(&mut self, i: usize) -> Option<usize> {
+        if self.of[i].ready.is_none() && matches!(self.judged[i].verdict, Verdict::Keep { .. }) {
+            let ready = self.push(i, Action::Ready);
+            self.of[i].ready = Some(ready);
+            for need in self.nodes[i].ready_needs() {
+                self.wait_for(&need, ready);
+            }
+        }
+        self.of[i].ready
+    }
+
+    /// An instance goes when nothing refers to it any more, and a child after its parent's change.
+    fn order_deletes(&mut self, i: usize) {
+        let delete_first = matches!(
+            &self.judged[i].verdict,
+            Verdict::Replace {
+                how: Replacement::DeleteFirst(_),
+                ..
+            }
+        );
+        for (live, (delete, _)) in self.of[i].delete.clone() {
+            for (other, instance, need) in self.references_to(i, live) {
+                if let Some((deleted, gone)) = self.deletion_of(other, instance) {
+                    self.edge(if need.holds_until_gone { gone } else { deleted }, delete);
+                } else if !delete_first {
+                    let moved = [self.of[other].make, self.of[other].ready];
+                    moved
+                        .into_iter()
+                        .flatten()
+                        .for_each(|step| self.edge(step, delete));
+                }
+            }
+            if !delete_first {
+                let own = [self.of[i].make, self.of[i].ready];
+                own.into_iter()
+                    .flatten()
+                    .for_each(|step| self.edge(step, delete));
+            }
+            if let Some((parent, _)) = self.parent_of(i, live) {
+                let changed = self.of[parent].make;
+                changed.into_iter().for_each(|step| self.edge(step, delete));
+            }
+        }
+    }
+
+    /// Live instances of other addresses that refer to an instance.
+    fn references_to(&self, i: usize, live: usize) -> Vec<(usize, usize, Need)> {
+        let mut references = Vec::new();
+        for (other, one) in self
+            .judged
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != i)
+        {
+            for (instance, from) in one.live.iter().enumerate() {
+                let pointing = from
+                    .needs
+                    .iter()
+                    .filter(|need| self.instance(need) == Some((i, live)));
+                references.extend(pointing.map(|need| (other, instance, need.clone())));
+            }
+        }
+        references
+    }
+
+    fn order_removals_after_additions(&mut self) {
+        for i in 0..self.nodes.len() {
+            for j in 0..self.nodes.len() {
+                let same_kind = self.nodes[i].type_name() == self.nodes[j].type_name()
+                    && self.nodes[i].adds_first();
+                let Some(make) = self.of[i].make.filter(|_| same_kind && i != j) else {
+                    continue;
+                };
+                for (delete, _) in self.of[j].delete.clone().into_values() {
+                    self.edge(make, delete);
+                }
+            }
+        }
+    }
+
+    fn doomed(&self) -> Vec<(usize, usize)> {
+        let of = |(i, one): (usize, &Judged)| {
+            one.doomed()
+                .into_iter()
+                .map(move |live| (i, live))
+                .collect::<Vec<_>>()
+        };
+        self.judged.iter().enumerate().flat_map(of).collect()
+    }
+
+    fn sorted(self) -> Result<Vec<Step>> {
+        let order = topological(&self.after).map_err(|cycle| {
+            let names: Vec<&Address> = cycle
+                .iter()
+                .map(|s| self.nodes[self.steps[*s].0].address())
+                .collect();
+            Error::refused(format!(
+                "steps of {} wait for each other; this is a defect of mtlsgw",
+                listed(&names)
+            ))
+        })?;
+        let mut place = vec![0; order.len()];
+        order
+            .iter()
+            .enumerate()
+            .for_each(|(new, old)| place[*old] = new);
+        let step = |old: &usize| {
+            let (node, action) = self.steps[*old].clone();
+            let after = self.after[*old]
+                .iter()
+                .map(|before| place[*before])
+                .collect();
+            Step {
+                node,
+                action,
+                after,
+            }
+        };
+        Ok(order.iter().map(step).collect())
+    }
+}
+
+/// What the reader sees of a verdict.
+fn summarise(node: &dyn Node, judged: &Judged, removal_widens: bool) -> Option<Summary> {
+    let ids = |indices: &[usize]| {
+        indices
+            .iter()
+            .map(|live| judged.live[*live].id.clone())
+            .collect()
+    };
+    let doomed = judged.doomed();
+    let summary = |effect, fields: &[Change], reason: Option<String>, ids| Summary {
+        address: node.address().clone(),
+        type_name: node.type_name(),
+        effect,
+        widens: effect != Effect::Create
+            && (removal_widens || fields.iter().any(|change| change.widens)),
+        fields: fields.to_vec(),
+        reason,
+        ids,
+        downtime: None,
+    };
+    match &judged.verdict {
+        Verdict::Keep { .. } if doomed.is_empty() => None,
+        Verdict::Keep { .. } => {
+            let reason = Some("left over from an earlier replacement".to_owned());
+            Some(summary(Effect::Delete, &[], reason, ids(&doomed)))
+        }
+        Verdict::Unwanted if doomed.is_empty() => None,
+        Verdict::Unwanted => {
+            let reason = Some("no longer in the stack".to_owned());
+            Some(summary(Effect::Delete, &[], reason, ids(&doomed)))
+        }
+        Verdict::Create { changes } => Some(summary(Effect::Create, changes, None, vec![])),
+        Verdict::Update { current, changes } => {
+            Some(summary(Effect::Update, changes, None, ids(&[*current])))
+        }
+        Verdict::Replace {
+            current,
+            changes,
+            how,
+        } => {
+            let fixed: Vec<&str> = changes
+                .iter()
+                .filter(|change| change.replaces)
+                .map(|change| change.path.as_str())
+                .collect();
+            let (why, downtime) = match how {
+                Replacement::CreateFirst => ("the new one is made first".to_owned(), None),
+                Replacement::DeleteFirst(down) => {
+                    ("the old one goes first".to_owned(), Some(down.clone()))
+                }
+                Replacement::Impossible(why) => (why.clone(), None),
+            };
+            let reason = Some(format!(
+                "{} cannot be changed in place; {why}",
+                listed(&fixed)
+            ));
+            Some(Summary {
+                downtime,
+                ..summary(Effect::Replace, changes, reason, ids(&[*current]))
+            })
+        }
+    }
+}

@@ -1,0 +1,717 @@
+//! The server certificate of listeners and custom domains, in ACM.
+//!
+//! Natural key: none (ACM makes a second one for every request), so it is found by its tags. Other
+//! names or another kind of key mean another certificate: made first, repointed, then deleted. An
+//! imported one is imported again under the same ARN, which keeps every listener.
+//!
+//! Exception to comparing everything: AWS never gives back an imported private key.
+//!
+//! IAM: acm:ListCertificates, DescribeCertificate, GetCertificate, ListTagsForCertificate,
+//! RequestCertificate, ImportCertificate, AddTagsToCertificate, RemoveTagsFromCertificate,
+//! DeleteCertificate; tag:GetResources.
+//! AWS: ACM User Guide, "Request a public certificate", "Import a certificate".
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_sdk_acm::primitives::Blob;
+use aws_sdk_acm::types::{
+    CertificateDetail, CertificateStatus, CertificateType, Filters, KeyAlgorithm, Tag,
+    ValidationMethod,
+};
+use futures::future::try_join_all;
+
+use super::context::Wait;
+use super::{Address, Created, Cx, Found, Need, Outputs, Owner, Reader, Resource, Until};
+use crate::aws::tags::{STACK, Tags};
+use crate::aws::{Aws, AwsError};
+use crate::diff::{Change, Diff, touches};
+use crate::error::{Error, Result};
+
+/// The tag that makes destroy leave a certificate behind.
+pub(crate) const RETAIN: &str = "mtlsgw:retain";
+/// The tag that says in which zones we validate: `Z1 Z2`.
+pub(crate) const VALIDATION: &str = "mtlsgw:validation";
+
+/// A certificate of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct Certificate {
+    /// Where it comes from.
+    pub(crate) source: Source,
+    /// ACM's status; wanted: `ISSUED`. Pending is on its way there, the others never get there.
+    pub(crate) status: String,
+    /// The resource that writes its validation records; absent where nobody of ours does.
+    pub(crate) validation: Option<Address>,
+    /// Its tags.
+    pub(crate) tags: Tags,
+}
+
+/// Where a certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Requested from ACM.
+    Requested {
+        /// The first name.
+        name: String,
+        /// The other names.
+        alternative_names: BTreeSet<String>,
+        /// As requests spell it: `RSA_2048`, `EC_prime256v1`.
+        key_algorithm: String,
+    },
+    /// Imported from files.
+    Imported {
+        /// SHA-256 of the certificate and of each of its chain, in order.
+        fingerprints: Vec<String>,
+        /// What is shown of it: subject and expiry.
+        shown: String,
+        /// What is sent; nothing on the live side.
+        files: Option<ImportFiles>,
+    },
+}
+
+/// What an import sends; the key is read only then.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ImportFiles {
+    /// The certificate's names, by which live candidates are looked up.
+    pub(crate) names: Vec<String>,
+    /// The certificate, PEM.
+    pub(crate) certificate: Arc<str>,
+    /// Its chain, PEM; empty when it is self-signed.
+    pub(crate) chain: Arc<str>,
+    /// The file of the private key.
+    pub(crate) private_key: PathBuf,
+}
+
+impl fmt::Debug for ImportFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImportFiles")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Certificate {
+    /// The names by which ACM lists it.
+    fn names(&self) -> Vec<String> {
+        match &self.source {
+            Source::Requested { name, .. } => vec![name.clone()],
+            Source::Imported { files, .. } => {
+                files.iter().flat_map(|files| files.names.clone()).collect()
+            }
+        }
+    }
+}
+
+impl Resource for Certificate {
+    const TYPE: &'static str = "AWS::CertificateManager::Certificate";
+
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    fn ready_needs(&self) -> Vec<Need> {
+        self.validation
+            .iter()
+            .map(|address| Need::address(address, Until::Exists))
+            .collect()
+    }
+
+    fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
+        let Self {
+            source,
+            status,
+            validation: _,
+            tags,
+        } = self;
+        diff_source(source, live.map(|live| &live.source), diff);
+        if let Some(live) = live.filter(|live| live.status != "PENDING_VALIDATION") {
+            diff.field("status", status, Some(&live.status)).replaces();
+        }
+        diff.tags(tags, live.map(|live| &live.tags));
+    }
+
+    async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
+        let stacks: Vec<String> = reader
+            .scopes()
+            .iter()
+            .map(|scope| scope.name.clone())
+            .collect();
+        let names: BTreeSet<String> = reader
+            .wanted::<Self>()
+            .flat_map(|(_, _, want)| want.names())
+            .collect();
+        let aws = reader.aws.as_ref();
+        let (listed, swept) =
+            futures::try_join!(listed_by_name(aws, &names), swept_by_tag(aws, &stacks))?;
+        let candidates: BTreeSet<String> = listed.into_iter().chain(swept).collect();
+        let read = try_join_all(candidates.iter().map(|arn| read(aws, arn))).await?;
+        let found = read.into_iter().flatten().filter_map(found_by_tags);
+        Ok(found
+            .filter(|found| reader.has_stack(&found.stack))
+            .collect())
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Created> {
+        let arn = match &self.source {
+            Source::Requested {
+                name,
+                alternative_names,
+                key_algorithm,
+            } => request(cx, name, alternative_names, key_algorithm, &self.tags).await?,
+            Source::Imported { files, .. } => {
+                import(cx, files.as_ref(), None, Some(&self.tags)).await?
+            }
+        };
+        Ok(Created::id(arn))
+    }
+
+    async fn ready(&self, cx: &Cx, id: &str) -> Result<Outputs> {
+        let wait =
+            Wait::new("the certificate to be issued", 15, 4500).at_most(cx.timeout("certificate"));
+        cx.wait_until(wait, || async {
+            let detail = describe(cx.aws(), id).await?;
+            match detail.as_ref().and_then(CertificateDetail::status) {
+                Some(CertificateStatus::Issued) => Ok(Some(Outputs::new())),
+                Some(CertificateStatus::PendingValidation) if self.validation.is_none() => {
+                    Err(by_hand(cx, detail.as_ref()))
+                }
+                None | Some(CertificateStatus::PendingValidation) => Ok(None),
+                Some(other) => Err(refused_by_acm(cx, other, detail.as_ref())),
+            }
+        })
+        .await
+    }
+
+    async fn update(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<Outputs> {
+        if touches(changes, "import") {
+            let Source::Imported { files, .. } = &self.source else {
+                return Err(Error::step(
+                    &cx.address,
+                    "only an imported certificate is imported again",
+                ));
+            };
+            import(cx, files.as_ref(), Some(&live.id), None).await?;
+        }
+        if touches(changes, "tags") {
+            put_tags(cx.aws(), &live.id, &self.tags, &live.spec.tags).await?;
+        }
+        Ok(Outputs::new())
+    }
+
+    async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
+        // API Gateway holds it on a hidden load balancer for minutes after the domain is gone.
+        let wait = Wait::new("ACM to see that nothing uses the certificate", 10, 900)
+            .at_most(cx.timeout("certificate_release"));
+        cx.retry_while(
+            wait,
+            |error| error.is_code("ResourceInUse"),
+            || async {
+                let send = cx
+                    .aws()
+                    .acm
+                    .delete_certificate()
+                    .certificate_arn(&live.id)
+                    .send();
+                match cx.aws().call("acm:DeleteCertificate", send).await {
+                    Err(error) if error.is("ResourceNotFound") => Ok(()),
+                    other => other.map(drop).map_err(Error::from),
+                }
+            },
+        )
+        .await
+    }
+}
+
+fn diff_source(want: &Source, live: Option<&Source>, diff: &mut Diff<'_>) {
+    match (want, live) {
+        (
+            Source::Requested {
+                name,
+                alternative_names,
+                key_algorithm,
+            },
+            None,
+        ) => {
+            diff.field("request", name, None);
+            if !alternative_names.is_empty() {
+                diff.field("subject_alternative_names", alternative_names, None);
+            }
+            diff.field("key_algorithm", key_algorithm, None);
+        }
+        (
+            Source::Requested {
+                name,
+                alternative_names,
+                key_algorithm,
+            },
+            Some(Source::Requested {
+                name: live_name,
+                alternative_names: live_names,
+                key_algorithm: live_key,
+            }),
+        ) => {
+            diff.field("request", name, Some(live_name)).replaces();
+            diff.field(
+                "subject_alternative_names",
+                alternative_names,
+                Some(live_names),
+            )
+            .replaces();
+            diff.field("key_algorithm", key_algorithm, Some(live_key))
+                .replaces();
+        }
+        (
+            Source::Imported {
+                fingerprints,
+                shown,
+                ..
+            },
+            None,
+        ) => {
+            diff.content("import", (fingerprints, shown.as_str().into()), None);
+        }
+        (
+            Source::Imported {
+                fingerprints,
+                shown,
+                ..
+            },
+            Some(Source::Imported {
+                fingerprints: live,
+                shown: live_shown,
+                ..
+            }),
+        ) => {
+            let live = Some((live, live_shown.as_str().into()));
+            diff.content("import", (fingerprints, shown.as_str().into()), live);
+        }
+        (Source::Requested { .. }, Some(Source::Imported { .. })) => {
+            diff.field("source", &"request", Some(&"import")).replaces();
+        }
+        (Source::Imported { .. }, Some(Source::Requested { .. })) => {
+            diff.field("source", &"import", Some(&"request")).replaces();
+        }
+    }
+}
+
+async fn request(
+    cx: &Cx,
+    name: &str,
+    alternative_names: &BTreeSet<String>,
+    key_algorithm: &str,
+    tags: &Tags,
+) -> Result<String> {
+    let names =
+        (!alternative_names.is_empty()).then(|| alternative_names.iter().cloned().collect());
+    let inputs = format!("{name} {alternative_names:?} {key_algorithm}");
+    // ACM answers a repeated token for an hour with the first certificate, even one that has been deleted since.
+    for salt in 0..4 {
+        let send = cx
+            .aws()
+            .acm
+            .request_certificate()
+            .domain_name(name)
+            .set_subject_alternative_names(names.clone())
+            .validation_method(ValidationMethod::Dns)
+            .key_algorithm(KeyAlgorithm::from(key_algorithm))
+            .idempotency_token(cx.token(&format!("{inputs} {salt}")))
+            .set_tags(Some(acm_tags(tags)?))
+            .send();
+        let arn = cx
+            .aws()
+            .call("acm:RequestCertificate", send)
+            .await?
+            .certificate_arn
+            .unwrap_or_default();
+        let wait = Wait::new("the certificate to be known", 2, 60);
+        let known = cx.wait_until(wait, || async {
+            describe(cx.aws(), &arn)
+                .await
+                .map(|detail| detail.map(|_| ()))
+        });
+        if known.await.is_ok() {
+            return Ok(arn);
+        }
+    }
+    Err(Error::step(
+        &cx.address,
+        "ACM keeps answering with a certificate that has been deleted",
+    ))
+}
+
+async fn import(
+    cx: &Cx,
+    files: Option<&ImportFiles>,
+    arn: Option<&str>,
+    tags: Option<&Tags>,
+) -> Result<String> {
+    let files = files.ok_or_else(|| Error::step(&cx.address, "has no files to import"))?;
+    let key = std::fs::read(&files.private_key).map_err(|error| {
+        Error::step(
+            &cx.address,
+            format!(
+                "cannot read the private key {}: {error}",
+                files.private_key.display()
+            ),
+        )
+    })?;
+    let chain = (!files.chain.is_empty()).then(|| Blob::new(files.chain.as_bytes()));
+    let tags = tags.map(acm_tags).transpose()?;
+    let send = cx
+        .aws()
+        .acm
+        .import_certificate()
+        .set_certificate_arn(arn.map(str::to_owned))
+        .certificate(Blob::new(files.certificate.as_bytes()))
+        .private_key(Blob::new(key))
+        .set_certificate_chain(chain)
+        .set_tags(tags)
+        .send();
+    Ok(cx
+        .aws()
+        .call("acm:ImportCertificate", send)
+        .await?
+        .certificate_arn
+        .unwrap_or_default())
+}
+
+/// Nobody of ours writes the record, so apply ends in part and says which record is needed.
+fn by_hand(cx: &Cx, detail: Option<&CertificateDetail>) -> Error {
+    let records: Vec<String> = detail
+        .map(validation_records)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| format!("{name} CNAME {value}"))
+        .collect();
+    Error::Pending {
+        address: cx.address.clone(),
+        message: format!(
+            "ACM issues the certificate once this record exists:\n  {}",
+            records.join("\n  ")
+        ),
+    }
+}
+
+fn refused_by_acm(
+    cx: &Cx,
+    status: &CertificateStatus,
+    detail: Option<&CertificateDetail>,
+) -> Error {
+    let reason = detail
+        .and_then(CertificateDetail::failure_reason)
+        .map_or("", |reason| reason.as_str());
+    Error::Step {
+        address: cx.address.clone(),
+        message: format!("ACM did not issue the certificate: {status} {reason}"),
+        hint: Some(
+            "check the zone's delegation and its CAA records, then run `mtlsgw apply` again"
+                .to_owned(),
+        ),
+    }
+}
+
+/// The CNAMEs that prove control of the names; a name and its wildcard share one.
+pub(super) fn validation_records(detail: &CertificateDetail) -> BTreeSet<(String, String)> {
+    detail
+        .domain_validation_options()
+        .iter()
+        .filter_map(|option| option.resource_record())
+        .map(|record| (record.name().to_owned(), record.value().to_owned()))
+        .collect()
+}
+
+/// The certificate as ACM describes it; `None` while, or once, ACM does not know it.
+pub(super) async fn describe(aws: &Aws, arn: &str) -> Result<Option<CertificateDetail>> {
+    let send = aws.acm.describe_certificate().certificate_arn(arn).send();
+    match aws.call("acm:DescribeCertificate", send).await {
+        Err(error) if error.is("ResourceNotFound") => Ok(None),
+        other => Ok(other?.certificate),
+    }
+}
+
+/// All certificates of these names, of every kind of key; by default ACM lists RSA up to 2048 only.
+async fn listed_by_name(aws: &Aws, names: &BTreeSet<String>) -> Result<Vec<String>, AwsError> {
+    let mut arns = Vec::new();
+    if names.is_empty() {
+        return Ok(arns);
+    }
+    for page in list(aws).await? {
+        let fits = page.domain_name().is_some_and(|name| names.contains(name));
+        arns.extend(page.certificate_arn.filter(|_| fits));
+    }
+    Ok(arns)
+}
+
+/// Every certificate of the region, with what the listing says of it.
+pub(crate) async fn list(
+    aws: &Aws,
+) -> Result<Vec<aws_sdk_acm::types::CertificateSummary>, AwsError> {
+    let every_key = Filters::builder()
+        .set_key_types(Some(
+            KeyAlgorithm::values()
+                .iter()
+                .map(|name| KeyAlgorithm::from(*name))
+                .collect(),
+        ))
+        .build();
+    let mut all = Vec::new();
+    let mut next = None;
+    loop {
+        let send = aws
+            .acm
+            .list_certificates()
+            .includes(every_key.clone())
+            .max_items(1000)
+            .set_next_token(next)
+            .send();
+        let page = aws.call("acm:ListCertificates", send).await?;
+        all.extend(page.certificate_summary_list.unwrap_or_default());
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Certificates that carry the tag of a stack, whatever their names are by now.
+async fn swept_by_tag(aws: &Aws, stacks: &[String]) -> Result<Vec<String>, AwsError> {
+    let filter = aws_sdk_resourcegroupstagging::types::TagFilter::builder()
+        .key(STACK)
+        .set_values(Some(stacks.to_vec()))
+        .build();
+    let mut arns = Vec::new();
+    let mut next = None;
+    loop {
+        let send = aws
+            .tagging
+            .get_resources()
+            .resource_type_filters("acm:certificate")
+            .tag_filters(filter.clone())
+            .set_pagination_token(next)
+            .send();
+        let page = aws.call("tag:GetResources", send).await?;
+        let found = page.resource_tag_mapping_list.unwrap_or_default();
+        arns.extend(found.into_iter().filter_map(|one| one.resource_arn));
+        next = page.pagination_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(arns);
+        }
+    }
+}
+
+/// A certificate with its tags and, if it was imported, its content.
+async fn read(aws: &Aws, arn: &str) -> Result<Option<(CertificateDetail, Tags, Vec<String>)>> {
+    let tags = async {
+        let send = aws
+            .acm
+            .list_tags_for_certificate()
+            .certificate_arn(arn)
+            .send();
+        match aws.call("acm:ListTagsForCertificate", send).await {
+            Err(error) if error.is("ResourceNotFound") => Ok(Tags::default()),
+            other => other
+                .map(|answer| tags_of(answer.tags()))
+                .map_err(Error::from),
+        }
+    };
+    let (detail, tags) = futures::try_join!(describe(aws, arn), tags)?;
+    let Some(detail) = detail else {
+        return Ok(None);
+    };
+    let imported = detail.r#type() == Some(&CertificateType::Imported) && tags.stack().is_some();
+    let fingerprints = if imported {
+        fingerprints(aws, arn).await?
+    } else {
+        Vec::new()
+    };
+    Ok(Some((detail, tags, fingerprints)))
+}
+
+async fn fingerprints(aws: &Aws, arn: &str) -> Result<Vec<String>> {
+    let send = aws.acm.get_certificate().certificate_arn(arn).send();
+    let answer = aws.call("acm:GetCertificate", send).await?;
+    let pem = [
+        answer.certificate.unwrap_or_default(),
+        answer.certificate_chain.unwrap_or_default(),
+    ]
+    .join("\n");
+    let parsed = crate::trust::Certificate::all_from_bytes(pem.as_bytes()).map_err(|error| {
+        Error::refused(format!(
+            "the live certificate {arn} cannot be read: {error}"
+        ))
+    })?;
+    Ok(parsed
+        .iter()
+        .map(|certificate| certificate.fingerprint.to_string())
+        .collect())
+}
+
+fn found_by_tags(
+    (detail, tags, fingerprints): (CertificateDetail, Tags, Vec<String>),
+) -> Option<Found<Certificate>> {
+    let name = detail.domain_name().unwrap_or_default().to_owned();
+    let records = validation_records(&detail);
+    let source = if detail.r#type() == Some(&CertificateType::Imported) {
+        let expiry = detail
+            .not_after()
+            .map(|time| time.to_string())
+            .unwrap_or_default();
+        Source::Imported {
+            fingerprints,
+            shown: format!("{name} (expires {expiry})"),
+            files: None,
+        }
+    } else {
+        let alternatives = detail
+            .subject_alternative_names()
+            .iter()
+            .filter(|other| **other != name);
+        Source::Requested {
+            alternative_names: alternatives.cloned().collect(),
+            // ACM describes `RSA-2048` what it lets one request as `RSA_2048`.
+            key_algorithm: detail
+                .key_algorithm()
+                .map_or("", |key| key.as_str())
+                .replace('-', "_"),
+            name,
+        }
+    };
+    Some(Found {
+        stack: tags.stack()?.to_owned(),
+        address: tags.address()?,
+        id: detail.certificate_arn()?.to_owned(),
+        owner: Owner::Ours,
+        protected: tags.protected(),
+        retained: tags
+            .get(RETAIN)
+            .map(|_| "the stack file says `retain: true`".to_owned()),
+        spec: Certificate {
+            source,
+            status: detail
+                .status()
+                .map_or("", |status| status.as_str())
+                .to_owned(),
+            validation: None,
+            tags,
+        },
+        outputs: Outputs::from([
+            (
+                "status",
+                vec![
+                    detail
+                        .status()
+                        .map_or("", |status| status.as_str())
+                        .to_owned(),
+                ],
+            ),
+            (
+                "expires",
+                detail
+                    .not_after()
+                    .map(|time| time.secs().to_string())
+                    .into_iter()
+                    .collect(),
+            ),
+            (
+                "validation",
+                records
+                    .iter()
+                    .map(|(name, value)| format!("{name} {value}"))
+                    .collect(),
+            ),
+        ]),
+    })
+}
+
+fn tags_of(tags: &[Tag]) -> Tags {
+    Tags::live(
+        tags.iter()
+            .map(|tag| (tag.key(), tag.value().unwrap_or_default())),
+    )
+}
+
+fn acm_tags(tags: &Tags) -> Result<Vec<Tag>> {
+    let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+    tags.0
+        .iter()
+        .map(tag)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::refused(error.to_string()))
+}
+
+async fn put_tags(aws: &Aws, arn: &str, want: &Tags, live: &Tags) -> Result<()> {
+    let (set, removed) = want.changes(live);
+    if !set.is_empty() {
+        let tags = acm_tags(&Tags::live(set))?;
+        let send = aws
+            .acm
+            .add_tags_to_certificate()
+            .certificate_arn(arn)
+            .set_tags(Some(tags))
+            .send();
+        aws.call("acm:AddTagsToCertificate", send).await?;
+    }
+    if !removed.is_empty() {
+        let removed = removed
+            .into_iter()
+            .map(|key| (key.clone(), live.get(&key).unwrap_or_default().to_owned()));
+        let tags = acm_tags(&Tags::live(removed))?;
+        let send = aws
+            .acm
+            .remove_tags_from_certificate()
+            .certificate_arn(arn)
+            .set_tags(Some(tags))
+            .send();
+        aws.call("acm:RemoveTagsFromCertificate", send).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requested(names: &[&str], status: &str) -> Certificate {
+        Certificate {
+            source: Source::Requested {
+                name: names[0].to_owned(),
+                alternative_names: names[1..].iter().map(|name| (*name).to_owned()).collect(),
+                key_algorithm: "RSA_2048".to_owned(),
+            },
+            status: status.to_owned(),
+            validation: None,
+            tags: Tags::default(),
+        }
+    }
+
+    fn replaces(want: &Certificate, live: &Certificate) -> Option<bool> {
+        let mut diff = Diff::new(&|_: &Address, _: &str| None);
+        want.diff(Some(live), &mut diff);
+        let changes = diff.into_changes();
+        (!changes.is_empty()).then(|| changes.iter().any(|change| change.replaces))
+    }
+
+    #[test]
+    fn a_pending_certificate_is_on_its_way_and_a_failed_one_is_replaced() {
+        let want = requested(&["a.example.com"], "ISSUED");
+        assert_eq!(
+            replaces(&want, &requested(&["a.example.com"], "PENDING_VALIDATION")),
+            None
+        );
+        assert_eq!(
+            replaces(&want, &requested(&["a.example.com"], "FAILED")),
+            Some(true)
+        );
+    }
+
+    #[test]
+    fn another_name_means_another_certificate() {
+        let want = requested(&["a.example.com", "b.example.com"], "ISSUED");
+        assert_eq!(
+            replaces(&want, &requested(&["a.example.com"], "ISSUED")),
+            Some(true)
+        );
+    }
+}

@@ -1,0 +1,632 @@
+//! The application load balancer that clients connect to.
+//!
+//! Natural key: its name, unique in the account and region. The scheme is fixed: another one means
+//! another load balancer, with listeners and target groups of its own. Attributes that the stack
+//! does not mention are held at AWS's defaults.
+//!
+//! IAM: `elasticloadbalancing:DescribeLoadBalancers`, `DescribeLoadBalancerAttributes`,
+//! `DescribeTags`, `CreateLoadBalancer`, `ModifyLoadBalancerAttributes`, `SetSubnets`,
+//! `SetSecurityGroups`, `SetIpAddressType`, `AddTags`, `RemoveTags`, `DeleteLoadBalancer`;
+//! `ec2:DescribeNetworkInterfaces`.
+//! AWS: ELB API Reference 2015-12-01, `CreateLoadBalancer`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    IpAddressType, LoadBalancer as Described, LoadBalancerAttribute, LoadBalancerSchemeEnum,
+    LoadBalancerStateEnum, LoadBalancerTypeEnum,
+};
+use futures::future::try_join_all;
+
+use super::context::Wait;
+use super::elbv2::{self, Attributes};
+use super::listener;
+use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Replacement, Resource};
+use crate::aws::Aws;
+use crate::aws::tags::Tags;
+use crate::diff::{Change, Diff, touches};
+use crate::error::{Error, Result};
+
+/// An application load balancer of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadBalancer {
+    /// Its name, at most 32 characters.
+    pub(crate) name: String,
+    /// `internet-facing` or `internal`; fixed.
+    pub(crate) scheme: String,
+    /// The subnets of its nodes.
+    pub(crate) subnets: BTreeSet<String>,
+    /// Its security groups.
+    pub(crate) security_groups: Vec<Late<String>>,
+    /// `ipv4`, `dualstack` or `dualstack-without-public-ipv4`.
+    pub(crate) ip_address_type: String,
+    /// Attributes that differ from AWS's default; of a live one, all.
+    pub(crate) attributes: BTreeMap<String, String>,
+    /// Attributes that are left as they are.
+    pub(crate) unmanaged: BTreeSet<String>,
+    /// How clients find it, which decides whether it can be replaced.
+    pub(crate) reached_by: ReachedBy,
+    /// Its tags.
+    pub(crate) tags: Tags,
+}
+
+/// How clients find a load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReachedBy {
+    /// Through a record of the stack, which can be repointed.
+    Record,
+    /// By its own DNS name, which a replacement changes.
+    DnsName,
+}
+
+/// AWS's defaults; buckets and prefixes of logs mean nothing while the logs are off.
+const DEFAULTS: [(&str, &str); 15] = [
+    ("access_logs.s3.enabled", "false"),
+    ("client_keep_alive.seconds", "3600"),
+    ("connection_logs.s3.enabled", "false"),
+    ("deletion_protection.enabled", "false"),
+    ("health_check_logs.s3.enabled", "false"),
+    ("idle_timeout.timeout_seconds", "60"),
+    ("routing.http.desync_mitigation_mode", "defensive"),
+    ("routing.http.drop_invalid_header_fields.enabled", "false"),
+    ("routing.http.preserve_host_header.enabled", "false"),
+    (
+        "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
+        "false",
+    ),
+    ("routing.http.xff_client_port.enabled", "false"),
+    ("routing.http.xff_header_processing.mode", "append"),
+    ("routing.http2.enabled", "true"),
+    ("waf.fail_open.enabled", "false"),
+    ("zonal_shift.config.enabled", "false"),
+];
+
+/// The kinds of logs, each with a switch, a bucket and a prefix.
+const LOGS: [&str; 3] = [
+    "access_logs.s3",
+    "connection_logs.s3",
+    "health_check_logs.s3",
+];
+
+impl Resource for LoadBalancer {
+    const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
+
+    fn needs(&self) -> Vec<Need> {
+        // Its network interfaces outlive it and hold the groups.
+        self.security_groups
+            .iter()
+            .map(|group| Need::exists(group).holds_until_gone())
+            .collect()
+    }
+
+    fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
+        let Self {
+            name,
+            scheme,
+            subnets,
+            security_groups,
+            ip_address_type,
+            attributes,
+            unmanaged: _,
+            reached_by: _,
+            tags,
+        } = self;
+        if live.is_none() {
+            diff.field("name", name, None);
+        }
+        diff.field("scheme", scheme, live.map(|live| &live.scheme))
+            .replaces()
+            .widens_if(|| scheme == "internet-facing");
+        diff.field("subnets", subnets, live.map(|live| &live.subnets));
+        let live_groups = live.map(|live| live.security_groups.as_slice());
+        let wider = live_groups.is_some_and(|live| adds_group(security_groups, live, diff));
+        // The rules of all its groups count together, so one group more can only let more in.
+        diff.late_set("security_groups", security_groups, live_groups)
+            .widens_if(|| wider);
+        diff.field(
+            "ip_address_type",
+            ip_address_type,
+            live.map(|live| &live.ip_address_type),
+        );
+        let held = live.map_or_else(|| attributes.clone(), |_| self.held());
+        elbv2::diff_attributes(&held, attributes, live.map(|live| &live.attributes), diff);
+        diff.tags(tags, live.map(|live| &live.tags));
+    }
+
+    fn replacement(&self, _live: &Self) -> Replacement {
+        match self.reached_by {
+            ReachedBy::Record => Replacement::CreateFirst,
+            ReachedBy::DnsName => Replacement::Impossible(
+                "its clients know it by its DNS name, which would be another one; give the stack \
+                 a `record` first, or destroy and apply it"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
+        let listed = listing(reader).await?;
+        let arns: Vec<String> = listed.iter().map(arn).collect();
+        let tags = elbv2::tags_of(&reader.aws, &arns).await?;
+        let found = listed.iter().map(async |described| {
+            let tags = tags.get(&arn(described)).cloned().unwrap_or_default();
+            found(reader, described, tags).await
+        });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Created> {
+        let groups: Result<Vec<String>> = self
+            .security_groups
+            .iter()
+            .map(|group| cx.value(group))
+            .collect();
+        let aws = cx.aws();
+        let send = aws
+            .elbv2
+            .create_load_balancer()
+            .name(&self.name)
+            .r#type(LoadBalancerTypeEnum::Application)
+            .scheme(LoadBalancerSchemeEnum::from(self.scheme.as_str()))
+            .ip_address_type(IpAddressType::from(self.ip_address_type.as_str()))
+            .set_subnets(Some(self.subnets.iter().cloned().collect()))
+            .set_security_groups(Some(groups?))
+            .set_tags(Some(elbv2::sdk_tags(&self.tags)))
+            .send();
+        let described = match aws.call("elbv2:CreateLoadBalancer", send).await {
+            Err(error) if error.is("DuplicateLoadBalancerName") => {
+                let named = |one: &Described| one.load_balancer_name() == Some(&self.name);
+                let existing = describe_all(aws).await?.into_iter().find(named);
+                elbv2::adopt(cx, error, existing.as_ref().map(arn)).await?;
+                existing
+            }
+            other => other?.load_balancers.unwrap_or_default().pop(),
+        };
+        let described =
+            described.ok_or_else(|| Error::step(&cx.address, "AWS made no load balancer"))?;
+        let created = Created {
+            id: arn(&described),
+            outputs: outputs(&described),
+        };
+        put_attributes(cx, &created.id, &elbv2::beyond(&DEFAULTS, &self.attributes)).await?;
+        Ok(created)
+    }
+
+    async fn ready(&self, cx: &Cx, id: &str) -> Result<Outputs> {
+        let wait = Wait::new("the load balancer to become active", 15, 600)
+            .at_most(cx.timeout("load_balancer"));
+        let active = cx.wait_until(wait, async || {
+            // `failed` is no end: load balancers have been seen to recover from it.
+            let routes = |one: &Described| {
+                let code = one.state().and_then(|state| state.code());
+                matches!(
+                    code,
+                    Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired)
+                )
+            };
+            Ok(describe(cx.aws(), id)
+                .await?
+                .filter(routes)
+                .map(|one| outputs(&one)))
+        });
+        elbv2::with_reason(active.await, async || {
+            Ok(state(describe(cx.aws(), id).await?))
+        })
+        .await
+    }
+
+    async fn update(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<Outputs> {
+        let (aws, id) = (cx.aws(), &live.id);
+        if touches(changes, "security_groups") {
+            let groups: Result<Vec<String>> = self
+                .security_groups
+                .iter()
+                .map(|group| cx.value(group))
+                .collect();
+            let send = aws
+                .elbv2
+                .set_security_groups()
+                .load_balancer_arn(id)
+                .set_security_groups(Some(groups?))
+                .send();
+            aws.call("elbv2:SetSecurityGroups", send).await?;
+        }
+        if touches(changes, "subnets") {
+            let subnets = self.subnets.iter().cloned().collect();
+            let send = aws
+                .elbv2
+                .set_subnets()
+                .load_balancer_arn(id)
+                .set_subnets(Some(subnets))
+                .send();
+            aws.call("elbv2:SetSubnets", send).await?;
+        }
+        if touches(changes, "ip_address_type") {
+            let kind = IpAddressType::from(self.ip_address_type.as_str());
+            let send = aws
+                .elbv2
+                .set_ip_address_type()
+                .load_balancer_arn(id)
+                .ip_address_type(kind)
+                .send();
+            aws.call("elbv2:SetIpAddressType", send).await?;
+        }
+        put_attributes(cx, id, &elbv2::changed_attributes(changes)).await?;
+        if touches(changes, "tags") {
+            elbv2::put_tags(cx, id, &self.tags, &live.spec.tags).await?;
+        }
+        Ok(Outputs::new())
+    }
+
+    async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let send = cx
+            .aws()
+            .elbv2
+            .delete_load_balancer()
+            .load_balancer_arn(&live.id)
+            .send();
+        match cx.aws().call("elbv2:DeleteLoadBalancer", send).await {
+            Err(error) if error.is("LoadBalancerNotFound") => Ok(()),
+            Err(error) if error.is("OperationNotPermitted") => {
+                let hint = "if its deletion protection is on, set `deletion_protection: false` in the \
+                            stack file and apply that first";
+                Err(elbv2::with_hint(cx, &error.into(), hint))
+            }
+            other => other.map(drop).map_err(Error::from),
+        }
+    }
+
+    async fn gone(cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let wait =
+            Wait::new("the load balancer to vanish", 15, 600).at_most(cx.timeout("load_balancer"));
+        cx.wait_until(wait, async || {
+            let left = describe(cx.aws(), &live.id).await?;
+            Ok(left.is_none().then_some(()))
+        })
+        .await?;
+        let wait = Wait::new(
+            "the network interfaces of the load balancer to vanish",
+            10,
+            2100,
+        )
+        .at_most(cx.timeout("network_interfaces"));
+        cx.wait_until(wait, async || {
+            let left = has_network_interfaces(cx.aws(), &live.id).await?;
+            Ok((!left).then_some(()))
+        })
+        .await
+    }
+
+    async fn foreign_children(reader: &Reader, live: &Found<Self>) -> Result<Vec<String>> {
+        let listeners = listener::listing(reader).await?;
+        let foreign = listeners.iter().filter(|one| {
+            one.load_balancer() == live.id && one.tags.stack() != Some(live.stack.as_str())
+        });
+        Ok(foreign
+            .map(|one| format!("the listener on port {} ({})", one.port(), one.arn()))
+            .collect())
+    }
+}
+
+impl LoadBalancer {
+    /// All attributes that are managed, as they should be.
+    fn held(&self) -> Attributes {
+        let deny_internet = if self.scheme == "internal" {
+            "true"
+        } else {
+            "false"
+        };
+        let mut defaults: BTreeMap<&str, &str> = DEFAULTS.into();
+        defaults.insert("ipv6.deny_all_igw_traffic", deny_internet);
+        let mut held = elbv2::held(&self.attributes, defaults, &self.unmanaged);
+        for logs in LOGS {
+            let prefix = format!("{logs}.prefix");
+            if held
+                .get(&format!("{logs}.enabled"))
+                .is_some_and(|on| on == "true")
+                && !self.unmanaged.contains(&prefix)
+            {
+                held.entry(prefix).or_default();
+            }
+        }
+        held
+    }
+}
+
+/// Whether a group is wanted that is not there; one that is not known yet is not.
+fn adds_group(want: &[Late<String>], live: &[Late<String>], diff: &Diff<'_>) -> bool {
+    let live: BTreeSet<String> = live
+        .iter()
+        .filter_map(|group| diff.resolve(group))
+        .collect();
+    want.iter().any(|group| {
+        diff.resolve(group)
+            .is_none_or(|group| !live.contains(&group))
+    })
+}
+
+/// Sets attributes; a bucket that was just allowed to take logs is refused for a while.
+async fn put_attributes(cx: &Cx, id: &str, attributes: &[(String, String)]) -> Result<()> {
+    let wait = Wait::new("the log bucket's policy to take effect", 10, 300);
+    let bucket_denied = |error: &Error| {
+        let denied = error
+            .aws()
+            .is_some_and(|error| error.message.contains("Access Denied for bucket"));
+        denied && error.is_code("InvalidConfigurationRequest")
+    };
+    for chunk in attributes.chunks(elbv2::ATTRIBUTES_AT_ONCE) {
+        let attribute = |(key, value): &(String, String)| {
+            LoadBalancerAttribute::builder()
+                .key(key)
+                .value(value)
+                .build()
+        };
+        let chunk: Vec<_> = chunk.iter().map(attribute).collect();
+        cx.retry_while(wait.clone(), bucket_denied, async || {
+            let modify = cx.aws().elbv2.modify_load_balancer_attributes();
+            let send = modify
+                .load_balancer_arn(id)
+                .set_attributes(Some(chunk.clone()))
+                .send();
+            Ok(cx
+                .aws()
+                .call("elbv2:ModifyLoadBalancerAttributes", send)
+                .await
+                .map(drop)?)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// The application load balancers whose names could be ours or stand in the place of ours.
+pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Described>>> {
+    struct Listing;
+    let read = || async {
+        let candidate = |one: &Described| {
+            one.r#type() == Some(&LoadBalancerTypeEnum::Application)
+                && reader.may_be_ours(one.load_balancer_name().unwrap_or_default())
+        };
+        Ok(Arc::new(
+            describe_all(&reader.aws)
+                .await?
+                .into_iter()
+                .filter(candidate)
+                .collect(),
+        ))
+    };
+    reader
+        .once::<Listing, Vec<Described>>(|| Box::pin(read()))
+        .await
+}
+
+/// What AWS says of a load balancer that is not active.
+fn state(described: Option<Described>) -> String {
+    let state = described.and_then(|one| one.state);
+    let code = state
+        .as_ref()
+        .and_then(|state| state.code())
+        .map_or("not found", LoadBalancerStateEnum::as_str);
+    let reason = state.as_ref().and_then(|state| state.reason());
+    reason.map_or_else(
+        || format!("it is {code}"),
+        |reason| format!("it is {code}, because {reason}"),
+    )
+}
+
+async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
+    elbv2::pages(async |marker| {
+        let send = aws
+            .elbv2
+            .describe_load_balancers()
+            .set_marker(marker)
+            .send();
+        let page = aws.call("elbv2:DescribeLoadBalancers", send).await?;
+        Ok((page.load_balancers.unwrap_or_default(), page.next_marker))
+    })
+    .await
+}
+
+/// Describes one load balancer; `None` when there is none.
+async fn describe(aws: &Aws, id: &str) -> Result<Option<Described>> {
+    let send = aws
+        .elbv2
+        .describe_load_balancers()
+        .load_balancer_arns(id)
+        .send();
+    let answer = aws
+        .call("elbv2:DescribeLoadBalancers", send)
+        .await
+        .map_err(Error::from);
+    let answer = answer.map(|answer| answer.load_balancers.unwrap_or_default().pop());
+    elbv2::absent_is(answer, "LoadBalancerNotFound", None)
+}
+
+/// Whether its nodes still have network interfaces, which name it in their description.
+async fn has_network_interfaces(aws: &Aws, id: &str) -> Result<bool> {
+    let name = id.rsplit_once("loadbalancer/").map_or(id, |(_, name)| name);
+    let description = aws_sdk_ec2::types::Filter::builder()
+        .name("description")
+        .values(format!("ELB {name}"))
+        .build();
+    let send = aws
+        .ec2
+        .describe_network_interfaces()
+        .filters(description)
+        .send();
+    let answer = aws.call("ec2:DescribeNetworkInterfaces", send).await?;
+    Ok(!answer.network_interfaces().is_empty())
+}
+
+/// What a described load balancer is to the stacks of the run.
+async fn found(
+    reader: &Reader,
+    described: &Described,
+    tags: Tags,
+) -> Result<Vec<Found<LoadBalancer>>> {
+    let (id, name) = (
+        arn(described),
+        described.load_balancer_name().unwrap_or_default(),
+    );
+    let what = format!("the load balancer `{name}` ({id})");
+    let claims = elbv2::claims::<LoadBalancer>(reader, &tags, &what, |_, want| want.name == name);
+    let attributes = if claims.iter().any(|claim| claim.owner == Owner::Ours) {
+        attributes(&reader.aws, &id).await?
+    } else {
+        Attributes::new()
+    };
+    let spec = live_spec(described, attributes, tags);
+    let found = claims.into_iter().map(|claim| Found {
+        stack: claim.stack,
+        address: claim.address,
+        id: id.clone(),
+        owner: claim.owner,
+        protected: spec.tags.protected(),
+        retained: None,
+        spec: spec.clone(),
+        outputs: outputs(described),
+    });
+    Ok(found.collect())
+}
+
+async fn attributes(aws: &Aws, id: &str) -> Result<Attributes> {
+    let send = aws
+        .elbv2
+        .describe_load_balancer_attributes()
+        .load_balancer_arn(id)
+        .send();
+    let answer = aws
+        .call("elbv2:DescribeLoadBalancerAttributes", send)
+        .await?;
+    Ok(elbv2::live(
+        answer
+            .attributes()
+            .iter()
+            .map(|one| (one.key(), one.value())),
+    ))
+}
+
+fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadBalancer {
+    let groups = described.security_groups().iter();
+    let subnets = described
+        .availability_zones()
+        .iter()
+        .filter_map(|zone| zone.subnet_id());
+    LoadBalancer {
+        name: described
+            .load_balancer_name()
+            .unwrap_or_default()
+            .to_owned(),
+        scheme: described
+            .scheme()
+            .map_or_else(String::new, |scheme| scheme.as_str().to_owned()),
+        subnets: subnets.map(str::to_owned).collect(),
+        security_groups: groups.map(|group| Late::Known(group.clone())).collect(),
+        ip_address_type: described
+            .ip_address_type()
+            .map_or_else(String::new, |kind| kind.as_str().to_owned()),
+        attributes,
+        unmanaged: BTreeSet::new(),
+        reached_by: ReachedBy::DnsName,
+        tags,
+    }
+}
+
+/// DNS names are case-insensitive, and AWS keeps the case of the load balancer's name.
+fn outputs(described: &Described) -> Outputs {
+    let dns_name = described
+        .dns_name()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let zone = described
+        .canonical_hosted_zone_id()
+        .unwrap_or_default()
+        .to_owned();
+    Outputs::from([
+        ("dns_name", vec![dns_name]),
+        ("canonical_hosted_zone_id", vec![zone]),
+    ])
+}
+
+/// The ARN of a described load balancer.
+pub(super) fn arn(described: &Described) -> String {
+    described.load_balancer_arn().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Address;
+
+    fn load_balancer(attributes: &[(&str, &str)]) -> LoadBalancer {
+        let attributes = attributes
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        LoadBalancer {
+            name: "shop-1".to_owned(),
+            scheme: "internal".to_owned(),
+            subnets: BTreeSet::from(["subnet-1".to_owned(), "subnet-2".to_owned()]),
+            security_groups: vec![Late::Known("sg-1".to_owned())],
+            ip_address_type: "ipv4".to_owned(),
+            attributes: attributes.collect(),
+            unmanaged: BTreeSet::new(),
+            reached_by: ReachedBy::Record,
+            tags: Tags::default(),
+        }
+    }
+
+    fn changes(want: &LoadBalancer, live: &LoadBalancer) -> Vec<Change> {
+        let mut diff = Diff::new(&|_: &Address, _: &str| None);
+        want.diff(Some(live), &mut diff);
+        diff.into_changes()
+    }
+
+    #[test]
+    fn a_prefix_of_logs_counts_only_while_they_are_on() {
+        let live = [
+            ("access_logs.s3.enabled", "false"),
+            ("access_logs.s3.prefix", "old"),
+        ];
+        assert_eq!(changes(&load_balancer(&[]), &load_balancer(&live)), vec![]);
+        let live = [
+            ("access_logs.s3.enabled", "true"),
+            ("access_logs.s3.prefix", "old"),
+        ];
+        let want = load_balancer(&[("access_logs.s3.enabled", "true")]);
+        assert_eq!(
+            changes(&want, &load_balancer(&live))[0].path,
+            "attributes.access_logs.s3.prefix"
+        );
+    }
+
+    #[test]
+    fn denying_internet_gateways_is_the_default_of_internal_ones_only() {
+        let live = load_balancer(&[("ipv6.deny_all_igw_traffic", "true")]);
+        assert_eq!(changes(&load_balancer(&[]), &live), vec![]);
+        let mut public = load_balancer(&[]);
+        public.scheme = "internet-facing".to_owned();
+        let changes = changes(&public, &live);
+        assert!(changes[0].replaces && changes[0].widens);
+        assert_eq!(changes[1].path, "attributes.ipv6.deny_all_igw_traffic");
+    }
+
+    #[test]
+    fn another_group_widens_and_one_less_does_not() {
+        let (one, mut two) = (load_balancer(&[]), load_balancer(&[]));
+        two.security_groups.push(Late::Known("sg-2".to_owned()));
+        assert!(changes(&two, &one)[0].widens);
+        assert!(!changes(&one, &two)[0].widens);
+    }
+
+    #[test]
+    fn its_dns_name_is_in_lower_case() {
+        let described = Described::builder()
+            .dns_name("Shop-1.eu-west-1.elb.amazonaws.com")
+            .build();
+        assert_eq!(
+            outputs(&described)["dns_name"],
+            ["shop-1.eu-west-1.elb.amazonaws.com"]
+        );
+    }
+}

@@ -1,0 +1,298 @@
+//! One address with its wanted and live forms, of whatever kind: what plan and apply work on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::BoxFuture;
+
+use super::{Address, Cx, Found, Need, Outputs, Owner, Reader, Replacement, Wanted};
+use crate::diff::{Change, Diff, Resolver};
+use crate::error::Result;
+
+/// A live instance, as far as planning needs to know it.
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    /// AWS's id.
+    pub(crate) id: String,
+    /// Its outputs, `id` among them.
+    pub(crate) outputs: Outputs,
+    /// Whether a live tag protects it.
+    pub(crate) protected: bool,
+    /// Why it is left behind, where it is.
+    pub(crate) retained: Option<String>,
+    /// Whether deleting it lets more through than before, unless what it belongs to goes as well.
+    pub(crate) removal_widens: bool,
+    /// What it refers to.
+    pub(crate) needs: Vec<Need>,
+}
+
+/// What has to happen to a wanted address. Indices are into [`Node::live`].
+#[derive(Debug, Clone)]
+pub(crate) enum Verdict {
+    /// Nothing is wanted here.
+    Unwanted,
+    /// The instance is as it should be.
+    Keep { current: usize },
+    /// There is none.
+    Create { changes: Vec<Change> },
+    /// The instance differs in what can be changed.
+    Update {
+        current: usize,
+        changes: Vec<Change>,
+    },
+    /// The instance differs in what cannot be changed.
+    Replace {
+        current: usize,
+        changes: Vec<Change>,
+        how: Replacement,
+    },
+}
+
+/// One address.
+pub(crate) trait Node: Send + Sync {
+    /// Where it stands in the stack.
+    fn address(&self) -> &Address;
+    /// CloudFormation's name of its type.
+    fn type_name(&self) -> &'static str;
+    /// Whether additions of this kind come before removals.
+    fn adds_first(&self) -> bool;
+    /// Whose it is, if it is not ours but stands in our place.
+    fn conflict(&self) -> Option<&str>;
+    /// The live instances; more than one only while something is being replaced.
+    fn live(&self) -> Vec<Live>;
+    /// What the wanted form needs.
+    fn needs(&self) -> Vec<Need>;
+    /// What its readiness needs.
+    fn ready_needs(&self) -> Vec<Need>;
+    /// What a change of it needs.
+    fn update_needs(&self) -> Vec<Need>;
+    /// Compares wanted and live.
+    fn judge(&self, resolve: Resolver<'_>) -> Verdict;
+    /// Outputs that these changes alter.
+    fn moving_outputs(&self, changes: &[Change]) -> &'static [&'static str];
+    /// Makes the wanted form; gives its outputs, `id` among them.
+    fn create<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Outputs>>;
+    /// Waits until the instance with this id does its work.
+    fn ready<'a>(&'a self, cx: &'a Cx, id: &'a str) -> BoxFuture<'a, Result<Outputs>>;
+    /// Changes a live instance into the wanted form.
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        live: usize,
+        changes: &'a [Change],
+    ) -> BoxFuture<'a, Result<Outputs>>;
+    /// Deletes a live instance.
+    fn delete<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>>;
+    /// Waits until nothing of a deleted instance is left.
+    fn gone<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>>;
+    /// What would vanish with a live instance and is not ours.
+    fn foreign_children<'a>(
+        &'a self,
+        reader: &'a Reader,
+        live: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>>>;
+}
+
+/// One address of one kind.
+#[derive(Debug)]
+struct Typed<R> {
+    address: Address,
+    want: Option<R>,
+    live: Vec<Found<R>>,
+    /// For each live one, whether deleting it widens access.
+    widening: Vec<bool>,
+    conflict: Option<String>,
+}
+
+/// Pairs what is wanted with what was found, stack by stack.
+pub(super) fn pair<R: Wanted>(
+    reader: &Reader,
+    found: &[Found<R>],
+    nodes: &mut BTreeMap<String, Vec<Box<dyn Node>>>,
+) {
+    for scope in reader.scopes() {
+        let want = R::of(&scope.resources);
+        let ours = || found.iter().filter(|found| found.stack == scope.name);
+        let addresses: BTreeSet<&Address> = want
+            .keys()
+            .chain(ours().map(|found| &found.address))
+            .collect();
+        for address in addresses {
+            let here: Vec<&Found<R>> = ours().filter(|found| found.address == *address).collect();
+            let live: Vec<Found<R>> = here
+                .iter()
+                .filter(|one| one.owner == Owner::Ours)
+                .copied()
+                .cloned()
+                .collect();
+            let conflict = here.iter().find_map(|one| match &one.owner {
+                Owner::Foreign(whose) if want.contains_key(address) && live.is_empty() => {
+                    Some(whose.clone())
+                }
+                _ => None,
+            });
+            let widening = live
+                .iter()
+                .map(|one| one.spec.removal_widens(want))
+                .collect();
+            let want = want.get(address).cloned();
+            let node = Typed {
+                address: address.clone(),
+                want,
+                live,
+                widening,
+                conflict,
+            };
+            if node.want.is_some() || !node.live.is_empty() {
+                nodes
+                    .entry(scope.name.clone())
+                    .or_default()
+                    .push(Box::new(node));
+            }
+        }
+    }
+}
+
+/// A wanted resource as if nothing were live.
+pub(super) fn unread<R: Wanted>(address: &Address, want: &R) -> Box<dyn Node> {
+    Box::new(Typed {
+        address: address.clone(),
+        want: Some(want.clone()),
+        live: Vec::new(),
+        widening: Vec::new(),
+        conflict: None,
+    })
+}
+
+impl<R: Wanted> Typed<R> {
+    fn want(&self) -> &R {
+        self.want
+            .as_ref()
+            .expect("only wanted addresses are made, changed and awaited")
+    }
+
+    fn changes(&self, want: &R, live: Option<&R>, resolve: Resolver<'_>) -> Vec<Change> {
+        let mut diff = Diff::new(resolve);
+        want.diff(live, &mut diff);
+        diff.into_changes()
+    }
+}
+
+impl<R: Wanted> Node for Typed<R> {
+    fn address(&self) -> &Address {
+        &self.address
+    }
+
+    fn type_name(&self) -> &'static str {
+        R::TYPE
+    }
+
+    fn adds_first(&self) -> bool {
+        R::ADDS_FIRST
+    }
+
+    fn conflict(&self) -> Option<&str> {
+        self.conflict.as_deref()
+    }
+
+    fn live(&self) -> Vec<Live> {
+        let live = |(found, widens): (&Found<R>, &bool)| Live {
+            id: found.id.clone(),
+            outputs: with_id(found.outputs.clone(), &found.id),
+            protected: found.protected,
+            retained: found.retained.clone(),
+            removal_widens: *widens,
+            needs: found.spec.needs(),
+        };
+        self.live.iter().zip(&self.widening).map(live).collect()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.want.as_ref().map(R::needs).unwrap_or_default()
+    }
+
+    fn ready_needs(&self) -> Vec<Need> {
+        self.want.as_ref().map(R::ready_needs).unwrap_or_default()
+    }
+
+    fn update_needs(&self) -> Vec<Need> {
+        self.want.as_ref().map(R::update_needs).unwrap_or_default()
+    }
+
+    /// Of several instances the one nearest to what is wanted is the current one: a run that was
+    /// killed in the middle of a replacement left the new one beside the old one.
+    fn judge(&self, resolve: Resolver<'_>) -> Verdict {
+        let Some(want) = &self.want else {
+            return Verdict::Unwanted;
+        };
+        let judged = self.live.iter().enumerate().map(|(index, live)| {
+            let changes = self.changes(want, Some(&live.spec), resolve);
+            (
+                changes.iter().any(|change| change.replaces),
+                changes.len(),
+                index,
+                changes,
+            )
+        });
+        let Some((replaces, count, current, changes)) =
+            judged.min_by_key(|(a, b, c, _)| (*a, *b, *c))
+        else {
+            return Verdict::Create {
+                changes: self.changes(want, None, resolve),
+            };
+        };
+        match (count, replaces) {
+            (0, _) => Verdict::Keep { current },
+            (_, false) => Verdict::Update { current, changes },
+            (_, true) => Verdict::Replace {
+                current,
+                changes,
+                how: want.replacement(&self.live[current].spec),
+            },
+        }
+    }
+
+    fn moving_outputs(&self, changes: &[Change]) -> &'static [&'static str] {
+        R::moving_outputs(changes)
+    }
+
+    fn create<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Outputs>> {
+        Box::pin(async {
+            let created = self.want().create(cx).await?;
+            Ok(with_id(created.outputs, &created.id))
+        })
+    }
+
+    fn ready<'a>(&'a self, cx: &'a Cx, id: &'a str) -> BoxFuture<'a, Result<Outputs>> {
+        Box::pin(self.want().ready(cx, id))
+    }
+
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        live: usize,
+        changes: &'a [Change],
+    ) -> BoxFuture<'a, Result<Outputs>> {
+        Box::pin(self.want().update(cx, &self.live[live], changes))
+    }
+
+    fn delete<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(R::delete(cx, &self.live[live]))
+    }
+
+    fn gone<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(R::gone(cx, &self.live[live]))
+    }
+
+    fn foreign_children<'a>(
+        &'a self,
+        reader: &'a Reader,
+        live: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(R::foreign_children(reader, &self.live[live]))
+    }
+}
+
+fn with_id(mut outputs: Outputs, id: &str) -> Outputs {
+    outputs.insert("id", vec![id.to_owned()]);
+    outputs
+}

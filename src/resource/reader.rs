@@ -1,0 +1,116 @@
+//! Reading AWS once per run: every kind's `find` is called once, whoever asks first.
+
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use super::{Address, Found, Resources, Wanted};
+use crate::aws::{Aws, Identity};
+use crate::error::{Error, Result};
+
+/// One stack of the run.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    /// The stack's name.
+    pub(crate) name: String,
+    /// Its bucket.
+    pub(crate) bucket: String,
+    /// What it wants; empty when it is to be destroyed.
+    pub(crate) resources: Resources,
+}
+
+/// One region of one account, and the stacks of the run in it.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    /// The clients.
+    pub(crate) aws: Arc<Aws>,
+    /// Who we are.
+    pub(crate) identity: Identity,
+    scopes: Vec<Scope>,
+    memory: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Reader {
+    /// A reader that has read nothing yet.
+    pub(crate) fn new(aws: Arc<Aws>, identity: Identity, scopes: Vec<Scope>) -> Self {
+        Self {
+            aws,
+            identity,
+            scopes,
+            memory: Mutex::default(),
+        }
+    }
+
+    /// The stacks of the run.
+    pub(crate) fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    /// Whether a stack of this name is part of the run.
+    pub(crate) fn has_stack(&self, name: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.name == name)
+    }
+
+    /// The stacks of the run whose derived AWS names could have made `name`: it begins with `<stack>-`.
+    pub(crate) fn may_be_ours(&self, name: &str) -> bool {
+        self.scopes.iter().any(|scope| {
+            name.strip_prefix(&scope.name)
+                .is_some_and(|rest| rest.starts_with('-'))
+        })
+    }
+
+    /// All wanted resources of a kind, with their stacks.
+    pub(crate) fn wanted<R: Wanted>(&self) -> impl Iterator<Item = (&Scope, &Address, &R)> {
+        self.scopes.iter().flat_map(|scope| {
+            R::of(&scope.resources)
+                .iter()
+                .map(move |(address, want)| (scope, address, want))
+        })
+    }
+
+    /// The wanted addresses of a kind in one stack.
+    pub(crate) fn wanted_in<R: Wanted>(&self, stack: &str) -> BTreeMap<Address, R> {
+        let scope = self.scopes.iter().find(|scope| scope.name == stack);
+        scope
+            .map(|scope| R::of(&scope.resources).clone())
+            .unwrap_or_default()
+    }
+
+    /// Everything live of a kind; read once and remembered, so that children ask their parent's kind freely.
+    ///
+    /// # Errors
+    ///
+    /// What the read answered.
+    pub(crate) async fn found<R: Wanted>(&self) -> Result<Arc<Vec<Found<R>>>> {
+        self.once::<Found<R>, _>(move || Box::pin(async { R::find(self).await.map(Arc::new) }))
+            .await
+    }
+
+    /// Reads a listing once; `Key` tells listings apart.
+    ///
+    /// # Errors
+    ///
+    /// What the read answered; everybody who asks gets the same error.
+    pub(crate) async fn once<'a, Key: 'static, T>(
+        &'a self,
+        read: impl FnOnce() -> futures::future::BoxFuture<'a, Result<Arc<T>>>,
+    ) -> Result<Arc<T>>
+    where
+        T: Send + Sync + 'static,
+    {
+        let cell = self.cell::<Key, T>();
+        cell.get_or_init(read).await.clone()
+    }
+
+    fn cell<Key: 'static, T: Send + Sync + 'static>(&self) -> Arc<OnceCell<Result<Arc<T>, Error>>> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let any = memory
+            .entry(TypeId::of::<(Key, T)>())
+            .or_insert_with(|| Arc::new(OnceCell::<Result<Arc<T>, Error>>::new()));
+        Arc::clone(any)
+            .downcast()
+            .expect("the type is part of the key")
+    }
+}

@@ -1,0 +1,742 @@
+//! A REST API: its definition, its resource policy and the endpoints that may reach it.
+//!
+//! Natural key: its tags; AWS lets any number of APIs have the same name. The definition is an
+//! OpenAPI document that is imported whole. AWS does not give it back, so the tag
+//! `mtlsgw:definition` keeps two digests: of the document, and of what AWS reported right after the
+//! import.
+//!
+//! IAM: apigateway:GET/POST/PUT/PATCH/DELETE on /restapis, /restapis/* and /tags/*,
+//! `apigateway:UpdateRestApiPolicy`.
+//! AWS: API Gateway REST API Reference, `PutRestApi`; Developer Guide, "Updates to a REST API that
+//! require redeployment".
+
+mod policy;
+mod report;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_apigateway::operation::put_rest_api::PutRestApiOutput;
+use aws_sdk_apigateway::primitives::Blob;
+use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType, Op, PatchOperation, PutMode};
+use serde_json::Value;
+
+use super::context::Wait;
+use super::{
+    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage,
+};
+use crate::aws::tags::Tags;
+use crate::aws::{Aws, AwsError, Identity};
+use crate::diff::{Change, Diff, touches};
+use crate::error::{Error, Result};
+
+pub(crate) use policy::{Policy, canonical_policy, policy_widens};
+pub(super) use report::PAGE;
+
+/// The tag `<digest of the document>:<digest of what AWS reported right after its import>`.
+const DEFINITION: &str = "mtlsgw:definition";
+
+/// A REST API of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RestApi {
+    /// Its name, which need not be unique and is not compared.
+    pub(crate) name: String,
+    /// Its description; empty: none.
+    pub(crate) description: String,
+    /// `PRIVATE` or `REGIONAL`; fixed.
+    pub(crate) endpoint_type: &'static str,
+    /// The interface endpoints that get an alias of a private API; in any order.
+    pub(crate) vpc_endpoints: Vec<Late<String>>,
+    /// Who may invoke it; a private API cannot be deployed without.
+    pub(crate) policy: Option<Policy>,
+    /// Its resources, methods, integrations, models and gateway responses.
+    pub(crate) definition: Definition,
+    /// Its tags.
+    pub(crate) tags: Tags,
+}
+
+/// What an API consists of.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Definition {
+    /// As it should be: an OpenAPI document.
+    Document {
+        /// The document that is imported.
+        document: Value,
+        /// Its SHA-256 in hex.
+        digest: String,
+    },
+    /// As it is: made from a document that only its digest is known of.
+    Imported {
+        /// The digest of the document; `None` when the import was not completed.
+        digest: Option<String>,
+        /// Whether the API is still what the import made of the document.
+        intact: bool,
+    },
+}
+
+impl Definition {
+    fn digest(&self) -> Option<&str> {
+        match self {
+            Self::Document { digest, .. } => Some(digest),
+            Self::Imported { digest, .. } => digest.as_deref(),
+        }
+    }
+
+    fn is_intact(&self) -> bool {
+        match self {
+            Self::Document { .. } => true,
+            Self::Imported { intact, .. } => *intact,
+        }
+    }
+}
+
+impl Resource for RestApi {
+    const TYPE: &'static str = "AWS::ApiGateway::RestApi";
+
+    fn needs(&self) -> Vec<Need> {
+        let endpoint = self.policy.as_ref().and_then(Policy::endpoint);
+        self.vpc_endpoints
+            .iter()
+            .chain(endpoint)
+            .map(|id| Need::of(id, Until::Created))
+            .collect()
+    }
+
+    fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
+        let Self {
+            name,
+            description,
+            endpoint_type,
+            vpc_endpoints,
+            policy,
+            definition,
+            tags,
+        } = self;
+        if live.is_none() {
+            diff.field("name", name, None);
+        }
+        if live.is_some() || !description.is_empty() {
+            diff.field(
+                "description",
+                description,
+                live.map(|live| &live.description),
+            );
+        }
+        diff.field(
+            "endpoint_type",
+            endpoint_type,
+            live.map(|live| &live.endpoint_type),
+        )
+        .replaces();
+        if live.is_some() || !vpc_endpoints.is_empty() {
+            diff.late_set(
+                "vpc_endpoints",
+                vpc_endpoints,
+                live.map(|live| live.vpc_endpoints.as_slice()),
+            );
+        }
+        diff_policy(
+            policy.as_ref(),
+            live.and_then(|live| live.policy.as_ref()),
+            diff,
+        );
+        diff_definition(definition, live.map(|live| &live.definition), diff);
+        diff.tags(tags, live.map(|live| &live.tags));
+    }
+
+    async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
+        let tagged = tagged(reader).await?;
+        futures::future::try_join_all(tagged.iter().map(|api| found(reader, api))).await
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Created> {
+        let id = match self.create_empty(cx).await {
+            // AWS has no client token here: sent blindly a second time, there may be two.
+            Err(error) if error.uncertain => match self.find_empty(cx).await? {
+                Some(id) => id,
+                None => self.create_empty(cx).await?,
+            },
+            other => other?,
+        };
+        self.import(cx, &id).await?;
+        Ok(Created::id(id))
+    }
+
+    async fn update(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<Outputs> {
+        if touches(changes, "definition") {
+            self.import(cx, &live.id).await?;
+        } else {
+            let live_with_name = Self {
+                name: self.name.clone(),
+                ..live.spec.clone()
+            };
+            self.put_properties(cx, &live.id, &live_with_name).await?;
+        }
+        if touches(changes, "tags") {
+            put_tags(cx, &path(&live.id), &self.tags, &live.spec.tags).await?;
+        }
+        Ok(Outputs::new())
+    }
+
+    async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let wait = Wait::new("the mappings of the API to vanish", 5, 120);
+        let passes =
+            |error: &Error| is_busy(error) || says(error, "BadRequest", "base path mappings");
+        cx.retry_while(wait, passes, || async {
+            let send = cx
+                .aws()
+                .apigateway
+                .delete_rest_api()
+                .rest_api_id(&live.id)
+                .send();
+            unless_missing(cx.aws().call("apigateway:DeleteRestApi", send).await)
+        })
+        .await
+    }
+
+    async fn foreign_children(reader: &Reader, live: &Found<Self>) -> Result<Vec<String>> {
+        let stages = stage::by_api(reader).await?;
+        let stages = stages.get(&live.id).map(Vec::as_slice).unwrap_or_default();
+        let foreign = stages
+            .iter()
+            .filter(|one| stage::stack_of(one) != Some(&live.stack));
+        Ok(foreign
+            .map(|one| format!("stage `{}`", one.stage_name().unwrap_or_default()))
+            .collect())
+    }
+}
+
+impl RestApi {
+    /// Makes an API without anything in it, with our tags from the first moment on.
+    async fn create_empty(&self, cx: &Cx) -> Result<String, AwsError> {
+        let endpoint = EndpointConfiguration::builder()
+            .types(EndpointType::from(self.endpoint_type))
+            .build();
+        let send = cx
+            .aws()
+            .apigateway
+            .create_rest_api()
+            .name(&self.name)
+            .set_description((!self.description.is_empty()).then(|| self.description.clone()))
+            .endpoint_configuration(endpoint)
+            .set_tags(Some(self.tags.0.clone().into_iter().collect()))
+            .send();
+        let created = cx.aws().call("apigateway:CreateRestApi", send).await?;
+        Ok(created.id.unwrap_or_default())
+    }
+
+    /// What [`Self::create_empty`] may have made although its answer was lost.
+    async fn find_empty(&self, cx: &Cx) -> Result<Option<String>> {
+        cx.aws().clock.sleep(Duration::from_secs(3)).await;
+        let all = list(cx.aws()).await?;
+        let empty = all.into_iter().find(|api| {
+            let tags = tags_of(api);
+            let ours =
+                tags.stack() == Some(cx.stack()) && tags.address().as_ref() == Some(&cx.address);
+            ours && tags.get(DEFINITION).is_none()
+                && endpoint_type(api.endpoint_configuration()) == self.endpoint_type
+        });
+        Ok(empty.and_then(|api| api.id))
+    }
+
+    /// Imports the document, restores what an import resets, and notes what AWS made of it.
+    ///
+    /// The tag is written last: an import that was interrupted is done again.
+    async fn import(&self, cx: &Cx, id: &str) -> Result<()> {
+        let Definition::Document { document, digest } = &self.definition else {
+            return Err(Error::step(&cx.address, "only a document can be imported"));
+        };
+        let body = importable(document).to_string();
+        let answer = when_free(cx, || async {
+            let put = cx
+                .aws()
+                .apigateway
+                .put_rest_api()
+                .rest_api_id(id)
+                .mode(PutMode::Overwrite);
+            let send = put.body(Blob::new(body.as_bytes())).send();
+            Ok(cx.aws().call("apigateway:PutRestApi", send).await?)
+        })
+        .await?;
+        for warning in answer.warnings() {
+            tracing::warn!(address = %cx.address, "API Gateway on the OpenAPI document: {warning}");
+        }
+        self.put_properties(cx, id, &self.after_import(cx, id, &answer))
+            .await?;
+        let reported = report::digest(cx.aws(), id).await?;
+        let tags = Tags::default().with(DEFINITION, format!("{digest}:{reported}"));
+        put_tags(cx, &path(id), &tags, &Tags::default()).await
+    }
+
+    /// This API as the import left it: without policy, under the name that the document has.
+    fn after_import(&self, cx: &Cx, id: &str, answer: &PutRestApiOutput) -> Self {
+        let own = execution_arn(cx.aws(), cx.identity(), id);
+        Self {
+            name: answer.name().unwrap_or_default().to_owned(),
+            description: answer.description().unwrap_or_default().to_owned(),
+            vpc_endpoints: vpc_endpoints(answer.endpoint_configuration()),
+            policy: live_policy(answer.policy(), &own),
+            ..self.clone()
+        }
+    }
+
+    /// Writes those of the name, the description, the policy and the endpoints that differ.
+    async fn put_properties(&self, cx: &Cx, id: &str, live: &Self) -> Result<()> {
+        let patches = self.property_patches(cx, live)?;
+        if patches.is_empty() {
+            return Ok(());
+        }
+        let wait = Wait::new("API Gateway to know the endpoint", 3, 60);
+        let passes = |error: &Error| is_busy(error) || says(error, "BadRequest", "vpce");
+        cx.retry_while(wait, passes, || async {
+            let update = cx.aws().apigateway.update_rest_api().rest_api_id(id);
+            let send = update.set_patch_operations(Some(patches.clone())).send();
+            cx.aws()
+                .call("apigateway:UpdateRestApi", send)
+                .await
+                .map(drop)
+                .map_err(Error::from)
+        })
+        .await
+    }
+
+    fn property_patches(&self, cx: &Cx, live: &Self) -> Result<Vec<PatchOperation>> {
+        let mut patches = Vec::new();
+        if self.name != live.name {
+            patches.push(replace("/name", &self.name));
+        }
+        if self.description != live.description {
+            patches.push(replace("/description", &self.description));
+        }
+        patches.extend(self.policy_patch(cx, live)?);
+        let ids = |lates: &[Late<String>]| {
+            lates
+                .iter()
+                .map(|id| cx.value(id))
+                .collect::<Result<BTreeSet<String>>>()
+        };
+        let (wanted, present) = (ids(&self.vpc_endpoints)?, ids(&live.vpc_endpoints)?);
+        let at = "/endpointConfiguration/vpcEndpointIds";
+        patches.extend(wanted.difference(&present).map(|id| patch(Op::Add, at, id)));
+        patches.extend(
+            present
+                .difference(&wanted)
+                .map(|id| patch(Op::Remove, at, id)),
+        );
+        Ok(patches)
+    }
+
+    /// The change of the policy, unless the live one means the same.
+    fn policy_patch(&self, cx: &Cx, live: &Self) -> Result<Option<PatchOperation>> {
+        let value = |id: &Late<String>| cx.value(id).ok();
+        let Some(policy) = &self.policy else {
+            return Ok(live.policy.as_ref().map(|_| replace("/policy", "")));
+        };
+        let (Some(document), Some(meaning)) = (policy.document(value), policy.canonical(value))
+        else {
+            return Err(Error::step(
+                &cx.address,
+                "the endpoint that the policy names is not known yet",
+            ));
+        };
+        let same = live.policy.as_ref().and_then(|live| live.document(value)) == Some(meaning);
+        Ok((!same).then(|| replace("/policy", document.to_string())))
+    }
+}
+
+/// Compares what the policies mean; the live one is in canonical form already.
+fn diff_policy(want: Option<&Policy>, live: Option<&Policy>, diff: &mut Diff<'_>) {
+    let before = live.and_then(|policy| policy.document(|id| diff.resolve(id)));
+    let Some(policy) = want else {
+        // Without a policy everybody may invoke a regional API.
+        if let Some(before) = before {
+            diff.differs("policy", before, Value::Null)
+                .widens_if(|| true);
+        }
+        return;
+    };
+    let widens = before.as_ref().is_some_and(|live| policy.widens(live));
+    if let Some(after) = policy.canonical(|id| diff.resolve(id)) {
+        diff.field("policy", &after, before.as_ref())
+            .widens_if(|| widens);
+    } else {
+        let endpoint = policy.endpoint().expect("nothing else can be unknown");
+        diff.unknown("policy", before.unwrap_or_default(), endpoint)
+            .widens_if(|| widens);
+    }
+}
+
+/// Compares the documents by digest, and the API with what was made of the document.
+fn diff_definition(want: &Definition, live: Option<&Definition>, diff: &mut Diff<'_>) {
+    let Some(live) = live else {
+        diff.field("definition", &want.digest(), None);
+        return;
+    };
+    let same = live.digest() == want.digest();
+    if same && live.is_intact() {
+        return;
+    }
+    let note = match (live.digest(), live.is_intact()) {
+        (None, _) => "its import was not completed",
+        (Some(_), true) => "the document has changed",
+        (Some(_), false) if same => "the live API is no longer what was made of the document",
+        (Some(_), false) => {
+            "the document has changed, and the live API is no longer what was made of the earlier one"
+        }
+    };
+    let before = live.digest().map(|digest| {
+        if live.is_intact() {
+            digest.to_owned()
+        } else {
+            format!("{digest}, changed on AWS")
+        }
+    });
+    diff.differs("definition", before.into(), want.digest().into())
+        .note(|| note.to_owned());
+}
+
+/// The document without its policy, which the stack file decides about.
+fn importable(document: &Value) -> Value {
+    let mut document = document.clone();
+    if let Some(members) = document.as_object_mut() {
+        members.shift_remove("x-amazon-apigateway-policy");
+    }
+    document
+}
+
+/// An API that carries the tags of a stack of the run.
+#[derive(Debug)]
+pub(super) struct Tagged {
+    /// The stack's name.
+    pub(super) stack: String,
+    /// The API's address there.
+    pub(super) address: Address,
+    /// The API's id.
+    pub(super) id: String,
+    api: aws_sdk_apigateway::types::RestApi,
+}
+
+/// The APIs of the run's stacks; read once, and by the kinds below an API without waiting for its definition.
+pub(super) async fn tagged(reader: &Reader) -> Result<Arc<Vec<Tagged>>> {
+    struct Listing;
+    let read = || async {
+        let all = list(&reader.aws).await?;
+        let tagged = all.into_iter().filter_map(|api| {
+            let tags = tags_of(&api);
+            let stack = tags
+                .stack()
+                .filter(|stack| reader.has_stack(stack))?
+                .to_owned();
+            Some(Tagged {
+                stack,
+                address: tags.address()?,
+                id: api.id()?.to_owned(),
+                api,
+            })
+        });
+        Ok(Arc::new(tagged.collect()))
+    };
+    reader
+        .once::<Listing, Vec<Tagged>>(|| Box::pin(read()))
+        .await
+}
+
+async fn list(aws: &Aws) -> Result<Vec<aws_sdk_apigateway::types::RestApi>> {
+    let mut apis = Vec::new();
+    let mut position = None;
+    loop {
+        let send = aws
+            .apigateway
+            .get_rest_apis()
+            .limit(PAGE)
+            .set_position(position)
+            .send();
+        let page = aws.call("apigateway:GetRestApis", send).await?;
+        apis.extend(page.items.unwrap_or_default());
+        position = page.position.filter(|position| !position.is_empty());
+        if position.is_none() {
+            return Ok(apis);
+        }
+    }
+}
+
+async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
+    let Tagged {
+        stack,
+        address,
+        id,
+        api,
+    } = tagged;
+    let mut tags = tags_of(api);
+    let noted = tags.0.remove(DEFINITION);
+    let definition = match noted.as_deref().and_then(|noted| noted.split_once(':')) {
+        None => Definition::Imported {
+            digest: None,
+            intact: false,
+        },
+        Some((digest, reported)) => {
+            let mut wanted = reader.wanted::<RestApi>();
+            // What is to be deleted need not be compared.
+            let wanted = wanted.any(|(scope, at, _)| scope.name == *stack && at == address);
+            let intact = !wanted || report::digest(&reader.aws, id).await? == reported;
+            Definition::Imported {
+                digest: Some(digest.to_owned()),
+                intact,
+            }
+        }
+    };
+    let own = execution_arn(&reader.aws, &reader.identity, id);
+    let spec = RestApi {
+        name: api.name().unwrap_or_default().to_owned(),
+        description: api.description().unwrap_or_default().to_owned(),
+        endpoint_type: endpoint_type(api.endpoint_configuration()),
+        vpc_endpoints: vpc_endpoints(api.endpoint_configuration()),
+        policy: live_policy(api.policy(), &own),
+        definition,
+        tags,
+    };
+    Ok(Found {
+        stack: stack.clone(),
+        address: address.clone(),
+        id: id.clone(),
+        owner: Owner::Ours,
+        protected: spec.tags.protected(),
+        retained: None,
+        spec,
+        outputs: Outputs::new(),
+    })
+}
+
+fn tags_of(api: &aws_sdk_apigateway::types::RestApi) -> Tags {
+    Tags::live(
+        api.tags()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.as_str(), value.as_str())),
+    )
+}
+
+fn endpoint_type(configuration: Option<&EndpointConfiguration>) -> &'static str {
+    match configuration.and_then(|one| one.types().first()) {
+        Some(EndpointType::Private) => "PRIVATE",
+        Some(EndpointType::Regional) => "REGIONAL",
+        _ => "EDGE",
+    }
+}
+
+fn vpc_endpoints(configuration: Option<&EndpointConfiguration>) -> Vec<Late<String>> {
+    let ids = configuration
+        .map(EndpointConfiguration::vpc_endpoint_ids)
+        .unwrap_or_default();
+    ids.iter().cloned().map(Late::Known).collect()
+}
+
+/// An API without a policy has an empty one or none at all.
+fn live_policy(escaped: Option<&str>, own: &str) -> Option<Policy> {
+    escaped
+        .filter(|text| !text.is_empty())
+        .map(|text| Policy::of_live(text, own))
+}
+
+fn execution_arn(aws: &Aws, identity: &Identity, id: &str) -> String {
+    format!(
+        "arn:{}:execute-api:{}:{}:{id}",
+        identity.partition, aws.region, identity.account
+    )
+}
+
+/// An API's path, of which its ARN is made.
+fn path(id: &str) -> String {
+    format!("/restapis/{id}")
+}
+
+/// Sets and removes the tags of what stands at `path` in API Gateway so that they become `want`.
+pub(super) async fn put_tags(cx: &Cx, path: &str, want: &Tags, live: &Tags) -> Result<()> {
+    let arn = format!(
+        "arn:{}:apigateway:{}::{path}",
+        cx.identity().partition,
+        cx.aws().region
+    );
+    let (set, removed) = want.changes(live);
+    if !set.is_empty() {
+        let send = cx
+            .aws()
+            .apigateway
+            .tag_resource()
+            .resource_arn(&arn)
+            .set_tags(Some(set.into_iter().collect()));
+        cx.aws().call("apigateway:TagResource", send.send()).await?;
+    }
+    if !removed.is_empty() {
+        let send = cx
+            .aws()
+            .apigateway
+            .untag_resource()
+            .resource_arn(&arn)
+            .set_tag_keys(Some(removed));
+        cx.aws()
+            .call("apigateway:UntagResource", send.send())
+            .await?;
+    }
+    Ok(())
+}
+
+/// A patch that sets `path` to `value`.
+pub(super) fn replace(path: impl Into<String>, value: impl Into<String>) -> PatchOperation {
+    patch(Op::Replace, path, value)
+}
+
+/// A patch of `path` that has a value.
+pub(super) fn patch(op: Op, path: impl Into<String>, value: impl Into<String>) -> PatchOperation {
+    PatchOperation::builder()
+        .op(op)
+        .path(path)
+        .value(value)
+        .build()
+}
+
+/// A patch that removes `path`.
+pub(super) fn remove(path: impl Into<String>) -> PatchOperation {
+    PatchOperation::builder().op(Op::Remove).path(path).build()
+}
+
+/// Repeats a change while API Gateway is busy with another one of the same API or domain.
+pub(super) async fn when_free<T, F>(cx: &Cx, call: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    cx.retry_while(Wait::new("another change to end", 2, 60), is_busy, call)
+        .await
+}
+
+/// Whether API Gateway refuses a change only because another one is under way.
+pub(super) fn is_busy(error: &Error) -> bool {
+    says(error, "Conflict", "concurrent modification")
+}
+
+/// Whether AWS answered with this code and these words: `BadRequest` alone means many things.
+pub(super) fn says(error: &Error, code: &str, words: &str) -> bool {
+    error
+        .aws()
+        .is_some_and(|error| error.is(code) && error.message.to_lowercase().contains(words))
+}
+
+/// Takes "not found" for success: what was to be deleted is gone already.
+pub(super) fn unless_missing<T>(done: Result<T, AwsError>) -> Result<()> {
+    match done {
+        Err(error) if error.is("NotFound") => Ok(()),
+        other => other.map(drop).map_err(Error::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn api(definition: Definition) -> RestApi {
+        RestApi {
+            name: "petstore".to_owned(),
+            description: String::new(),
+            endpoint_type: "PRIVATE",
+            vpc_endpoints: vec![Late::Known("vpce-1".to_owned())],
+            policy: Some(Policy::SourceVpc {
+                vpc: "vpc-1".to_owned(),
+            }),
+            definition,
+            tags: Tags::default(),
+        }
+    }
+
+    fn document(digest: &str) -> Definition {
+        Definition::Document {
+            document: json!({ "openapi": "3.0.1" }),
+            digest: digest.to_owned(),
+        }
+    }
+
+    fn live(digest: &str, intact: bool) -> RestApi {
+        let policy = api(document(""))
+            .policy
+            .and_then(|one| one.canonical(|_| None));
+        RestApi {
+            name: "title of the document".to_owned(),
+            policy: policy.map(Policy::Document),
+            ..api(Definition::Imported {
+                digest: Some(digest.to_owned()),
+                intact,
+            })
+        }
+    }
+
+    fn changes(want: &RestApi, live: &RestApi) -> Vec<Change> {
+        let mut diff = Diff::new(&|_: &Address, _: &str| None);
+        want.diff(Some(live), &mut diff);
+        diff.into_changes()
+    }
+
+    fn note(want: &str, live: &RestApi) -> Option<String> {
+        changes(&api(document(want)), live)
+            .into_iter()
+            .next()
+            .and_then(|change| change.note)
+    }
+
+    #[test]
+    fn an_api_that_is_as_its_document_made_it_has_no_changes() {
+        assert_eq!(changes(&api(document("d1")), &live("d1", true)), vec![]);
+    }
+
+    #[test]
+    fn the_note_says_whether_the_file_or_the_live_api_moved() {
+        let said = |want, live| note(want, &live).unwrap_or_default();
+        assert_eq!(said("d2", live("d1", true)), "the document has changed");
+        assert!(said("d1", live("d1", false)).starts_with("the live API is no longer"));
+        assert!(said("d2", live("d1", false)).starts_with("the document has changed, and"));
+    }
+
+    #[test]
+    fn a_policy_without_its_deny_widens_access() {
+        let open = json!({ "Statement": { "Effect": "Allow", "Principal": "*", "Action": "*" } });
+        let want = RestApi {
+            policy: Some(Policy::Document(open)),
+            ..api(document("d1"))
+        };
+        let change = &changes(&want, &live("d1", true))[0];
+        assert_eq!((change.path.as_str(), change.widens), ("policy", true));
+    }
+
+    #[test]
+    fn a_policy_that_names_a_new_endpoint_is_known_later_and_does_not_widen() {
+        let endpoint = Late::id(&Address::parse("endpoint"));
+        let vpc = "vpc-1".to_owned();
+        let want = RestApi {
+            policy: Some(Policy::SourceVpce { vpc, endpoint }),
+            ..api(document("d1"))
+        };
+        let change = &changes(&want, &live("d1", true))[0];
+        assert!(change.after_unknown && !change.widens);
+    }
+
+    #[test]
+    fn a_regional_api_without_a_policy_is_no_change() {
+        let none = |api: RestApi| RestApi {
+            policy: None,
+            ..api
+        };
+        assert_eq!(
+            changes(&none(api(document("d1"))), &none(live("d1", true))),
+            vec![]
+        );
+    }
+
+    #[test]
+    fn the_stack_file_decides_about_the_policy() {
+        let document = json!({ "openapi": "3.0.1", "x-amazon-apigateway-policy": {}, "paths": {} });
+        assert_eq!(
+            importable(&document),
+            json!({ "openapi": "3.0.1", "paths": {} })
+        );
+    }
+}

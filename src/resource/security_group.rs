@@ -1,0 +1,634 @@
+//! A security group with exactly the rules its load balancer or endpoint needs.
+//!
+//! Natural key: its name, `mtlsgw-<stack>-<what>`, unique in the VPC. Another VPC means another
+//! group. Rules are part of the group: a rule that is not listed is removed.
+//!
+//! IAM: ec2:DescribeSecurityGroups, CreateSecurityGroup, AuthorizeSecurityGroupIngress/Egress,
+//! RevokeSecurityGroupIngress/Egress, CreateTags, DeleteTags, DeleteSecurityGroup.
+//! AWS: EC2 API Reference, `CreateSecurityGroup`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use aws_sdk_ec2::types::{
+    Filter, IpPermission, IpRange, Ipv6Range, ResourceType, TagSpecification, UserIdGroupPair,
+};
+use serde::{Serialize, Serializer};
+
+use super::context::Wait;
+use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
+use crate::aws::tags::Tags;
+use crate::aws::{Aws, AwsError};
+use crate::diff::{Change, Diff, touches};
+use crate::error::{Error, Result};
+
+/// A security group of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SecurityGroup {
+    /// Its name, at most 255 characters, not beginning with `sg-`.
+    pub(crate) name: String,
+    /// Its description, which AWS never lets change and which therefore is not compared.
+    pub(crate) description: String,
+    /// The VPC's id; fixed.
+    pub(crate) vpc: String,
+    /// What may come in.
+    pub(crate) ingress: Vec<Rule>,
+    /// What may go out.
+    pub(crate) egress: Vec<Rule>,
+    /// Its tags.
+    pub(crate) tags: Tags,
+}
+
+/// One rule: a protocol, a range of ports, and the other end.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rule {
+    /// `tcp`, or `-1` for all protocols and ports.
+    pub(crate) protocol: String,
+    /// First and last port; absent with all protocols.
+    pub(crate) ports: Option<(i32, i32)>,
+    /// Who is at the other end.
+    pub(crate) peer: Peer,
+}
+
+/// The other end of a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Peer {
+    /// An IPv4 or IPv6 range.
+    Cidr(String),
+    /// Members of a group.
+    Group(Late<String>),
+}
+
+/// A rule whose peer is known, ready to be compared and shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct KnownRule {
+    protocol: String,
+    ports: Option<(i32, i32)>,
+    peer: String,
+}
+
+impl Rule {
+    /// TCP to one port.
+    pub(crate) fn tcp(port: u16, peer: Peer) -> Self {
+        Self {
+            protocol: "tcp".to_owned(),
+            ports: Some((port.into(), port.into())),
+            peer,
+        }
+    }
+
+    /// Everything, which is what AWS gives a new group as its only egress rule.
+    pub(crate) fn everything(cidr: &str) -> Self {
+        Self {
+            protocol: "-1".to_owned(),
+            ports: None,
+            peer: Peer::Cidr(cidr.to_owned()),
+        }
+    }
+
+    fn known(&self, resolve: impl Fn(&Late<String>) -> Option<String>) -> Option<KnownRule> {
+        let peer = match &self.peer {
+            Peer::Cidr(cidr) => cidr.clone(),
+            Peer::Group(group) => resolve(group)?,
+        };
+        Some(KnownRule {
+            protocol: self.protocol.clone(),
+            ports: self.ports,
+            peer,
+        })
+    }
+}
+
+impl fmt::Display for KnownRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.protocol.as_str(), self.ports) {
+            ("-1", _) => f.write_str("all")?,
+            (protocol, Some((first, last))) if first == last => write!(f, "{protocol} {first}")?,
+            (protocol, Some((first, last))) => write!(f, "{protocol} {first}-{last}")?,
+            (protocol, None) => f.write_str(protocol)?,
+        }
+        write!(f, " {}", self.peer)
+    }
+}
+
+impl Serialize for KnownRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Resource for SecurityGroup {
+    const TYPE: &'static str = "AWS::EC2::SecurityGroup";
+
+    fn needs(&self) -> Vec<Need> {
+        self.ingress
+            .iter()
+            .chain(&self.egress)
+            .filter_map(|rule| match &rule.peer {
+                Peer::Group(group) => Some(Need::exists(group)),
+                Peer::Cidr(_) => None,
+            })
+            .collect()
+    }
+
+    fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
+        let Self {
+            name,
+            description: _,
+            vpc,
+            ingress,
+            egress,
+            tags,
+        } = self;
+        if live.is_none() {
+            diff.field("name", name, None);
+        }
+        diff.field("vpc", vpc, live.map(|live| &live.vpc))
+            .replaces();
+        diff_rules(
+            "ingress",
+            ingress,
+            live.map(|live| live.ingress.as_slice()),
+            diff,
+        );
+        diff_rules(
+            "egress",
+            egress,
+            live.map(|live| live.egress.as_slice()),
+            diff,
+        );
+        diff.tags(tags, live.map(|live| &live.tags));
+    }
+
+    async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
+        let stacks: Vec<String> = reader
+            .scopes()
+            .iter()
+            .map(|scope| scope.name.clone())
+            .collect();
+        let names: Vec<String> = reader
+            .wanted::<Self>()
+            .map(|(_, _, want)| want.name.clone())
+            .collect();
+        let by_tag = describe(&reader.aws, filter("tag:mtlsgw:stack", stacks));
+        // The name finds a group that stands in our place without being ours.
+        let by_name = async {
+            if names.is_empty() {
+                Ok(Vec::new())
+            } else {
+                describe(&reader.aws, filter("group-name", names)).await
+            }
+        };
+        let (by_tag, by_name) = futures::try_join!(by_tag, by_name)?;
+        let ours: BTreeSet<&str> = by_tag.iter().filter_map(|group| group.group_id()).collect();
+        let foreign = by_name
+            .iter()
+            .filter(|group| !group.group_id().is_some_and(|id| ours.contains(id)));
+        let mut found: Vec<Found<Self>> = by_tag.iter().filter_map(found_by_tags).collect();
+        found.extend(foreign.flat_map(|group| found_by_name(reader, group)));
+        Ok(found)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Created> {
+        let aws = cx.aws();
+        let send = aws
+            .ec2
+            .create_security_group()
+            .group_name(&self.name)
+            .description(&self.description)
+            .vpc_id(&self.vpc)
+            .tag_specifications(specification(&self.tags))
+            .send();
+        let created = aws.call("ec2:CreateSecurityGroup", send).await?;
+        let id = created.group_id.unwrap_or_default();
+        let live = Self {
+            ingress: vec![],
+            egress: vec![Rule::everything("0.0.0.0/0")],
+            ..self.clone()
+        };
+        self.put_rules(cx, &id, &live).await?;
+        Ok(Created::id(id))
+    }
+
+    async fn update(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<Outputs> {
+        if touches(changes, "ingress") || touches(changes, "egress") {
+            self.put_rules(cx, &live.id, &live.spec).await?;
+        }
+        if touches(changes, "tags") {
+            put_tags(cx.aws(), &live.id, &self.tags, &live.spec.tags).await?;
+        }
+        Ok(Outputs::new())
+    }
+
+    async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
+        // Network interfaces of a deleted load balancer or endpoint linger for minutes.
+        let wait = Wait::new(
+            "the network interfaces that use the group to vanish",
+            5,
+            900,
+        )
+        .at_most(cx.timeout("security_group"));
+        let in_use = |error: &Error| {
+            error.is_code("DependencyViolation") || error.is_code("InvalidGroup.InUse")
+        };
+        cx.retry_while(wait, in_use, || async {
+            let send = cx
+                .aws()
+                .ec2
+                .delete_security_group()
+                .group_id(&live.id)
+                .send();
+            match cx.aws().call("ec2:DeleteSecurityGroup", send).await {
+                Err(error) if error.is("InvalidGroup.NotFound") => Ok(()),
+                other => other.map(drop).map_err(Error::from),
+            }
+        })
+        .await
+    }
+}
+
+impl SecurityGroup {
+    /// Authorizes what is missing before revoking what is too much, so that no open connection is cut off.
+    async fn put_rules(&self, cx: &Cx, id: &str, live: &Self) -> Result<()> {
+        let known = |rules: &[Rule]| -> Result<BTreeSet<KnownRule>> {
+            rules
+                .iter()
+                .map(|rule| {
+                    rule.known(|group| cx.value(group).ok()).ok_or_else(|| {
+                        Error::step(
+                            &cx.address,
+                            "a group that a rule refers to is not known yet",
+                        )
+                    })
+                })
+                .collect()
+        };
+        let (ingress, live_ingress) = (known(&self.ingress)?, known(&live.ingress)?);
+        let (egress, live_egress) = (known(&self.egress)?, known(&live.egress)?);
+        authorize(
+            cx,
+            id,
+            Direction::Ingress,
+            ingress.difference(&live_ingress),
+        )
+        .await?;
+        authorize(cx, id, Direction::Egress, egress.difference(&live_egress)).await?;
+        revoke(
+            cx,
+            id,
+            Direction::Ingress,
+            live_ingress.difference(&ingress),
+        )
+        .await?;
+        revoke(cx, id, Direction::Egress, live_egress.difference(&egress)).await
+    }
+}
+
+/// Compares rules as sets; a rule whose group this plan makes is known only during apply.
+fn diff_rules(path: &str, want: &[Rule], live: Option<&[Rule]>, diff: &mut Diff<'_>) {
+    let known = |rules: &[Rule], diff: &Diff<'_>| -> Option<BTreeSet<KnownRule>> {
+        rules
+            .iter()
+            .map(|rule| rule.known(|group| diff.resolve(group)))
+            .collect()
+    };
+    let live = live.map(|rules| known(rules, diff).unwrap_or_default());
+    let Some(want) = known(want, diff) else {
+        let moving = want.iter().find_map(|rule| match &rule.peer {
+            Peer::Group(group) if diff.resolve(group).is_none() => Some(group.clone()),
+            _ => None,
+        });
+        let before = serde_json::to_value(&live).unwrap_or_default();
+        if let Some(moving) = moving {
+            diff.unknown(path, before, &moving);
+        }
+        return;
+    };
+    let wider =
+        |live: &BTreeSet<KnownRule>| want.difference(live).any(|rule| rule.peer.contains('/'));
+    let widens = path == "ingress" && live.as_ref().is_some_and(wider);
+    diff.field(path, &want, live.as_ref()).widens_if(|| widens);
+}
+
+/// Which way a rule points.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Ingress,
+    Egress,
+}
+
+async fn authorize<'a>(
+    cx: &Cx,
+    id: &str,
+    direction: Direction,
+    rules: impl Iterator<Item = &'a KnownRule>,
+) -> Result<()> {
+    let permissions: Vec<IpPermission> = rules.map(permission).collect();
+    if permissions.is_empty() {
+        return Ok(());
+    }
+    // A group that has just been made may not be known everywhere yet.
+    let wait = Wait::new("the security group to be known", 2, 60);
+    let unknown = |error: &Error| error.is_code("InvalidGroup.NotFound");
+    cx.retry_while(wait, unknown, || async {
+        let (ec2, permissions) = (&cx.aws().ec2, Some(permissions.clone()));
+        let done = if direction == Direction::Ingress {
+            let send = ec2
+                .authorize_security_group_ingress()
+                .group_id(id)
+                .set_ip_permissions(permissions)
+                .send();
+            cx.aws()
+                .call("ec2:AuthorizeSecurityGroupIngress", send)
+                .await
+                .map(drop)
+        } else {
+            let send = ec2
+                .authorize_security_group_egress()
+                .group_id(id)
+                .set_ip_permissions(permissions)
+                .send();
+            cx.aws()
+                .call("ec2:AuthorizeSecurityGroupEgress", send)
+                .await
+                .map(drop)
+        };
+        tolerate(done, "InvalidPermission.Duplicate")
+    })
+    .await
+}
+
+async fn revoke<'a>(
+    cx: &Cx,
+    id: &str,
+    direction: Direction,
+    rules: impl Iterator<Item = &'a KnownRule>,
+) -> Result<()> {
+    let permissions: Vec<IpPermission> = rules.map(permission).collect();
+    if permissions.is_empty() {
+        return Ok(());
+    }
+    let (ec2, permissions) = (&cx.aws().ec2, Some(permissions));
+    let done = if direction == Direction::Ingress {
+        let send = ec2
+            .revoke_security_group_ingress()
+            .group_id(id)
+            .set_ip_permissions(permissions)
+            .send();
+        cx.aws()
+            .call("ec2:RevokeSecurityGroupIngress", send)
+            .await
+            .map(drop)
+    } else {
+        let send = ec2
+            .revoke_security_group_egress()
+            .group_id(id)
+            .set_ip_permissions(permissions)
+            .send();
+        cx.aws()
+            .call("ec2:RevokeSecurityGroupEgress", send)
+            .await
+            .map(drop)
+    };
+    tolerate(done, "InvalidPermission.NotFound")
+}
+
+/// Takes an error that says "it is already so" for success.
+fn tolerate(done: Result<(), AwsError>, code: &str) -> Result<()> {
+    match done {
+        Err(error) if error.is(code) => Ok(()),
+        other => other.map_err(Error::from),
+    }
+}
+
+/// Sets and removes the tags of an EC2 resource so that they become `want`.
+pub(super) async fn put_tags(aws: &Aws, id: &str, want: &Tags, live: &Tags) -> Result<()> {
+    let (set, removed) = want.changes(live);
+    let tag = |key: &str| aws_sdk_ec2::types::Tag::builder().key(key);
+    if !set.is_empty() {
+        let tags = set
+            .iter()
+            .map(|(key, value)| tag(key).value(value).build())
+            .collect();
+        let send = aws
+            .ec2
+            .create_tags()
+            .resources(id)
+            .set_tags(Some(tags))
+            .send();
+        aws.call("ec2:CreateTags", send).await?;
+    }
+    if !removed.is_empty() {
+        let tags = removed.iter().map(|key| tag(key).build()).collect();
+        let send = aws
+            .ec2
+            .delete_tags()
+            .resources(id)
+            .set_tags(Some(tags))
+            .send();
+        aws.call("ec2:DeleteTags", send).await?;
+    }
+    Ok(())
+}
+
+fn specification(tags: &Tags) -> TagSpecification {
+    let tag = |(key, value): (&String, &String)| {
+        aws_sdk_ec2::types::Tag::builder()
+            .key(key)
+            .value(value)
+            .build()
+    };
+    TagSpecification::builder()
+        .resource_type(ResourceType::SecurityGroup)
+        .set_tags(Some(tags.0.iter().map(tag).collect()))
+        .build()
+}
+
+fn filter(name: &str, values: Vec<String>) -> Filter {
+    Filter::builder()
+        .name(name)
+        .set_values(Some(values))
+        .build()
+}
+
+async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::SecurityGroup>> {
+    let mut groups = Vec::new();
+    let mut next = None;
+    loop {
+        let send = aws
+            .ec2
+            .describe_security_groups()
+            .filters(filter.clone())
+            .set_next_token(next)
+            .send();
+        let page = aws.call("ec2:DescribeSecurityGroups", send).await?;
+        groups.extend(page.security_groups.unwrap_or_default());
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(groups);
+        }
+    }
+}
+
+fn found_by_tags(group: &aws_sdk_ec2::types::SecurityGroup) -> Option<Found<SecurityGroup>> {
+    let spec = live_spec(group);
+    Some(Found {
+        stack: spec.tags.stack()?.to_owned(),
+        address: spec.tags.address()?,
+        id: group.group_id()?.to_owned(),
+        owner: Owner::Ours,
+        protected: spec.tags.protected(),
+        retained: None,
+        spec,
+        outputs: Outputs::new(),
+    })
+}
+
+/// A group of the wanted name in the wanted VPC without our tags.
+fn found_by_name(
+    reader: &Reader,
+    group: &aws_sdk_ec2::types::SecurityGroup,
+) -> Vec<Found<SecurityGroup>> {
+    let spec = live_spec(group);
+    let id = group.group_id().unwrap_or_default();
+    reader
+        .wanted::<SecurityGroup>()
+        .filter(|(_, _, want)| want.name == spec.name && want.vpc == spec.vpc)
+        .map(|(scope, address, want)| Found {
+            stack: scope.name.clone(),
+            address: address.clone(),
+            id: id.to_owned(),
+            owner: Owner::Foreign(format!(
+                "the security group `{}` ({id}) exists and is not this stack's",
+                want.name
+            )),
+            protected: false,
+            retained: None,
+            spec: spec.clone(),
+            outputs: Outputs::new(),
+        })
+        .collect()
+}
+
+fn live_spec(group: &aws_sdk_ec2::types::SecurityGroup) -> SecurityGroup {
+    let tags = group.tags().iter().map(|tag| {
+        (
+            tag.key().unwrap_or_default(),
+            tag.value().unwrap_or_default(),
+        )
+    });
+    SecurityGroup {
+        name: group.group_name().unwrap_or_default().to_owned(),
+        description: group.description().unwrap_or_default().to_owned(),
+        vpc: group.vpc_id().unwrap_or_default().to_owned(),
+        ingress: group.ip_permissions().iter().flat_map(rules).collect(),
+        egress: group
+            .ip_permissions_egress()
+            .iter()
+            .flat_map(rules)
+            .collect(),
+        tags: Tags::live(tags),
+    }
+}
+
+/// AWS groups rules by protocol and ports; we compare them one by one.
+fn rules(permission: &IpPermission) -> Vec<Rule> {
+    let protocol = permission.ip_protocol().unwrap_or("-1").to_owned();
+    let ports = permission
+        .from_port()
+        .zip(permission.to_port())
+        .filter(|_| protocol != "-1");
+    let ipv4 = permission
+        .ip_ranges()
+        .iter()
+        .filter_map(|range| range.cidr_ip());
+    let ipv6 = permission
+        .ipv6_ranges()
+        .iter()
+        .filter_map(|range| range.cidr_ipv6());
+    let groups = permission
+        .user_id_group_pairs()
+        .iter()
+        .filter_map(|pair| pair.group_id());
+    ipv4.chain(ipv6)
+        .map(|cidr| Peer::Cidr(cidr.to_owned()))
+        .chain(groups.map(|group| Peer::Group(Late::Known(group.to_owned()))))
+        .map(|peer| Rule {
+            protocol: protocol.clone(),
+            ports,
+            peer,
+        })
+        .collect()
+}
+
+fn permission(rule: &KnownRule) -> IpPermission {
+    let permission = IpPermission::builder()
+        .ip_protocol(&rule.protocol)
+        .set_from_port(rule.ports.map(|(first, _)| first))
+        .set_to_port(rule.ports.map(|(_, last)| last));
+    match rule.peer.as_str() {
+        group if group.starts_with("sg-") => permission
+            .user_id_group_pairs(UserIdGroupPair::builder().group_id(group).build())
+            .build(),
+        cidr if cidr.contains(':') => permission
+            .ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).build())
+            .build(),
+        cidr => permission
+            .ip_ranges(IpRange::builder().cidr_ip(cidr).build())
+            .build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{Address, Until};
+
+    fn group(ingress: Vec<Rule>) -> SecurityGroup {
+        SecurityGroup {
+            name: "mtlsgw-shop-load-balancer".to_owned(),
+            description: "shop".to_owned(),
+            vpc: "vpc-1".to_owned(),
+            ingress,
+            egress: vec![],
+            tags: Tags::default(),
+        }
+    }
+
+    fn changes(want: &SecurityGroup, live: &SecurityGroup) -> Vec<Change> {
+        let mut diff = Diff::new(&|_: &Address, _: &str| None);
+        want.diff(Some(live), &mut diff);
+        diff.into_changes()
+    }
+
+    #[test]
+    fn a_rule_more_widens_access_and_a_rule_less_does_not() {
+        let closed = group(vec![]);
+        let open = group(vec![Rule::tcp(443, Peer::Cidr("0.0.0.0/0".to_owned()))]);
+        assert!(changes(&open, &closed)[0].widens);
+        assert!(!changes(&closed, &open)[0].widens);
+    }
+
+    #[test]
+    fn the_order_of_rules_means_nothing() {
+        let (a, b) = (
+            Peer::Cidr("10.0.0.0/8".to_owned()),
+            Peer::Cidr("192.0.2.0/24".to_owned()),
+        );
+        let one = group(vec![Rule::tcp(443, a.clone()), Rule::tcp(443, b.clone())]);
+        let other = group(vec![Rule::tcp(443, b), Rule::tcp(443, a)]);
+        assert_eq!(changes(&one, &other), vec![]);
+    }
+
+    #[test]
+    fn a_group_of_the_same_plan_is_known_after_it_is_made() {
+        let load_balancer = Address::parse("load_balancer.security_group");
+        let want = group(vec![Rule::tcp(443, Peer::Group(Late::id(&load_balancer)))]);
+        let change = &changes(&want, &group(vec![]))[0];
+        assert!(change.after_unknown);
+        assert_eq!(
+            want.needs(),
+            vec![Need::address(&load_balancer, Until::Exists)]
+        );
+    }
+}

@@ -1,0 +1,326 @@
+//! One account behind the wire: takes a request through signature, faults, rates and validation to
+//! its handler, and makes what it did durable before it is answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::chunk;
+use super::clock::{Clock, Timing};
+use super::error::SandboxError;
+use super::fault::{Effect, Faults};
+use super::rate::{Buckets, Draw, Rates};
+use super::s3;
+use super::signature::{self, Scope};
+use super::store::{self, Store};
+use super::wire::{self, Named, Request, Response, Service};
+use super::world::{Call, Caller, NOT_MODELLED, Refusal, World};
+
+/// The simulated account with all that surrounds it.
+#[derive(Debug)]
+pub(super) struct Account {
+    /// What the account holds.
+    pub(super) world: World,
+    /// Where it is kept.
+    pub(super) store: Store,
+    /// The faults in force.
+    pub(super) faults: Faults,
+    /// Whether calls are held to AWS's rates.
+    pub(super) rates: Rates,
+    clock: Clock,
+    buckets: Buckets,
+    /// What was before each service's last write, for stale reads.
+    before: BTreeMap<&'static str, Arc<[u8]>>,
+    /// Counts the requests that were answered, for their ids.
+    requests: u64,
+    /// `http://127.0.0.1:PORT`.
+    endpoint: String,
+}
+
+/// What is to be done about a request.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// Answer it.
+    Answer(Response),
+    /// Close the connection without a byte.
+    Silence,
+    /// End the process as if it had been killed.
+    Exit,
+}
+
+impl Account {
+    /// An account that was read from its store.
+    pub(super) fn new((store, world): (Store, World), timing: Timing, endpoint: String) -> Self {
+        let clock = Clock::new(timing, world.now);
+        Self {
+            world,
+            store,
+            faults: Faults::default(),
+            rates: Rates::Off,
+            clock,
+            buckets: Buckets::default(),
+            before: BTreeMap::new(),
+            requests: 0,
+            endpoint,
+        }
+    }
+
+    /// How fast time passes.
+    pub(super) fn timing(&self) -> Timing {
+        self.clock.timing()
+    }
+
+    /// Lets time pass at once.
+    pub(super) fn advance(&mut self, duration: Duration) {
+        self.clock.advance(duration);
+        self.tick();
+    }
+
+    /// Brings the world to the present.
+    pub(super) fn tick(&mut self) {
+        self.world.now = self.world.now.max(self.clock.now());
+        self.world.instant = self.timing() == Timing::Instant;
+    }
+
+    /// Begins anew, with a fresh account.
+    pub(super) fn reset(&mut self) -> Result<(), SandboxError> {
+        let now = self.world.now;
+        self.world = World {
+            now,
+            ..World::fresh(&self.world.account)
+        };
+        self.before.clear();
+        self.faults.clear();
+        self.store.forget_calls()?;
+        self.store.save(&self.world)
+    }
+
+    /// Answers a request to one of the services.
+    pub(super) fn answer(&mut self, mut request: Request) -> Result<Reply, SandboxError> {
+        self.tick();
+        self.requests += 1;
+        let id = format!("00000000-0000-4000-8000-{:012x}", self.requests);
+        let (service, scope) = match find(&request) {
+            Ok(found) => found,
+            Err(refusal) => {
+                return Ok(Reply::Answer(wire::encode_stranger(
+                    &request, &refusal, &id,
+                )));
+            }
+        };
+        let caller = match service.name {
+            "s3" => admit(&mut request, self.world.now),
+            _ => Ok(Caller::Account),
+        };
+        let named = caller.and_then(|caller| {
+            self.world.caller = caller;
+            wire::name(service, &request)
+        });
+        let exchange = Exchange {
+            service,
+            scope: &scope,
+            request: &request,
+            id: &id,
+        };
+        let mut reply = match named {
+            Ok(named) => self.strike(&exchange, &named)?,
+            Err(refusal) => exchange.refuse(&refusal),
+        };
+        if let Reply::Answer(response) = &mut reply {
+            response
+                .headers
+                .push(("Date".to_owned(), wire::http_date(self.world.now)));
+            // Errors to HEAD have no body, their status is all that they say.
+            if request.method == "HEAD" {
+                response.body.clear();
+            }
+        }
+        Ok(reply)
+    }
+
+    /// Counts a call, and lets the fault happen to it that is due, if any.
+    fn strike(&mut self, exchange: &Exchange<'_>, named: &Named) -> Result<Reply, SandboxError> {
+        let Exchange { service, scope, .. } = exchange;
+        let operation = named.operation;
+        self.store.log(&format!("{}:{operation}", service.name))?;
+        let effect = self.faults.strike(service.name, operation);
+        let draw = Draw {
+            service: service.name,
+            operation,
+            region: &scope.region,
+        };
+        let is_limited = self.rates == Rates::Documented && self.timing() != Timing::Instant;
+        if is_limited && !self.buckets.draw(draw, self.world.now) {
+            return Ok(exchange.refuse(&service.throttled.refusal("Rate exceeded")));
+        }
+        Ok(match effect {
+            None => self.perform(exchange, named)?,
+            Some(Effect::Throttle) => exchange.refuse(&service.throttled.refusal("Rate exceeded")),
+            Some(Effect::Deny) => exchange.refuse(&denial(service, operation, &self.world.account)),
+            Some(Effect::Fail(code, status)) => {
+                let message = format!("the sandbox was told to fail {operation}");
+                exchange.refuse(&Refusal::new(&code, message).with_status(status))
+            }
+            Some(Effect::FailBefore) => exchange.refuse(&failure(service)),
+            Some(Effect::ExitBefore) => Reply::Exit,
+            Some(Effect::Stale) => self.recall(exchange, named),
+            Some(Effect::FailAfter) => {
+                self.perform(exchange, named)?;
+                exchange.refuse(&failure(service))
+            }
+            Some(Effect::LoseReply) => {
+                self.perform(exchange, named)?;
+                Reply::Silence
+            }
+            Some(Effect::ExitAfter) => {
+                self.perform(exchange, named)?;
+                Reply::Exit
+            }
+        })
+    }
+
+    /// Performs a call on the account, and makes its effect durable.
+    ///
+    /// A refused call changes nothing, however far its handler had come.
+    fn perform(&mut self, exchange: &Exchange<'_>, named: &Named) -> Result<Reply, SandboxError> {
+        let sequence = self.world.sequence;
+        let result = exchange.call(named, &mut self.world, &self.endpoint);
+        match result {
+            Ok(response) => {
+                let is_write = !is_read(named.operation);
+                if is_write {
+                    // The tags of all services are the tagging API's content.
+                    for name in [exchange.service.name, "tagging"] {
+                        self.before.insert(name, self.store.snapshot());
+                    }
+                }
+                // A read may furnish a region, whose ids must not be given out again.
+                if is_write || self.world.sequence != sequence {
+                    self.store.save(&self.world)?;
+                }
+                Ok(Reply::Answer(response))
+            }
+            Err(refusal) => {
+                if self.store.differs(&self.world) {
+                    let now = self.world.now;
+                    self.world = store::revived(&self.store.snapshot(), &mut self.world);
+                    self.world.now = now;
+                    self.tick();
+                }
+                Ok(exchange.refuse(&refusal))
+            }
+        }
+    }
+
+    /// Answers a read from what was before the service's last write.
+    fn recall(&mut self, exchange: &Exchange<'_>, named: &Named) -> Reply {
+        let snapshot = self.before.get(exchange.service.name).cloned();
+        let snapshot = snapshot.unwrap_or_else(|| self.store.snapshot());
+        let mut world = store::revived(&snapshot, &mut self.world);
+        world.now = self.world.now;
+        world.instant = self.world.instant;
+        world.caller = self.world.caller;
+        match exchange.call(named, &mut world, &self.endpoint) {
+            Ok(response) => Reply::Answer(response),
+            Err(refusal) => exchange.refuse(&refusal),
+        }
+    }
+}
+
+/// A request on its way to its service.
+struct Exchange<'a> {
+    service: &'static Service,
+    scope: &'a Scope,
+    request: &'a Request,
+    id: &'a str,
+}
+
+impl Exchange<'_> {
+    fn refuse(&self, refusal: &Refusal) -> Reply {
+        if refusal.code == NOT_MODELLED {
+            tracing::warn!("{}", refusal.message);
+        }
+        Reply::Answer(wire::encode_refusal(self.service, refusal, self.id))
+    }
+
+    /// Reads the input, calls the handler, writes its output.
+    fn call(&self, named: &Named, world: &mut World, endpoint: &str) -> Result<Response, Refusal> {
+        let input = wire::decode(self.service, named, self.request)?;
+        let call = Call {
+            operation: named.operation,
+            region: &self.scope.region,
+            input: &input,
+            body: &self.request.body,
+            endpoint,
+        };
+        let output: Value = (self.service.handle)(world, &call)?;
+        wire::encode(self.service, named.operation, (&output, self.id)).map_err(|reason| {
+            tracing::error!(
+                operation = named.operation,
+                reason,
+                "an answer does not fit the model"
+            );
+            self.service.failed.refusal(&format!(
+                "the sandbox's answer does not fit the model: {reason}"
+            ))
+        })
+    }
+}
+
+/// The service that a request is signed for.
+fn find(request: &Request) -> Result<(&'static Service, Scope), Refusal> {
+    let scope = signature::scope(request)?;
+    let service = wire::service(&scope.service).ok_or_else(|| {
+        Refusal::new(
+            NOT_MODELLED,
+            format!("the sandbox does not model the service `{}`", scope.service),
+        )
+    })?;
+    Ok((service, scope))
+}
+
+/// Brings a request to S3 to its plain form, and verifies what it brings to be verified.
+fn admit(request: &mut Request, now: i64) -> Result<Caller, Refusal> {
+    let caller = s3::check_presigned(request, now)?;
+    chunk::unframe(request).map_err(|reason| Refusal::new("IncompleteBody", reason))?;
+    s3::verify(request)?;
+    move_bucket_to_path(request);
+    Ok(caller)
+}
+
+/// Makes `bucket.localhost/key` the path `/bucket/key`.
+fn move_bucket_to_path(request: &mut Request) {
+    let host = request.header("host").unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
+    let ends = [".localhost", ".s3."];
+    let bucket = ends
+        .iter()
+        .find_map(|end| host.find(end))
+        .map(|end| &host[..end]);
+    if let Some(bucket) = bucket.filter(|bucket| !bucket.is_empty() && *bucket != "s3") {
+        request.path = format!("/{bucket}{}", request.path);
+    }
+}
+
+fn is_read(operation: &str) -> bool {
+    ["Describe", "Get", "Head", "List", "Test"]
+        .iter()
+        .any(|prefix| operation.starts_with(prefix))
+}
+
+fn denial(service: &Service, operation: &str, account: &str) -> Refusal {
+    let user = format!("arn:aws:iam::{account}:user/sandbox");
+    let message = format!(
+        "User: {user} is not authorized to perform: {}:{operation}",
+        service.iam_prefix()
+    );
+    service.denied.refusal(&message)
+}
+
+fn failure(service: &Service) -> Refusal {
+    service
+        .failed
+        .refusal("We encountered an internal error. Please try again.")
+}

@@ -1,0 +1,135 @@
+//! The control endpoint: what the sandbox is told and asked that AWS is not.
+//!
+//! `GET timing`, `GET dump`, `GET calls`, `DELETE calls`, `POST faults` (their text form),
+//! `DELETE faults`, `PUT rates` (`off` or `documented`), `POST clock` (seconds to let pass),
+//! `POST quotas` (`code=value`), `POST reset`, `GET hold` (keeps this process serving for as long as the
+//! connection lasts); all below `/_sandbox/`.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::account::Account;
+use super::error::SandboxError;
+use super::fault;
+use super::wire::{Request, Response};
+
+/// Answers a control request.
+pub(super) fn answer(account: &mut Account, command: &str, request: &Request) -> Response {
+    account.tick();
+    let text = String::from_utf8_lossy(&request.body);
+    let result = match (request.method.as_str(), command) {
+        ("GET", "timing") => {
+            Ok(json!({ "timing": account.timing().to_string(), "now": account.world.now }))
+        }
+        ("GET", "dump") => serde_json::to_value(&account.world).map_err(|error| error.to_string()),
+        ("GET", "calls") => Ok(json!(counted(account.store.calls()))),
+        ("DELETE", "calls") => done(account.store.forget_calls()),
+        ("POST", "faults") => fault::parse_list(&text).map(|faults| {
+            account.faults.add(faults);
+            json!({})
+        }),
+        ("DELETE", "faults") => {
+            account.faults.clear();
+            Ok(json!({}))
+        }
+        ("PUT", "rates") => text.trim().parse().map(|rates| {
+            account.rates = rates;
+            json!({})
+        }),
+        ("POST", "clock") => advance(account, &text),
+        ("POST", "quotas") => raise_quota(account, &text),
+        ("POST", "reset") => done(account.reset()),
+        (method, _) => {
+            return written(
+                404,
+                &json!({ "message": format!("there is no {method} {command}") }),
+            );
+        }
+    };
+    match result {
+        Ok(answer) => written(200, &answer),
+        Err(message) => written(400, &json!({ "message": message })),
+    }
+}
+
+fn done(result: Result<(), SandboxError>) -> Result<Value, String> {
+    result
+        .map(|()| json!({}))
+        .map_err(|error| error.to_string())
+}
+
+fn advance(account: &mut Account, text: &str) -> Result<Value, String> {
+    let seconds = text
+        .trim()
+        .parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    account.advance(seconds.ok_or_else(|| format!("`{text}` is no number of seconds"))?);
+    done(account.store.save(&account.world))
+}
+
+fn raise_quota(account: &mut Account, text: &str) -> Result<Value, String> {
+    let pair = text
+        .trim()
+        .split_once('=')
+        .and_then(|(code, value)| Some((code, value.parse().ok()?)));
+    let (code, value) = pair.ok_or_else(|| format!("`{text}` is not of the form code=value"))?;
+    account.world.quotas.insert(code.to_owned(), value);
+    done(account.store.save(&account.world))
+}
+
+/// How often each operation was called.
+pub(super) fn counted(calls: Vec<String>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for call in calls {
+        *counts.entry(call).or_default() += 1;
+    }
+    counts
+}
+
+fn written(status: u16, body: &Value) -> Response {
+    let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+    Response {
+        status,
+        headers,
+        body: body.to_string().into_bytes(),
+    }
+}
+
+/// Sends a control request to the process that serves a sandbox; `body` is its text.
+pub(super) fn send(
+    url: &str,
+    (method, command): (&str, &str),
+    body: &str,
+) -> Result<String, SandboxError> {
+    let failed = |source| SandboxError::Connection {
+        url: url.to_owned(),
+        source,
+    };
+    let host = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).map_err(failed)?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .map_err(failed)?;
+    let length = body.len();
+    let head = format!(
+        "{method} /_sandbox/{command} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream
+        .write_all(format!("{head}{body}").as_bytes())
+        .map_err(failed)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(failed)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if head.starts_with("HTTP/1.1 200") {
+        return Ok(body.to_owned());
+    }
+    Err(SandboxError::Refused {
+        url: url.to_owned(),
+        reason: body.to_owned(),
+    })
+}

@@ -1,0 +1,41 @@
+//! Certificates, revocation lists and bundles: parse, lint, normalise, compare.
+//!
+//! Nothing here talks to AWS, to the network or to the terminal. The rules it checks are those by
+//! which Application Load Balancers, ACM and API Gateway accept or refuse what they are given,
+//! so that a mistake is explained before the first call instead of by a vague error after it.
+
+mod algorithm;
+mod bundle;
+mod certificate;
+mod changes;
+mod crl;
+mod der;
+mod digest;
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod lint;
+mod name;
+mod pem;
+mod private_key;
+mod serial;
+mod server;
+
+pub use algorithm::{Hash, KeyAlgorithm, SignatureAlgorithm, SignatureCheck};
+pub use bundle::Bundle;
+pub use certificate::Certificate;
+pub use changes::{
+    BundleChanges, RevocationChanges, SerialChanges, bundle_changes, crl_changes,
+    revocation_changes,
+};
+pub use crl::{Crl, CrlScope};
+pub use digest::{NotADigest, Sha256Digest};
+pub use error::{Error, Origin, Wanted};
+pub use lint::{
+    Finding, Severity, lint_backend_certificate, lint_bundle, lint_crl, lint_crls,
+    lint_server_certificate,
+};
+pub use name::DistinguishedName;
+pub use private_key::PrivateKey;
+pub use serial::Serial;
+pub use server::{ChainError, check_chain, covers};

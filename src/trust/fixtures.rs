@@ -1,0 +1,242 @@
+//! Certificates and CRLs made on the spot for the tests of this module.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm, SigningKey,
+};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+use super::certificate::Certificate;
+use super::crl::Crl;
+
+/// The present of all tests.
+pub(crate) const NOW: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
+
+/// When certificates end, unless a test wants otherwise.
+pub(crate) const EXPIRY: OffsetDateTime = datetime!(2035-01-01 0:00 UTC);
+
+/// A certificate with its key, to issue others.
+pub(crate) struct Authority {
+    params: CertificateParams,
+    key: KeyPair,
+    certificate: Certificate,
+}
+
+impl Authority {
+    /// Makes an ordinary root.
+    pub(crate) fn new(name: &str) -> Self {
+        Self::with(name, |_| {})
+    }
+
+    /// Makes a root with a key of the algorithm.
+    pub(crate) fn with_algorithm(name: &str, algorithm: &'static SignatureAlgorithm) -> Self {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        Self::self_signed(authority_params(name), key)
+    }
+
+    /// Makes a root that differs from an ordinary one.
+    pub(crate) fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = authority_params(name);
+        change(&mut params);
+        Self::self_signed(params, KeyPair::generate().unwrap())
+    }
+
+    /// Makes a self-signed certificate without basicConstraints.
+    pub(crate) fn leaf(name: &str) -> Self {
+        Self::with(name, |params| params.is_ca = IsCa::NoCa)
+    }
+
+    /// Makes a CA below this one.
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let params = authority_params(name);
+        let certificate = self.issue(&params, &key);
+        Self {
+            params,
+            key,
+            certificate,
+        }
+    }
+
+    /// Issues a server certificate.
+    pub(crate) fn server(&self, names: &[&str]) -> Certificate {
+        self.server_with(names, |_| {})
+    }
+
+    /// Issues a server certificate that differs from an ordinary one.
+    pub(crate) fn server_with(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Certificate {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let common_name = names.first().cloned().unwrap_or_default();
+        let mut params = CertificateParams::new(names).unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.not_before = NOW - Duration::days(1);
+        params.not_after = EXPIRY;
+        change(&mut params);
+        self.issue(&params, &KeyPair::generate().unwrap())
+    }
+
+    /// Issues a client certificate with the serial.
+    pub(crate) fn client(&self, serial: u8) -> Certificate {
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(&params, &KeyPair::generate().unwrap())
+    }
+
+    /// Signs a CRL with the serials, number 1, due for the next in 60 days.
+    pub(crate) fn crl(&self, serials: &[u8]) -> Crl {
+        self.crl_of(&CrlParts {
+            serials: serials.iter().map(|serial| vec![0, *serial]).collect(),
+            extensions: vec![extension(&[0x55, 0x1d, 20], false, &tlv(0x02, &[1]))],
+            ..CrlParts::default()
+        })
+    }
+
+    /// Signs a CRL of any shape, rcgen's being always well-formed.
+    pub(crate) fn crl_of(&self, parts: &CrlParts) -> Crl {
+        let algorithm = [0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+        let algorithm = tlv(0x30, &algorithm);
+        let issuer = self.certificate.subject.as_der().to_vec();
+        let list = tlv(
+            0x30,
+            &[vec![2, 1, 1], algorithm.clone(), issuer, parts.tail()].concat(),
+        );
+        let mut signature = vec![0];
+        signature.extend(self.key.sign(&list).unwrap());
+        let crl = tlv(0x30, &[list, algorithm, tlv(0x03, &signature)].concat());
+        Crl::from_der(&crl).unwrap()
+    }
+
+    /// Returns the certificate.
+    pub(crate) fn certificate(&self) -> Certificate {
+        self.certificate.clone()
+    }
+
+    /// Returns the key as PKCS#8 PEM with LF.
+    pub(crate) fn key_pem(&self) -> String {
+        self.key.serialize_pem().replace('\r', "")
+    }
+
+    /// Returns the key as PKCS#8 DER.
+    pub(crate) fn key_der(&self) -> Vec<u8> {
+        self.key.serialize_der()
+    }
+
+    /// Issues a certificate for a key.
+    pub(crate) fn issue(
+        &self,
+        params: &CertificateParams,
+        key: &impl PublicKeyData,
+    ) -> Certificate {
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let issued = params.signed_by(key, &issuer).unwrap();
+        Certificate::from_der(issued.der()).unwrap()
+    }
+
+    /// Signs a certificate with its own key.
+    fn self_signed(params: CertificateParams, key: KeyPair) -> Self {
+        let issued = params.self_signed(&key).unwrap();
+        Self {
+            certificate: Certificate::from_der(issued.der()).unwrap(),
+            params,
+            key,
+        }
+    }
+}
+
+/// What an ordinary CA certificate says.
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.not_before = NOW - Duration::days(1);
+    params.not_after = EXPIRY;
+    params
+}
+
+/// The parts of a CRL that tests vary.
+pub(crate) struct CrlParts {
+    /// The content octets of the serials.
+    pub(crate) serials: Vec<Vec<u8>>,
+    /// The extensions, each as DER.
+    pub(crate) extensions: Vec<Vec<u8>>,
+    /// When the next list is due.
+    pub(crate) next_update: Option<OffsetDateTime>,
+}
+
+impl Default for CrlParts {
+    fn default() -> Self {
+        Self {
+            serials: Vec::new(),
+            extensions: Vec::new(),
+            next_update: Some(NOW + Duration::days(60)),
+        }
+    }
+}
+
+impl CrlParts {
+    /// Writes the fields from thisUpdate on.
+    fn tail(&self) -> Vec<u8> {
+        let mut tail = utc_time(NOW);
+        tail.extend(self.next_update.map(utc_time).unwrap_or_default());
+        if !self.serials.is_empty() {
+            let entry = |serial: &Vec<u8>| tlv(0x30, &[tlv(0x02, serial), utc_time(NOW)].concat());
+            tail.extend(tlv(
+                0x30,
+                &self.serials.iter().flat_map(entry).collect::<Vec<u8>>(),
+            ));
+        }
+        if !self.extensions.is_empty() {
+            tail.extend(tlv(0xa0, &tlv(0x30, &self.extensions.concat())));
+        }
+        tail
+    }
+}
+
+/// Writes an extension.
+pub(crate) fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
+    let critical = if critical {
+        tlv(0x01, &[0xff])
+    } else {
+        Vec::new()
+    };
+    tlv(0x30, &[tlv(0x06, oid), critical, tlv(0x04, value)].concat())
+}
+
+/// Writes a time of the type that CRLs use until 2049.
+fn utc_time(time: OffsetDateTime) -> Vec<u8> {
+    let (date, clock) = (time.date(), time.time());
+    let text = format!(
+        "{:02}{:02}{:02}{:02}{:02}{:02}Z",
+        date.year() % 100,
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    );
+    tlv(0x17, text.as_bytes())
+}
+
+/// Writes one DER element.
+pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut der = vec![tag];
+    if let Ok(short @ 0..0x80) = u8::try_from(content.len()) {
+        der.push(short);
+    } else {
+        let length = u32::try_from(content.len()).unwrap();
+        der.push(0x84);
+        der.extend(length.to_be_bytes());
+    }
+    der.extend(content);
+    der
+}

@@ -1,0 +1,117 @@
+//! Serial numbers, small enough that half a million of them fit in 16 MB.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// The longest serial that is kept. RFC 5280 allows 20 octets, a sign octet may come in front,
+/// and some CAs do not count well.
+const MAXIMUM_OCTETS: usize = 31;
+
+/// A certificate's serial number: the octets of its DER integer, without redundant leading ones.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Serial {
+    length: u8,
+    octets: [u8; MAXIMUM_OCTETS],
+}
+
+impl Serial {
+    /// Takes the content octets of a DER integer; `None` when empty or longer than any CA issues.
+    pub(super) fn from_der_content(content: &[u8]) -> Option<Self> {
+        let redundant = content
+            .windows(2)
+            .take_while(|pair| pair[0] == 0 && pair[1] < 0x80)
+            .count();
+        let significant = &content[redundant..];
+        let length = u8::try_from(significant.len()).ok()?;
+        let mut octets = [0; MAXIMUM_OCTETS];
+        octets
+            .get_mut(..significant.len())
+            .filter(|target| !target.is_empty())?
+            .copy_from_slice(significant);
+        Some(Self { length, octets })
+    }
+
+    /// Returns the number as big-endian octets without leading zeros.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self.content() {
+            [0, rest @ ..] if !rest.is_empty() => rest,
+            content => content,
+        }
+    }
+
+    /// Says whether the integer is negative, which RFC 5280 forbids and ALB cannot revoke.
+    pub fn is_negative(&self) -> bool {
+        self.octets[0] >= 0x80
+    }
+
+    /// Returns the DER integer's content octets.
+    fn content(&self) -> &[u8] {
+        &self.octets[..usize::from(self.length)]
+    }
+}
+
+/// Orders positive serials by value.
+impl Ord for Serial {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.length, self.content()).cmp(&(other.length, other.content()))
+    }
+}
+
+impl PartialOrd for Serial {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Writes upper-case hex digits, as ALB does in its headers and OpenSSL in its output.
+impl fmt::Display for Serial {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes()
+            .iter()
+            .try_for_each(|octet| write!(formatter, "{octet:02X}"))
+    }
+}
+
+impl fmt::Debug for Serial {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serial(content: &[u8]) -> Serial {
+        Serial::from_der_content(content).unwrap()
+    }
+
+    #[test]
+    fn the_sign_octet_is_no_part_of_the_number() {
+        assert_eq!(serial(&[0, 0x80]).as_bytes(), [0x80]);
+        assert_eq!(serial(&[0, 0x80]).to_string(), "80");
+        assert!(!serial(&[0, 0x80]).is_negative());
+        assert!(serial(&[0x80]).is_negative());
+        assert_ne!(serial(&[0, 0x80]), serial(&[0x80]));
+        assert_eq!(serial(&[0, 0, 1]), serial(&[1]));
+        assert_eq!(serial(&[0]).to_string(), "00");
+    }
+
+    #[test]
+    fn serials_are_ordered_by_value() {
+        let mut serials = [serial(&[1, 0]), serial(&[0, 0xff]), serial(&[9])];
+        serials.sort_unstable();
+        assert_eq!(
+            serials.map(|serial| serial.to_string()),
+            ["09", "FF", "0100"]
+        );
+    }
+
+    #[test]
+    fn impossible_lengths_are_refused() {
+        assert_eq!(Serial::from_der_content(&[]), None);
+        assert!(Serial::from_der_content(&[1; 31]).is_some());
+        assert_eq!(Serial::from_der_content(&[1; 32]), None);
+        assert_eq!(size_of::<Serial>(), 32);
+    }
+}

@@ -1,0 +1,177 @@
+//! The only module that prints.
+//!
+//! stdout carries the result (a plan, JSON, YAML), stderr the progress and the messages. The view
+//! is chosen before any work, so that errors come in the chosen form as well.
+
+mod human;
+mod json;
+mod progress;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::apply::{Event, Report};
+use crate::cli::{Global, Output};
+use crate::error::{Error, Result};
+use crate::session::Planned;
+
+/// Where and how results and messages are shown.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    output: Output,
+    colour: ColorChoice,
+    /// Whether progress may be drawn over: stderr is a terminal and nobody records it.
+    draws: bool,
+}
+
+/// How an apply or destroy ended, in figures.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Figures {
+    /// `apply` or `destroy`.
+    pub(crate) command: &'static str,
+    /// The stack.
+    pub(crate) stack: String,
+    /// What is left behind, and why.
+    pub(crate) retained: Vec<(String, String)>,
+    /// Requests that went out.
+    pub(crate) calls: u64,
+}
+
+impl View {
+    /// Chooses the view from the options and the environment.
+    pub(crate) fn choose(global: &Global) -> Self {
+        let output = if global.json {
+            Output::Json
+        } else {
+            global.output
+        };
+        // anstream itself honours NO_COLOR, CLICOLOR_FORCE, TERM=dumb and whether it is a terminal.
+        let colour = if global.no_color {
+            ColorChoice::Never
+        } else {
+            ColorChoice::Auto
+        };
+        let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let draws = output == Output::Human && io::stderr().is_terminal() && !ci && !dumb;
+        Self {
+            output,
+            colour,
+            draws,
+        }
+    }
+
+    /// The view for when the options could not be read.
+    pub(crate) fn plain() -> Self {
+        Self {
+            output: Output::Human,
+            colour: ColorChoice::Auto,
+            draws: false,
+        }
+    }
+
+    /// Whether results are JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// Prints a result as it is.
+    pub(crate) fn result(&self, text: &str) {
+        let mut out = AutoStream::new(io::stdout(), self.colour);
+        // A reader that has had enough (`| head`) is no error of ours.
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .ok();
+    }
+
+    /// Prints a line of a message.
+    pub(crate) fn note(&self, text: &str) {
+        let mut out = AutoStream::new(io::stderr(), self.colour);
+        writeln!(out, "{text}").ok();
+    }
+
+    /// Prints a JSON document.
+    pub(crate) fn document(&self, value: &Value) {
+        self.result(&format!("{value:#}\n"));
+    }
+
+    /// Shows plans: the result of `plan`, and what `apply` asks about.
+    pub(crate) fn plans(&self, planned: &[Planned]) {
+        match self.output {
+            Output::Human => self.result(&planned.iter().map(human::plan).collect::<String>()),
+            Output::Json => self.document(&json::plans(planned)),
+        }
+    }
+
+    /// Shows the plan that apply is about to run; as JSON it is the first lines of a stream.
+    pub(crate) fn plan_to_apply(&self, planned: &Planned) {
+        match self.output {
+            Output::Human => self.result(&human::plan(planned)),
+            Output::Json => {
+                self.line(&json::version());
+                json::planned(planned)
+                    .iter()
+                    .for_each(|line| self.line(line));
+            }
+        }
+    }
+
+    /// Shows what happens until the sender is gone.
+    pub(crate) async fn follow(&self, mut events: UnboundedReceiver<Event>) {
+        let began = std::time::Instant::now();
+        let mut progress = progress::Progress::new(self);
+        while let Some(event) = progress.next(&mut events).await {
+            match self.output {
+                Output::Human => progress.show(&event),
+                Output::Json => self.line(&json::event(&event, began.elapsed())),
+            }
+        }
+        progress.clear();
+    }
+
+    /// Shows how it ended.
+    pub(crate) fn summary(&self, report: &Report, figures: &Figures) {
+        match self.output {
+            Output::Human => self.note(&human::summary(report, figures)),
+            Output::Json => self.line(&json::summary(report, figures)),
+        }
+    }
+
+    /// Shows an error with its hint.
+    pub(crate) fn error(&self, error: &Error) {
+        if self.is_json() {
+            self.line(&json::error(error));
+        }
+        self.note(&human::error(error));
+    }
+
+    /// Asks a question that only `expected` answers with yes.
+    ///
+    /// # Errors
+    ///
+    /// Nobody is there to answer, or somebody answered something else.
+    pub(crate) fn confirm(&self, question: &str, expected: &str, flag: &str) -> Result<()> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() || self.is_json() {
+            return Err(Error::refused_with(
+                "nobody is there to confirm",
+                format!("confirm with {flag}"),
+            ));
+        }
+        let mut out = AutoStream::new(io::stderr(), self.colour);
+        write!(out, "{question} ").and_then(|()| out.flush()).ok();
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).ok();
+        if answer.trim() == expected {
+            Ok(())
+        } else {
+            Err(Error::refused("not confirmed; nothing was changed"))
+        }
+    }
+
+    fn line(&self, value: &Value) {
+        self.result(&format!("{value}\n"));
+    }
+}

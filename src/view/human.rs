@@ -1,0 +1,312 @@
+//! Plans, summaries and errors for people.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::Figures;
+use crate::apply::Report;
+use crate::diff::Change;
+use crate::error::Error;
+use crate::plan::{Effect, Summary};
+use crate::session::Planned;
+use crate::wiring::Expiry;
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+const BOLD: Style = Style::new().bold();
+
+/// A plan: header, one block per address, warnings, the closing line.
+pub(super) fn plan(planned: &Planned) -> String {
+    let mut text = String::new();
+    let Planned {
+        name,
+        aws,
+        identity,
+        plan,
+        warnings,
+        expiries,
+        foreign,
+        ..
+    } = planned;
+    line(
+        &mut text,
+        &format!(
+            "{BOLD}{name}{BOLD:#} in {}/{} as {}",
+            identity.account, aws.region, identity.arn
+        ),
+    );
+    for summary in &plan.summaries {
+        block(&mut text, summary);
+    }
+    for (address, reason) in &plan.retained {
+        line(
+            &mut text,
+            &format!("  {CYAN}={CYAN:#} {address} stays: {reason}"),
+        );
+    }
+    line(&mut text, "");
+    for warning in warnings {
+        line(
+            &mut text,
+            &format!(
+                "{YELLOW}warning:{YELLOW:#} {}: {}",
+                warning.address, warning.message
+            ),
+        );
+    }
+    for (address, children) in foreign {
+        let children = children.join(", ");
+        line(
+            &mut text,
+            &format!(
+                "{YELLOW}warning:{YELLOW:#} not ours, and would go with `{address}`: {children}"
+            ),
+        );
+    }
+    for summary in plan.summaries.iter().filter(|summary| summary.widens) {
+        line(
+            &mut text,
+            &format!("{YELLOW}access widens:{YELLOW:#} {}", summary.address),
+        );
+    }
+    nearest_expiries(&mut text, expiries);
+    line(&mut text, &closing(planned));
+    text
+}
+
+fn line(text: &mut String, line: &str) {
+    writeln!(text, "{line}").expect("writing to a String cannot fail");
+}
+
+fn block(text: &mut String, summary: &Summary) {
+    let (symbol, style) = symbol(summary.effect);
+    let Summary {
+        address,
+        type_name,
+        reason,
+        ..
+    } = summary;
+    line(
+        text,
+        &format!("  {style}{symbol:>3}{style:#} {address:<42} {type_name}"),
+    );
+    if let Some(reason) = reason {
+        line(text, &format!("        {reason}"));
+    }
+    if let Some(downtime) = &summary.downtime {
+        line(
+            text,
+            &format!("        {YELLOW}downtime:{YELLOW:#} {downtime}"),
+        );
+    }
+    for change in &summary.fields {
+        line(text, &field(summary.effect, change));
+    }
+}
+
+fn symbol(effect: Effect) -> (&'static str, Style) {
+    match effect {
+        Effect::Create => ("+", GREEN),
+        Effect::Update => ("~", YELLOW),
+        Effect::Replace => ("-/+", RED),
+        Effect::Delete => ("-", RED),
+    }
+}
+
+fn field(effect: Effect, change: &Change) -> String {
+    let mark = if change.replaces && effect == Effect::Replace {
+        "  (forces replacement)"
+    } else {
+        ""
+    };
+    let widens = if change.widens && effect != Effect::Create {
+        "  (widens access)"
+    } else {
+        ""
+    };
+    let after = match (&change.after, &change.note) {
+        _ if change.sensitive => "(not shown)".to_owned(),
+        _ if change.after_unknown => format!(
+            "({})",
+            change.note.as_deref().unwrap_or("known after apply")
+        ),
+        (value, Some(note)) => format!("{} ({note})", shown(value)),
+        (value, None) => shown(value),
+    };
+    let path = &change.path;
+    if effect == Effect::Create || change.before.is_null() && effect != Effect::Replace {
+        return format!("        {path}: {after}{mark}{widens}");
+    }
+    if let (Value::Array(before), Value::Array(after)) = (&change.before, &change.after) {
+        return format!(
+            "        {path}:{mark}{widens}{}",
+            list_change(before, after)
+        );
+    }
+    if is_long(&change.before) || is_long(&change.after) {
+        return format!(
+            "        {path}:{mark}{widens}{}",
+            text_change(&change.before, &change.after)
+        );
+    }
+    let before = if change.sensitive {
+        "(not shown)".to_owned()
+    } else {
+        shown(&change.before)
+    };
+    format!("        {path}: {before} -> {after}{mark}{widens}")
+}
+
+/// A value as it would stand in the stack file.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(shown).collect::<Vec<_>>().join(", ")
+        ),
+        other => other.to_string(),
+    }
+}
+
+fn is_long(value: &Value) -> bool {
+    matches!(value, Value::Object(_)) || matches!(value, Value::String(text) if text.contains('\n'))
+}
+
+/// What leaves and what joins a list.
+fn list_change(before: &[Value], after: &[Value]) -> String {
+    let mut text = String::new();
+    for gone in before.iter().filter(|item| !after.contains(item)) {
+        write!(text, "\n          {RED}-{RED:#} {}", shown(gone))
+            .expect("writing to a String cannot fail");
+    }
+    for new in after.iter().filter(|item| !before.contains(item)) {
+        write!(text, "\n          {GREEN}+{GREEN:#} {}", shown(new))
+            .expect("writing to a String cannot fail");
+    }
+    text
+}
+
+/// A structural diff of documents, line by line, with a little context.
+fn text_change(before: &Value, after: &Value) -> String {
+    let pretty = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => format!("{other:#}"),
+    };
+    let (before, after) = (pretty(before), pretty(after));
+    let diff = similar::TextDiff::from_lines(&before, &after);
+    let mut text = String::new();
+    for group in diff.grouped_ops(1) {
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let (sign, style) = match change.tag() {
+                similar::ChangeTag::Delete => ("-", RED),
+                similar::ChangeTag::Insert => ("+", GREEN),
+                similar::ChangeTag::Equal => (" ", Style::new()),
+            };
+            let value = change.value().trim_end();
+            write!(text, "\n          {style}{sign}{style:#} {value}")
+                .expect("writing to a String cannot fail");
+        }
+    }
+    text
+}
+
+fn nearest_expiries(text: &mut String, expiries: &[Expiry]) {
+    let mut nearest: Vec<&Expiry> = expiries.iter().collect();
+    nearest.sort_by_key(|expiry| expiry.at);
+    for expiry in nearest.into_iter().take(3) {
+        let days = (expiry.at - OffsetDateTime::now_utc()).whole_days();
+        line(
+            text,
+            &format!(
+                "expires in {days} days: {} ({}, {})",
+                expiry.what,
+                expiry.address,
+                expiry.at.date()
+            ),
+        );
+    }
+}
+
+fn closing(planned: &Planned) -> String {
+    let count = |effect| {
+        planned
+            .plan
+            .summaries
+            .iter()
+            .filter(|summary| summary.effect == effect)
+            .count()
+    };
+    let unchanged = planned.plan.unchanged;
+    if planned.plan.is_empty() {
+        return format!(
+            "{GREEN}No changes.{GREEN:#} {unchanged} resources are as they should be.\n"
+        );
+    }
+    format!(
+        "Plan: {} to create, {} to update, {} to replace, {} to delete; {unchanged} unchanged.\n",
+        count(Effect::Create),
+        count(Effect::Update),
+        count(Effect::Replace),
+        count(Effect::Delete),
+    )
+}
+
+/// How an apply or destroy ended.
+pub(super) fn summary(report: &Report, figures: &Figures) -> String {
+    let mut text = String::new();
+    for (address, reason) in &figures.retained {
+        line(&mut text, &format!("left behind: {address}: {reason}"));
+    }
+    for error in &report.failed {
+        text.push_str(&self::error(error));
+        text.push('\n');
+    }
+    if !report.skipped.is_empty() {
+        let skipped: Vec<&str> = report
+            .skipped
+            .iter()
+            .map(crate::resource::Address::as_str)
+            .collect();
+        line(&mut text, &format!("not done: {}", skipped.join(", ")));
+    }
+    let (style, word) = match (report.failed.is_empty(), report.interrupted) {
+        (_, true) => (YELLOW, "interrupted"),
+        (true, false) => (GREEN, "complete"),
+        (false, false) => (RED, "incomplete"),
+    };
+    let again = if word == "complete" {
+        ""
+    } else {
+        "; run the same command again to go on"
+    };
+    let Figures {
+        command,
+        stack,
+        calls,
+        ..
+    } = figures;
+    let done = report.done;
+    write!(
+        text,
+        "{style}{command} of {stack} {word}{style:#}: {done} changes, {calls} calls{again}."
+    )
+    .expect("writing to a String cannot fail");
+    text
+}
+
+/// An error with its hint.
+pub(super) fn error(error: &Error) -> String {
+    let mut text = format!("{RED}error:{RED:#} {error}");
+    if let Some(hint) = error.hint() {
+        write!(text, "\n{CYAN}hint:{CYAN:#} {hint}").expect("writing to a String cannot fail");
+    }
+    text
+}

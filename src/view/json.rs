@@ -1,0 +1,146 @@
+//! Plans and events for programs; the forms are relied upon and versioned.
+
+use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+
+use super::Figures;
+use crate::apply::{Event, Report};
+use crate::error::Error;
+use crate::session::Planned;
+
+/// The version of the forms below; a new field is no new version.
+const FORMAT_VERSION: &str = "1";
+
+/// The document of `plan --json`.
+pub(super) fn plans(planned: &[Planned]) -> Value {
+    let calls: u64 = planned.first().map_or(0, |one| one.aws.calls());
+    json!({
+        "format_version": FORMAT_VERSION,
+        "stacks": planned.iter().map(stack).collect::<Vec<_>>(),
+        "calls": calls,
+    })
+}
+
+fn stack(planned: &Planned) -> Value {
+    let expiry = |expiry: &crate::wiring::Expiry| {
+        json!({
+            "address": expiry.address,
+            "what": expiry.what,
+            "at": expiry.at.format(&Rfc3339).unwrap_or_default(),
+        })
+    };
+    let retained = |(address, reason): &(crate::resource::Address, String)| json!({"address": address, "reason": reason});
+    json!({
+        "name": planned.name,
+        "account": planned.identity.account,
+        "region": planned.aws.region,
+        "caller": planned.identity.arn,
+        "changes": planned.plan.summaries,
+        "unchanged": planned.plan.unchanged,
+        "retained": planned.plan.retained.iter().map(retained).collect::<Vec<_>>(),
+        "warnings": planned.warnings,
+        "expiries": planned.expiries.iter().map(expiry).collect::<Vec<_>>(),
+    })
+}
+
+/// The first line of `apply --json`.
+pub(super) fn version() -> Value {
+    json!({"type": "version", "format_version": FORMAT_VERSION, "mtlsgw": env!("CARGO_PKG_VERSION")})
+}
+
+/// The lines after it: what is going to be done.
+pub(super) fn planned(planned: &Planned) -> Vec<Value> {
+    let line = |summary: &crate::plan::Summary| {
+        let mut line = json!({"type": "planned", "elapsed_ms": 0});
+        if let (Value::Object(line), Ok(Value::Object(fields))) =
+            (&mut line, serde_json::to_value(summary))
+        {
+            line.extend(fields.into_iter().map(|(key, value)| {
+                if key == "type" {
+                    ("kind".to_owned(), value)
+                } else {
+                    (key, value)
+                }
+            }));
+        }
+        line
+    };
+    planned.plan.summaries.iter().map(line).collect()
+}
+
+/// A line for something that happened.
+///
+/// `elapsed_ms` is the step's own time where it has ended, and the run's so far elsewhere.
+pub(super) fn event(event: &Event, since_start: std::time::Duration) -> Value {
+    let so_far = milliseconds(since_start);
+    match event {
+        Event::Started { address, doing } => json!({
+            "type": "started", "address": address, "action": doing, "elapsed_ms": so_far,
+        }),
+        Event::Waiting { address, what } => json!({
+            "type": "waiting", "address": address, "for": what, "elapsed_ms": so_far,
+        }),
+        Event::Finished {
+            address,
+            doing,
+            elapsed,
+        } => json!({
+            "type": "finished", "address": address, "action": doing, "elapsed_ms": milliseconds(*elapsed),
+        }),
+        Event::Failed {
+            address,
+            doing,
+            error,
+            elapsed,
+        } => json!({
+            "type": "failed", "address": address, "action": doing, "elapsed_ms": milliseconds(*elapsed),
+            "error": about(error),
+        }),
+        Event::Skipped {
+            address,
+            doing,
+            because,
+        } => {
+            json!({
+                "type": "skipped", "address": address, "action": doing, "because": because, "elapsed_ms": so_far,
+            })
+        }
+    }
+}
+
+fn milliseconds(elapsed: std::time::Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The last line.
+pub(super) fn summary(report: &Report, figures: &Figures) -> Value {
+    let retained =
+        |(address, reason): &(String, String)| json!({"address": address, "reason": reason});
+    json!({
+        "type": "summary",
+        "command": figures.command,
+        "stack": figures.stack,
+        "done": report.done,
+        "failed": report.failed.iter().map(about).collect::<Vec<_>>(),
+        "skipped": report.skipped,
+        "interrupted": report.interrupted,
+        "retained": figures.retained.iter().map(retained).collect::<Vec<_>>(),
+        "calls": figures.calls,
+    })
+}
+
+/// An error that ended the command before or instead of a summary.
+pub(super) fn error(error: &Error) -> Value {
+    json!({"type": "error", "error": about(error)})
+}
+
+fn about(error: &Error) -> Value {
+    let aws = error.aws();
+    json!({
+        "message": error.to_string(),
+        "hint": error.hint(),
+        "operation": aws.map(|aws| aws.operation),
+        "code": aws.map(|aws| aws.code.clone()),
+        "request_id": aws.and_then(|aws| aws.request_id.clone()),
+    })
+}

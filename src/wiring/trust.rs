@@ -1,0 +1,378 @@
+//! The trust store and the server certificate: what clients are judged by, and what they judge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{Expiry, Wiring};
+use crate::facts::Zone;
+use crate::resource::certificate::{Certificate, ImportFiles, RETAIN, Source, VALIDATION};
+use crate::resource::certificate_validation::CertificateValidation;
+use crate::resource::context::hex;
+use crate::resource::object::{Object, Payload};
+use crate::resource::trust_store::TrustStore;
+use crate::resource::trust_store_revocation::{self, TrustStoreRevocation};
+use crate::resource::{Address, Late};
+use crate::stack::{self, CertificateSource, Material};
+use crate::trust::{self, Bundle, Crl, Finding, Severity};
+
+impl Wiring<'_> {
+    /// The trust store with its bundle and CRLs, each an object in the bucket.
+    pub(super) fn trust_store(&mut self) {
+        let Some(stack::TrustStore::Own { ca_bundle, crls }) = &self.stack.trust_store else {
+            return;
+        };
+        let Some(bundle) = self.bundle(ca_bundle) else {
+            return;
+        };
+        let crls = self.crls(crls);
+        self.judge_trust(&bundle, &crls);
+        let address = trust_store_address();
+        let (bucket, _) = self.bucket_name();
+        let trust_store = Late::id(&address);
+        for crl in &crls {
+            let revocation = TrustStoreRevocation {
+                trust_store: trust_store.clone(),
+                crl: Some(Arc::clone(crl)),
+                bucket: bucket.clone(),
+                object: self.object(crl.pem().as_bytes()),
+            };
+            let address = trust_store_revocation::address(&address, crl);
+            self.wired
+                .resources
+                .trust_store_revocations
+                .insert(address, revocation);
+        }
+        let store = TrustStore {
+            name: super::names::derived(&self.stack.name, &address, &[]),
+            object: self.object(bundle.pem().as_bytes()),
+            bundle,
+            bucket,
+            revocations: self.revocations(),
+            tags: self.tags(&address),
+        };
+        self.wired.resources.trust_stores.insert(address, store);
+    }
+
+    /// Where the CRLs stand, for those who wait for all of them.
+    pub(super) fn revocations(&self) -> Vec<Address> {
+        self.wired
+            .resources
+            .trust_store_revocations
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    /// How a listener refers to the trust store.
+    pub(super) fn trust_store_reference(&self) -> Option<Late<String>> {
+        match self.stack.trust_store.as_ref()? {
+            stack::TrustStore::Own { .. } => Some(Late::id(&trust_store_address())),
+            stack::TrustStore::Existing { arn } => Some(Late::Known(arn.clone())),
+        }
+    }
+
+    fn bundle(&mut self, files: &[Material]) -> Option<Bundle> {
+        let mut parts = Vec::new();
+        for (index, file) in files.iter().enumerate() {
+            let name = file.path.display().to_string();
+            match Bundle::from_bytes(&[(&name, &file.bytes)]) {
+                Ok(_) => parts.push((name, &file.bytes)),
+                Err(error) => self.unreadable(&format!("trust_store.ca_bundle[{index}]"), &error),
+            }
+        }
+        (parts.len() == files.len())
+            .then(|| Bundle::from_bytes(&parts).ok())
+            .flatten()
+    }
+
+    fn crls(&mut self, files: &[Material]) -> Vec<Arc<Crl>> {
+        let mut crls = Vec::new();
+        for (index, file) in files.iter().enumerate() {
+            match Crl::all_from_bytes(&file.bytes) {
+                Ok(found) => crls.extend(found.into_iter().map(Arc::new)),
+                Err(error) => {
+                    let error = error.named(file.path.display().to_string());
+                    self.unreadable(&format!("trust_store.crls[{index}]"), &error);
+                }
+            }
+        }
+        crls
+    }
+
+    fn unreadable(&mut self, key: &str, error: &trust::Error) {
+        self.error(key, error.to_string(), None, error.fix());
+    }
+
+    /// What AWS would refuse is an error here, where the reason can be told.
+    fn judge_trust(&mut self, bundle: &Bundle, crls: &[Arc<Crl>]) {
+        let address = trust_store_address();
+        self.report(
+            "trust_store.ca_bundle",
+            &address,
+            trust::lint_bundle(bundle, self.now),
+        );
+        let all: Vec<Crl> = crls.iter().map(|crl| crl.as_ref().clone()).collect();
+        self.report(
+            "trust_store.crls",
+            &address,
+            trust::lint_crls(&all, bundle, self.now),
+        );
+        for certificate in bundle.certificates() {
+            let what = format!("CA {}", certificate.subject);
+            self.wired.expiries.push(Expiry {
+                address: address.clone(),
+                what,
+                at: certificate.not_after,
+            });
+        }
+        for crl in crls {
+            let address = trust_store_revocation::address(&address, crl);
+            let what = format!("CRL of {}", crl.issuer);
+            let at = crl.next_update;
+            self.wired
+                .expiries
+                .extend(at.map(|at| Expiry { address, what, at }));
+        }
+    }
+
+    /// Findings as located errors, or as warnings.
+    fn report(&mut self, key: &str, address: &Address, findings: Vec<Finding>) {
+        for finding in findings {
+            let text = format!(
+                "{}: {} ({}); {}",
+                finding.subject, finding.message, finding.code, finding.why
+            );
+            if finding.severity == Severity::Error {
+                self.error(key, text, None, Some(finding.fix));
+            } else {
+                self.warn(finding.code, address, format!("{text}: {}", finding.fix));
+            }
+        }
+    }
+
+    /// Puts content into the bucket; gives the reference to its key.
+    fn object(&mut self, content: &[u8]) -> Late<String> {
+        let digest = hex(&Sha256::digest(content));
+        let address = Object::address(&digest);
+        let (_, bucket) = self.bucket_name();
+        let key = Object::key(&self.stack.name, &digest);
+        let content = Some(Payload {
+            digest,
+            bytes: Arc::from(content),
+        });
+        self.wired.resources.objects.insert(
+            address.clone(),
+            Object {
+                bucket,
+                key,
+                content,
+            },
+        );
+        Late::From(address, "key")
+    }
+
+    /// The server certificate, if it is ours to make.
+    pub(super) fn certificate(&mut self) {
+        let Some(certificate) = &self.stack.certificate else {
+            return;
+        };
+        match &certificate.source {
+            CertificateSource::Request {
+                name,
+                subject_alternative_names,
+                zone,
+                key_algorithm,
+            } => {
+                let zones = self.validation_zones(name, subject_alternative_names, zone.as_ref());
+                let source = Source::Requested {
+                    name: name.clone(),
+                    alternative_names: subject_alternative_names.iter().cloned().collect(),
+                    key_algorithm: key_algorithm.as_str().to_owned(),
+                };
+                self.add_certificate(source, &zones, certificate.retain);
+            }
+            CertificateSource::Import {
+                certificate: leaf,
+                private_key,
+                chain,
+            } => {
+                if let Some(source) = self.import(leaf, chain.as_ref(), private_key) {
+                    self.add_certificate(source, &BTreeMap::new(), certificate.retain);
+                }
+            }
+            CertificateSource::Find { name } => {
+                let known =
+                    self.facts.certificates.contains_key(name) || self.facts.vpcs.is_empty();
+                if !known {
+                    let hint = "request one with `request:`, or write the name as ACM lists it";
+                    let message = format!(
+                        "no issued certificate of the name `{name}` is in {}",
+                        self.facts.region
+                    );
+                    self.error("certificate.find", message, None, Some(hint));
+                }
+            }
+            CertificateSource::Existing { .. } => {}
+        }
+    }
+
+    /// How listeners and domains refer to the certificate.
+    pub(super) fn certificate_reference(&self) -> Option<Late<String>> {
+        Some(match &self.stack.certificate.as_ref()?.source {
+            CertificateSource::Request { .. } | CertificateSource::Import { .. } => {
+                Late::id(&certificate_address())
+            }
+            CertificateSource::Existing { arn } => Late::Known(arn.clone()),
+            CertificateSource::Find { name } => {
+                let stand_in = || format!("${{certificate {name}}}");
+                Late::Known(
+                    self.facts
+                        .certificates
+                        .get(name)
+                        .cloned()
+                        .unwrap_or_else(stand_in),
+                )
+            }
+        })
+    }
+
+    fn add_certificate(&mut self, source: Source, zones: &BTreeMap<String, String>, retain: bool) {
+        let address = certificate_address();
+        let validation = address.part("validation");
+        let mut tags = self.tags(&address);
+        if !zones.is_empty() {
+            let ids: BTreeSet<&str> = zones.values().map(String::as_str).collect();
+            tags = tags.with(VALIDATION, ids.into_iter().collect::<Vec<_>>().join(" "));
+            let records = CertificateValidation {
+                certificate: Late::id(&address),
+                zones: zones.clone(),
+                records: Late::From(address.clone(), "validation"),
+            };
+            self.wired
+                .resources
+                .certificate_validations
+                .insert(validation.clone(), records);
+        }
+        if retain {
+            tags = tags.with(RETAIN, "true");
+        }
+        let validation = (!zones.is_empty()).then_some(validation);
+        let certificate = Certificate {
+            source,
+            status: "ISSUED".to_owned(),
+            validation,
+            tags,
+        };
+        self.wired
+            .resources
+            .certificates
+            .insert(address, certificate);
+    }
+
+    /// Id by name of the public zones that the validation records go to; empty when one is missing.
+    fn validation_zones(
+        &mut self,
+        name: &str,
+        others: &[String],
+        zone: Option<&stack::Zone>,
+    ) -> BTreeMap<String, String> {
+        if let Some(zone) = zone {
+            let found = self.zone("certificate.zone", zone, super::network::Visibility::Public);
+            return found.into_iter().map(|zone| (zone.name, zone.id)).collect();
+        }
+        let mut zones = BTreeMap::new();
+        for name in std::iter::once(name).chain(others.iter().map(String::as_str)) {
+            match longest_zone(&self.facts.zones, name) {
+                Some(zone) => zones.insert(zone.name.clone(), zone.id.clone()),
+                None => {
+                    let message = format!(
+                        "no public zone of the account holds `{name}`: apply prints the validation record and \
+                         ends in part until somebody has made it"
+                    );
+                    self.warn("validation_by_hand", &certificate_address(), message);
+                    return BTreeMap::new();
+                }
+            };
+        }
+        zones
+    }
+
+    fn import(
+        &mut self,
+        leaf: &Material,
+        chain: Option<&Material>,
+        key: &std::path::Path,
+    ) -> Option<Source> {
+        let certificate = self
+            .parse("certificate.import.certificate", leaf)?
+            .into_iter()
+            .next()?;
+        let chain = match chain {
+            Some(chain) => self.parse("certificate.import.chain", chain)?,
+            None => Vec::new(),
+        };
+        let hosts: Vec<String> = self
+            .stack
+            .domains
+            .values()
+            .map(|domain| domain.name.clone())
+            .collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let address = certificate_address();
+        let findings = trust::lint_server_certificate(&certificate, &chain, &hosts, self.now);
+        self.report("certificate.import.certificate", &address, findings);
+        let what = format!("certificate {}", certificate.subject);
+        self.wired.expiries.push(Expiry {
+            address,
+            what,
+            at: certificate.not_after,
+        });
+        let all = std::iter::once(&certificate).chain(&chain);
+        Some(Source::Imported {
+            fingerprints: all.map(|one| one.fingerprint.to_string()).collect(),
+            shown: certificate.summary(),
+            files: Some(ImportFiles {
+                names: certificate.dns_names.clone(),
+                certificate: Arc::from(certificate.pem()),
+                chain: Arc::from(
+                    chain
+                        .iter()
+                        .map(trust::Certificate::pem)
+                        .collect::<String>(),
+                ),
+                private_key: key.to_path_buf(),
+            }),
+        })
+    }
+
+    fn parse(&mut self, key: &str, file: &Material) -> Option<Vec<trust::Certificate>> {
+        match trust::Certificate::all_from_bytes(&file.bytes) {
+            Ok(certificates) => Some(certificates),
+            Err(error) => {
+                self.unreadable(key, &error.named(file.path.display().to_string()));
+                None
+            }
+        }
+    }
+}
+
+fn trust_store_address() -> Address {
+    Address::parse("trust_store")
+}
+
+fn certificate_address() -> Address {
+    Address::parse("certificate")
+}
+
+/// The public zone with the longest name that ends `name`.
+fn longest_zone<'a>(zones: &'a [Zone], name: &str) -> Option<&'a Zone> {
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    zones
+        .iter()
+        .filter(|zone| {
+            !zone.is_private && (name == zone.name || name.ends_with(&format!(".{}", zone.name)))
+        })
+        .max_by_key(|zone| zone.name.len())
+}
