@@ -23,6 +23,7 @@ import boto3
 import botocore.config
 
 import wire_check
+from browse import browse
 
 REGION = "ap-northeast-1"
 ZONE = "example.com"
@@ -142,6 +143,8 @@ def check_everything(checks, sandbox, work):
         look_at_record(checks, clients, load_balancer)
     look_at_api(checks, clients)
     look_at_command_line(checks, sandbox.url, load_balancer)
+    refused = browse(clients)
+    checks.that("every question about it is answered", not refused, "\n        ".join(["", *refused]))
     checks.equal("the second plan has no changes", sandbox.run("plan", "--detailed-exitcode"), 0)
     checks.equal("destroy succeeds", sandbox.run("destroy", "--yes"), 0)
     look_at_leftovers(checks, clients, before)
@@ -365,6 +368,7 @@ class Clients:
         def client(name):
             return session.client(name, endpoint_url=url, config=config)
 
+        self.region = REGION
         self.acm = client("acm")
         self.apigateway = client("apigateway")
         self.ec2 = client("ec2")

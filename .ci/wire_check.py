@@ -24,6 +24,8 @@ CONTENT_TYPES = {
 NUMBERS = {"integer": r"-?\d+", "long": r"-?\d+", "float": r"-?\d+(\.\d+)?([eE]-?\d+)?"}
 NUMBERS["double"] = NUMBERS["float"]
 ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)")
+# Values that AWS documents and answers, and its models lack: an attached internet gateway is `available`.
+BEYOND_THE_MODEL = {("AttachmentStatus", "available")}
 HTTP_LOCATIONS = ("header", "headers", "statusCode", "uri", "querystring")
 
 
@@ -293,9 +295,8 @@ class Response:
 
     def _scalar(self, shape, text, path, default="iso8601"):
         kind = shape.type_name
-        # EC2 writes `available` where its model says `Available`.
-        values = {value.lower() for value in getattr(shape, "enum", None) or [text]}
-        if text.lower() not in values:
+        values = getattr(shape, "enum", None) or [text]
+        if plain(text) not in map(plain, values) and (shape.name, text) not in BEYOND_THE_MODEL:
             self._note(path, f"`{text}` is none of {', '.join(sorted(values))}")
         if kind == "boolean" and text not in ("true", "false"):
             self._note(path, f"`{text}` is no boolean")
@@ -320,6 +321,14 @@ class Response:
         }[form]
         if not is_right():
             self._note(path, f"`{text}` is no timestamp of the form {form}")
+
+
+def plain(value):
+    """A value without what AWS's answers and models spell differently.
+
+    EC2 answers `available` where its model says `Available`, ACM `RSA-2048` for `RSA_2048`.
+    """
+    return value.lower().replace("-", "_")
 
 
 def is_in_head(member):

@@ -185,7 +185,7 @@ pub(crate) async fn run(
     }
 }
 
-impl<'a> Run<'a> {
+impl Run<'_> {
     /// Begins every step whose predecessors are done.
     fn launch(&mut self) {
         let mut active = (0..self.plan.steps.len())
@@ -325,4 +325,88 @@ async fn perform(node: &dyn Node, action: &Action, cx: &Cx) -> Result<()> {
         Action::Gone { live } => node.gone(cx, *live).await?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::aws::{Aws, Identity, Speed, Target};
+    use crate::plan::tests::{Toy, create, toy};
+    use crate::resource::Until;
+
+    /// Applies toys; nothing of it calls AWS.
+    async fn applied(toys: Vec<Toy>, interrupt: impl Future<Output = ()>) -> (Report, Vec<String>) {
+        let nodes: Vec<Box<dyn Node>> = toys
+            .into_iter()
+            .map(|toy| Box::new(toy) as Box<dyn Node>)
+            .collect();
+        let plan = Plan::make(&nodes).unwrap();
+        let target = Target {
+            sandbox: Some(Speed::Instant),
+            ..Target::default()
+        };
+        let (events, mut receiver) = Events::channel();
+        let shared = Arc::new(Shared {
+            aws: Arc::new(Aws::connect(&target, "eu-west-1").await.unwrap()),
+            identity: Identity {
+                account: String::new(),
+                arn: String::new(),
+                partition: String::new(),
+            },
+            stack: "shop".to_owned(),
+            timeouts: BTreeMap::new(),
+            known: Mutex::default(),
+            events,
+        });
+        let report = run(&plan, &nodes, &shared, 2, interrupt).await;
+        let mut finished = Vec::new();
+        while let Ok(event) = receiver.try_recv() {
+            if let Event::Finished {
+                address,
+                doing: Doing::Create,
+                ..
+            } = event
+            {
+                finished.push(address.to_string());
+            }
+        }
+        (report, finished)
+    }
+
+    #[tokio::test]
+    async fn a_failure_skips_its_dependents_and_nothing_else() {
+        let mut store = toy("store", create);
+        store.fails = true;
+        let listener = toy("listener", create).needs("store", Until::Exists);
+        let record = toy("record", create).needs("listener", Until::Ready);
+        let toys = vec![store, listener, record, toy("bucket", create)];
+        let (report, finished) = applied(toys, std::future::pending()).await;
+        assert_eq!(finished, ["bucket"]);
+        assert_eq!((report.done, report.failed.len()), (1, 1));
+        let skipped: Vec<&str> = report.skipped.iter().map(Address::as_str).collect();
+        assert_eq!(skipped, ["listener", "record"]);
+    }
+
+    #[tokio::test]
+    async fn ctrl_c_abandons_waits_and_begins_nothing_more() {
+        let mut balancer = toy("balancer", create);
+        balancer.hangs = true;
+        let toys = vec![
+            balancer,
+            toy("record", create).needs("balancer", Until::Ready),
+        ];
+        // Ready only once the balancer has been made and is being waited for.
+        let interrupt = async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let (report, finished) = applied(toys, interrupt).await;
+        assert!(report.interrupted);
+        assert_eq!(finished, ["balancer"]);
+        assert_eq!(report.skipped.len(), 1);
+    }
 }

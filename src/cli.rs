@@ -181,7 +181,7 @@ pub struct OutputArgs {
     /// The stack file; ./stack.yaml
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
-    /// Print only this output, such as load_balancer.dns_name
+    /// Print only this output, such as `load_balancer.dns_name`
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 }
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn durations_have_a_unit() {
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
         assert!(duration("10").is_err());
         assert!(duration("m").is_err());
     }

@@ -8,6 +8,10 @@ use crate::resource::{Address, FromOutput, Late};
 
 /// One field that differs, or, for something new, one field.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts about a field, two of them keys of the JSON plan"
+)]
 pub struct Change {
     /// Where: `mutual_authentication.mode`.
     pub path: String,
@@ -17,7 +21,7 @@ pub struct Change {
     pub after: Value,
     /// Whether AWS will say only during apply.
     pub after_unknown: bool,
-    /// Whether the values must not be shown.
+    /// Whether the values must not be shown; they are null here.
     pub sensitive: bool,
     /// Whether this field cannot be changed in place.
     #[serde(skip)]
@@ -53,9 +57,13 @@ impl Mark<'_> {
         self.when(|change| change.widens = wider())
     }
 
-    /// The values of a difference here must not be shown.
+    /// The values of a difference here must not be shown; they go at once, so that no view can.
     pub(crate) fn sensitive(self) -> Self {
-        self.when(|change| change.sensitive = true)
+        self.when(|change| {
+            change.before = Value::Null;
+            change.after = Value::Null;
+            change.sensitive = true;
+        })
     }
 
     /// A difference here in words.
@@ -63,11 +71,11 @@ impl Mark<'_> {
         self.when(|change| change.note = Some(note()))
     }
 
-    fn when(self, then: impl FnOnce(&mut Change)) -> Self {
-        Self(self.0.map(|change| {
+    fn when(mut self, then: impl FnOnce(&mut Change)) -> Self {
+        if let Some(change) = &mut self.0 {
             then(change);
-            change
-        }))
+        }
+        self
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_acm::primitives::DateTime;
 use aws_sdk_ec2::types::Filter;
 use aws_sdk_route53::types::HostedZone;
 use futures::future::try_join_all;
@@ -327,7 +328,7 @@ async fn found_certificates(
     listed.sort_by_key(|one| {
         (
             one.in_use().unwrap_or(false),
-            one.not_after().map(|time| time.secs()),
+            one.not_after().map(DateTime::secs),
         )
     });
     let named = listed

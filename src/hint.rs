@@ -1,7 +1,10 @@
 //! "Did you mean": the nearest of the words that would have been right.
 
 /// Finds the one of `candidates` that `word` is most likely a misspelling of.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let word = word.to_lowercase();
     candidates
         .into_iter()
@@ -22,7 +25,7 @@ fn mistakes_in(word: &str) -> usize {
 }
 
 /// Writes "did you mean `x`?" where one of `candidates` is near to `word`.
-pub fn did_you_mean<'a>(
+pub(crate) fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {

@@ -20,7 +20,7 @@ use crate::resource::bucket;
 /// Between two renewals.
 const RENEWED_EVERY: Duration = Duration::from_secs(30);
 /// Without a renewal for so long, the writer is taken for dead.
-const STALE_AFTER: Duration = Duration::from_secs(300);
+const STALE_AFTER: Duration = Duration::from_mins(5);
 
 /// Who holds a lock.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -82,6 +82,9 @@ pub struct Summary {
     pub downtime: Option<String>,
 }
 
+/// A live instance: the index of its node, and its own among what is live there.
+type Instance = (usize, usize);
+
 /// Steps in topological order, and what they mean.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
@@ -95,8 +98,8 @@ pub(crate) struct Plan {
     pub(crate) known: BTreeMap<Address, Outputs>,
     /// What is left behind although nothing wants it any more, and why.
     pub(crate) retained: Vec<(Address, String)>,
-    /// Instances that are deleted, by node and index: whose foreign children have to be asked for.
-    pub(crate) doomed: Vec<(usize, usize)>,
+    /// Instances that are deleted: whose foreign children have to be asked for.
+    pub(crate) doomed: Vec<Instance>,
 }
 
 impl Plan {
@@ -221,7 +224,7 @@ fn refuse_conflicts(nodes: &[Box<dyn Node>]) -> Result<()> {
     ))
 }
 
-fn refuse_protected(nodes: &[Box<dyn Node>], doomed: &[(usize, usize)]) -> Result<()> {
+fn refuse_protected(nodes: &[Box<dyn Node>], doomed: &[Instance]) -> Result<()> {
     let protected: Vec<&Address> = doomed
         .iter()
         .filter(|(node, live)| nodes[*node].live()[*live].protected)
@@ -335,7 +338,7 @@ struct Graph<'a> {
     judged: &'a [Judged],
     index: BTreeMap<&'a Address, usize>,
     /// Which live instance has an id or output.
-    by_output: BTreeMap<String, (usize, usize)>,
+    by_output: BTreeMap<String, Instance>,
     steps: Vec<(usize, Action)>,
     after: Vec<BTreeSet<usize>>,
     of: Vec<NodeSteps>,
@@ -369,7 +372,7 @@ impl<'a> Graph<'a> {
     }
 
     /// All steps, in topological order, and the instances that go.
-    fn steps(mut self) -> Result<(Vec<Step>, Vec<(usize, usize)>)> {
+    fn steps(mut self) -> Result<(Vec<Step>, Vec<Instance>)> {
         for i in 0..self.nodes.len() {
             self.add_makes(i);
         }
@@ -445,7 +448,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The live instance that takes this one with it.
-    fn parent_of(&self, i: usize, live: usize) -> Option<(usize, usize)> {
+    fn parent_of(&self, i: usize, live: usize) -> Option<Instance> {
         let needs = &self.judged[i].live[live].needs;
         needs
             .iter()
@@ -454,7 +457,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The live instance that a live need points to.
-    fn instance(&self, need: &Need) -> Option<(usize, usize)> {
+    fn instance(&self, need: &Need) -> Option<Instance> {
         match &need.on {
             Target::Id(id) => self.by_output.get(id).copied(),
             Target::Address(address) => {
@@ -556,21 +559,21 @@ impl<'a> Graph<'a> {
                     self.edge(if need.holds_until_gone { gone } else { deleted }, delete);
                 } else if !delete_first {
                     let moved = [self.of[other].make, self.of[other].ready];
-                    moved
-                        .into_iter()
-                        .flatten()
-                        .for_each(|step| self.edge(step, delete));
+                    for step in moved.into_iter().flatten() {
+                        self.edge(step, delete);
+                    }
                 }
             }
             if !delete_first {
                 let own = [self.of[i].make, self.of[i].ready];
-                own.into_iter()
-                    .flatten()
-                    .for_each(|step| self.edge(step, delete));
+                for step in own.into_iter().flatten() {
+                    self.edge(step, delete);
+                }
             }
             if let Some((parent, _)) = self.parent_of(i, live) {
-                let changed = self.of[parent].make;
-                changed.into_iter().for_each(|step| self.edge(step, delete));
+                if let Some(changed) = self.of[parent].make {
+                    self.edge(changed, delete);
+                }
             }
         }
     }
@@ -610,7 +613,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn doomed(&self) -> Vec<(usize, usize)> {
+    fn doomed(&self) -> Vec<Instance> {
         let of = |(i, one): (usize, &Judged)| {
             one.doomed()
                 .into_iter()
@@ -673,12 +676,11 @@ fn summarise(node: &dyn Node, judged: &Judged, removal_widens: bool) -> Option<S
         downtime: None,
     };
     match &judged.verdict {
-        Verdict::Keep { .. } if doomed.is_empty() => None,
+        Verdict::Keep { .. } | Verdict::Unwanted if doomed.is_empty() => None,
         Verdict::Keep { .. } => {
             let reason = Some("left over from an earlier replacement".to_owned());
             Some(summary(Effect::Delete, &[], reason, ids(&doomed)))
         }
-        Verdict::Unwanted if doomed.is_empty() => None,
         Verdict::Unwanted => {
             let reason = Some("no longer in the stack".to_owned());
             Some(summary(Effect::Delete, &[], reason, ids(&doomed)))
@@ -715,3 +717,6 @@ fn summarise(node: &dyn Node, judged: &Judged, removal_widens: bool) -> Option<S
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

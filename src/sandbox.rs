@@ -31,6 +31,8 @@ mod signature;
 mod store;
 mod sts;
 mod tagging;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod world;
 
@@ -86,7 +88,8 @@ impl Options {
     /// If one of the variables cannot be read.
     pub fn new(directory: impl Into<PathBuf>) -> Result<Self, SandboxError> {
         let latency = setting("MTLSGW_SANDBOX_LATENCY_MS", |text| {
-            text.parse().map_err(|_| format!("`{text}` is no number of milliseconds"))
+            text.parse()
+                .map_err(|_| format!("`{text}` is no number of milliseconds"))
         })?;
         Ok(Self {
             directory: directory.into(),
@@ -190,8 +193,13 @@ pub async fn serve(
     let running = match store::claim(&options.directory)? {
         Claim::Held(lock) => start(options, lock).await?,
         Claim::Taken => {
-            let url = store::address(&options.directory).map(|address| address.url).unwrap_or_default();
-            return Err(SandboxError::Served { path: options.directory, url });
+            let url = store::address(&options.directory)
+                .map(|address| address.url)
+                .unwrap_or_default();
+            return Err(SandboxError::Served {
+                path: options.directory,
+                url,
+            });
         }
     };
     started(&running);
@@ -206,7 +214,10 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
     let socket = server::listen(options.port).await;
     let (listener, address) = socket.map_err(SandboxError::io("serve", &options.directory))?;
     let url = format!("http://{address}");
-    opened.0.publish(&Address { url: url.clone(), timing: options.timing.to_string() })?;
+    opened.0.publish(&Address {
+        url: url.clone(),
+        timing: options.timing.to_string(),
+    })?;
     let mut account = Account::new(opened, options.timing, url.clone());
     account.faults.add(options.faults);
     account.rates = options.rates;
@@ -224,19 +235,36 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
             tracing::warn!(%error, "the sandbox's address stays behind");
         }
     });
-    Ok(Running { url, timing: options.timing, host: Host::Here(task, stop) })
+    Ok(Running {
+        url,
+        timing: options.timing,
+        host: Host::Here(task, stop),
+    })
 }
 
 /// Connects to the process that serves a directory, if it answers.
 async fn connect(options: &Options) -> Result<Option<Running>, SandboxError> {
-    let Some(Address { url, timing }) = store::address(&options.directory) else { return Ok(None) };
-    let Ok(timing) = timing.parse() else { return Ok(None) };
-    let Ok(connection) = hold(&url).await else { return Ok(None) };
+    let Some(Address { url, timing }) = store::address(&options.directory) else {
+        return Ok(None);
+    };
+    let Ok(timing) = timing.parse() else {
+        return Ok(None);
+    };
+    let Ok(connection) = hold(&url).await else {
+        return Ok(None);
+    };
     if !options.faults.is_empty() {
         let faults: Vec<String> = options.faults.iter().map(ToString::to_string).collect();
-        control::send(&url, ("POST", "faults"), &faults.join(" "))?;
+        let (to, faults) = (url.clone(), faults.join(" "));
+        let sent =
+            tokio::task::spawn_blocking(move || control::send(&to, ("POST", "faults"), &faults));
+        sent.await.expect("sending does not panic")?;
     }
-    Ok(Some(Running { url, timing, host: Host::Elsewhere(connection) }))
+    Ok(Some(Running {
+        url,
+        timing,
+        host: Host::Elsewhere(connection),
+    }))
 }
 
 /// Asks the process that serves a sandbox to go on for as long as the connection lasts.
@@ -247,7 +275,11 @@ async fn hold(url: &str) -> std::io::Result<TcpStream> {
     connection.write_all(request.as_bytes()).await?;
     let mut answer = [0; 12];
     connection.read_exact(&mut answer).await?;
-    if answer == *b"HTTP/1.1 200" { Ok(connection) } else { Err(std::io::ErrorKind::InvalidData.into()) }
+    if answer == *b"HTTP/1.1 200" {
+        Ok(connection)
+    } else {
+        Err(std::io::ErrorKind::InvalidData.into())
+    }
 }
 
 /// The process that serves a directory now, if one does.
@@ -284,7 +316,7 @@ pub fn reset(directory: &Path) -> Result<(), SandboxError> {
 /// If the state cannot be read.
 pub fn dump(directory: &Path) -> Result<serde_json::Value, SandboxError> {
     let world = store::read(directory)?.unwrap_or_else(|| world::World::fresh(ACCOUNT));
-    Ok(serde_json::to_value(&world).expect("the account has text keys only"))
+    Ok(control::dumped(&world))
 }
 
 /// How often each operation was called, as `service:Operation`.
@@ -303,7 +335,8 @@ pub fn calls(directory: &Path) -> Result<BTreeMap<String, u64>, SandboxError> {
 /// If the state cannot be read or written.
 pub fn set_quota(directory: &Path, code: &str, value: u64) -> Result<(), SandboxError> {
     if let Some(address) = served(directory)? {
-        return control::send(&address.url, ("POST", "quotas"), &format!("{code}={value}")).map(drop);
+        return control::send(&address.url, ("POST", "quotas"), &format!("{code}={value}"))
+            .map(drop);
     }
     let Claim::Held(lock) = store::claim(directory)? else {
         return Err(SandboxError::Silent(directory.to_owned()));

@@ -13,7 +13,7 @@ mod der;
 mod digest;
 mod error;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod lint;
 mod name;
 mod pem;

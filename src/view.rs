@@ -112,9 +112,9 @@ impl View {
             Output::Human => self.result(&human::plan(planned)),
             Output::Json => {
                 self.line(&json::version());
-                json::planned(planned)
-                    .iter()
-                    .for_each(|line| self.line(line));
+                for line in json::planned(planned) {
+                    self.line(&line);
+                }
             }
         }
     }

@@ -31,7 +31,7 @@ pub(crate) struct Wired {
 
 /// Something that works but is probably not meant.
 #[derive(Debug, Clone, serde::Serialize)]
-pub struct Warning {
+pub(crate) struct Warning {
     /// Stable, for filters.
     pub code: String,
     /// What it is about.
@@ -42,7 +42,7 @@ pub struct Warning {
 
 /// Something that expires.
 #[derive(Debug, Clone)]
-pub struct Expiry {
+pub(crate) struct Expiry {
     /// What it belongs to.
     pub address: Address,
     /// What expires: `CA CN=Root`, `CRL of CN=Root`.

@@ -22,7 +22,7 @@ const SEPARATOR: &str = " / ";
 
 /// The tags of a resource as we want them, or those live ones that we manage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Tags(pub(crate) BTreeMap<String, String>);
+pub(crate) struct Tags(pub(crate) BTreeMap<String, String>);
 
 impl Tags {
     /// Tags that say whose a resource is, with the user's own.
@@ -122,7 +122,7 @@ impl Tags {
 
 /// Whether destroy and replacement are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Protection {
+pub(crate) enum Protection {
     /// They are allowed.
     #[default]
     Off,

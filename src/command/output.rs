@@ -47,7 +47,7 @@ pub(super) async fn run(args: &OutputArgs, global: &Global, view: &View) -> Resu
             view.result(&format!("{}\n", text(value)));
         }
         None if view.is_json() => {
-            view.document(&json!({"format_version": "1", "outputs": outputs}))
+            view.document(&json!({"format_version": "1", "outputs": outputs}));
         }
         None => {
             let lines = outputs

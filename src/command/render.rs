@@ -34,14 +34,12 @@ fn rendered(summary: &Summary) -> Value {
         .fields
         .iter()
         .map(|field| {
-            let note = field.note.clone().filter(|_| field.after_unknown);
-            (
-                field.path.clone(),
-                note.map_or_else(
-                    || field.after.clone(),
-                    |note| Value::from(format!("({note})")),
-                ),
-            )
+            let shown = match &field.note {
+                _ if field.sensitive => Value::from("(not shown)"),
+                Some(note) if field.after_unknown => Value::from(format!("({note})")),
+                _ => field.after.clone(),
+            };
+            (field.path.clone(), shown)
         })
         .collect();
     json!({"address": summary.address, "type": summary.type_name, "properties": fields})

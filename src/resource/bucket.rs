@@ -4,8 +4,8 @@
 //! `mtlsgw:shared`), so destroying one deletes it only when it is empty. A bucket that the stack
 //! file names is used and never changed, and is no resource at all.
 //!
-//! IAM: s3:ListBucket, CreateBucket, PutBucketPublicAccessBlock, PutBucketTagging,
-//! GetBucketPublicAccessBlock, DeleteBucket.
+//! IAM: `s3:ListBucket`, `CreateBucket`, `PutBucketPublicAccessBlock`, `PutBucketTagging`,
+//! `GetBucketPublicAccessBlock`, `DeleteBucket`.
 //! AWS: S3 API Reference, `CreateBucket`, `PutPublicAccessBlock`.
 
 use std::collections::BTreeSet;

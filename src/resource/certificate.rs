@@ -6,9 +6,9 @@
 //!
 //! Exception to comparing everything: AWS never gives back an imported private key.
 //!
-//! IAM: acm:ListCertificates, DescribeCertificate, GetCertificate, ListTagsForCertificate,
-//! RequestCertificate, ImportCertificate, AddTagsToCertificate, RemoveTagsFromCertificate,
-//! DeleteCertificate; tag:GetResources.
+//! IAM: `acm:ListCertificates`, `DescribeCertificate`, `GetCertificate`, `ListTagsForCertificate`,
+//! `RequestCertificate`, `ImportCertificate`, `AddTagsToCertificate`, `RemoveTagsFromCertificate`,
+//! `DeleteCertificate`; `tag:GetResources`.
 //! AWS: ACM User Guide, "Request a public certificate", "Import a certificate".
 
 use std::collections::BTreeSet;
@@ -22,6 +22,7 @@ use aws_sdk_acm::types::{
     ValidationMethod,
 };
 use futures::future::try_join_all;
+use serde_json::Value;
 
 use super::context::Wait;
 use super::{Address, Created, Cx, Found, Need, Outputs, Owner, Reader, Resource, Until};
@@ -52,23 +53,31 @@ pub(crate) struct Certificate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Requested from ACM.
-    Requested {
-        /// The first name.
-        name: String,
-        /// The other names.
-        alternative_names: BTreeSet<String>,
-        /// As requests spell it: `RSA_2048`, `EC_prime256v1`.
-        key_algorithm: String,
-    },
+    Requested(Request),
     /// Imported from files.
-    Imported {
-        /// SHA-256 of the certificate and of each of its chain, in order.
-        fingerprints: Vec<String>,
-        /// What is shown of it: subject and expiry.
-        shown: String,
-        /// What is sent; nothing on the live side.
-        files: Option<ImportFiles>,
-    },
+    Imported(Import),
+}
+
+/// A certificate requested from ACM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// The first name.
+    pub(crate) name: String,
+    /// The other names.
+    pub(crate) alternative_names: BTreeSet<String>,
+    /// As requests spell it: `RSA_2048`, `EC_prime256v1`.
+    pub(crate) key_algorithm: String,
+}
+
+/// A certificate imported from files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Import {
+    /// SHA-256 of the certificate and of each of its chain, in order.
+    pub(crate) fingerprints: Vec<String>,
+    /// What is shown of it: subject and expiry.
+    pub(crate) shown: String,
+    /// What is sent; nothing on the live side.
+    pub(crate) files: Option<ImportFiles>,
 }
 
 /// What an import sends; the key is read only then.
@@ -96,10 +105,12 @@ impl Certificate {
     /// The names by which ACM lists it.
     fn names(&self) -> Vec<String> {
         match &self.source {
-            Source::Requested { name, .. } => vec![name.clone()],
-            Source::Imported { files, .. } => {
-                files.iter().flat_map(|files| files.names.clone()).collect()
-            }
+            Source::Requested(request) => vec![request.name.clone()],
+            Source::Imported(import) => import
+                .files
+                .iter()
+                .flat_map(|files| files.names.clone())
+                .collect(),
         }
     }
 }
@@ -155,14 +166,8 @@ impl Resource for Certificate {
 
     async fn create(&self, cx: &Cx) -> Result<Created> {
         let arn = match &self.source {
-            Source::Requested {
-                name,
-                alternative_names,
-                key_algorithm,
-            } => request(cx, name, alternative_names, key_algorithm, &self.tags).await?,
-            Source::Imported { files, .. } => {
-                import(cx, files.as_ref(), None, Some(&self.tags)).await?
-            }
+            Source::Requested(wanted) => request(cx, wanted, &self.tags).await?,
+            Source::Imported(wanted) => import(cx, wanted, None, Some(&self.tags)).await?,
         };
         Ok(Created::id(arn))
     }
@@ -186,13 +191,13 @@ impl Resource for Certificate {
 
     async fn update(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<Outputs> {
         if touches(changes, "import") {
-            let Source::Imported { files, .. } = &self.source else {
+            let Source::Imported(wanted) = &self.source else {
                 return Err(Error::step(
                     &cx.address,
                     "only an imported certificate is imported again",
                 ));
             };
-            import(cx, files.as_ref(), Some(&live.id), None).await?;
+            import(cx, wanted, Some(&live.id), None).await?;
         }
         if touches(changes, "tags") {
             put_tags(cx.aws(), &live.id, &self.tags, &live.spec.tags).await?;
@@ -226,83 +231,61 @@ impl Resource for Certificate {
 
 fn diff_source(want: &Source, live: Option<&Source>, diff: &mut Diff<'_>) {
     match (want, live) {
-        (
-            Source::Requested {
-                name,
-                alternative_names,
-                key_algorithm,
-            },
-            None,
-        ) => {
-            diff.field("request", name, None);
-            if !alternative_names.is_empty() {
-                diff.field("subject_alternative_names", alternative_names, None);
-            }
-            diff.field("key_algorithm", key_algorithm, None);
-        }
-        (
-            Source::Requested {
-                name,
-                alternative_names,
-                key_algorithm,
-            },
-            Some(Source::Requested {
-                name: live_name,
-                alternative_names: live_names,
-                key_algorithm: live_key,
-            }),
-        ) => {
-            diff.field("request", name, Some(live_name)).replaces();
-            diff.field(
-                "subject_alternative_names",
-                alternative_names,
-                Some(live_names),
-            )
-            .replaces();
-            diff.field("key_algorithm", key_algorithm, Some(live_key))
-                .replaces();
-        }
-        (
-            Source::Imported {
-                fingerprints,
-                shown,
-                ..
-            },
-            None,
-        ) => {
-            diff.content("import", (fingerprints, shown.as_str().into()), None);
-        }
-        (
-            Source::Imported {
-                fingerprints,
-                shown,
-                ..
-            },
-            Some(Source::Imported {
-                fingerprints: live,
-                shown: live_shown,
-                ..
-            }),
-        ) => {
-            let live = Some((live, live_shown.as_str().into()));
-            diff.content("import", (fingerprints, shown.as_str().into()), live);
-        }
-        (Source::Requested { .. }, Some(Source::Imported { .. })) => {
+        (Source::Requested(want), None) => want.diff(None, diff),
+        (Source::Requested(want), Some(Source::Requested(live))) => want.diff(Some(live), diff),
+        (Source::Imported(want), None) => want.diff(None, diff),
+        (Source::Imported(want), Some(Source::Imported(live))) => want.diff(Some(live), diff),
+        (Source::Requested(_), Some(Source::Imported(_))) => {
             diff.field("source", &"request", Some(&"import")).replaces();
         }
-        (Source::Imported { .. }, Some(Source::Requested { .. })) => {
+        (Source::Imported(_), Some(Source::Requested(_))) => {
             diff.field("source", &"import", Some(&"request")).replaces();
         }
     }
 }
 
-async fn request(
-    cx: &Cx,
-    name: &str,
-    alternative_names: &BTreeSet<String>,
-    key_algorithm: &str,
-    tags: &Tags,
-) -> Result<String> {
+impl Request {
+    fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
+        let Self {
+            name,
+            alternative_names: names,
+            key_algorithm,
+        } = self;
+        diff.field("request", name, live.map(|live| &live.name))
+            .replaces();
+        if live.is_some() || !names.is_empty() {
+            let live = live.map(|live| &live.alternative_names);
+            diff.field("subject_alternative_names", names, live)
+                .replaces();
+        }
+        let live = live.map(|live| &live.key_algorithm);
+        diff.field("key_algorithm", key_algorithm, live).replaces();
+    }
+}
+
+impl Import {
+    fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
+        let Self {
+            fingerprints,
+            shown,
+            files: _,
+        } = self;
+        let before = live.map(|live| (&live.fingerprints, live.shown.as_str().into()));
+        diff.content("import", (fingerprints, shown.as_str().into()), before);
+        if live.map(|live| &live.fingerprints) != Some(fingerprints) {
+            // Every import sends the key, and ACM keeps it.
+            diff.differs("private_key", Value::Null, Value::Null)
+                .sensitive();
+        }
+    }
+}
+
+async fn request(cx: &Cx, wanted: &Request, tags: &Tags) -> Result<String> {
+    let Request {
+        name,
+        alternative_names,
+        key_algorithm,
+    } = wanted;
     let names =
         (!alternative_names.is_empty()).then(|| alternative_names.iter().cloned().collect());
     let inputs = format!("{name} {alternative_names:?} {key_algorithm}");
@@ -315,7 +298,7 @@ async fn request(
             .domain_name(name)
             .set_subject_alternative_names(names.clone())
             .validation_method(ValidationMethod::Dns)
-            .key_algorithm(KeyAlgorithm::from(key_algorithm))
+            .key_algorithm(KeyAlgorithm::from(key_algorithm.as_str()))
             .idempotency_token(cx.token(&format!("{inputs} {salt}")))
             .set_tags(Some(acm_tags(tags)?))
             .send();
@@ -343,11 +326,14 @@ async fn request(
 
 async fn import(
     cx: &Cx,
-    files: Option<&ImportFiles>,
+    wanted: &Import,
     arn: Option<&str>,
     tags: Option<&Tags>,
 ) -> Result<String> {
-    let files = files.ok_or_else(|| Error::step(&cx.address, "has no files to import"))?;
+    let files = wanted
+        .files
+        .as_ref()
+        .ok_or_else(|| Error::step(&cx.address, "has no files to import"))?;
     let key = std::fs::read(&files.private_key).map_err(|error| {
         Error::step(
             &cx.address,
@@ -551,33 +537,7 @@ async fn fingerprints(aws: &Aws, arn: &str) -> Result<Vec<String>> {
 fn found_by_tags(
     (detail, tags, fingerprints): (CertificateDetail, Tags, Vec<String>),
 ) -> Option<Found<Certificate>> {
-    let name = detail.domain_name().unwrap_or_default().to_owned();
-    let records = validation_records(&detail);
-    let source = if detail.r#type() == Some(&CertificateType::Imported) {
-        let expiry = detail
-            .not_after()
-            .map(|time| time.to_string())
-            .unwrap_or_default();
-        Source::Imported {
-            fingerprints,
-            shown: format!("{name} (expires {expiry})"),
-            files: None,
-        }
-    } else {
-        let alternatives = detail
-            .subject_alternative_names()
-            .iter()
-            .filter(|other| **other != name);
-        Source::Requested {
-            alternative_names: alternatives.cloned().collect(),
-            // ACM describes `RSA-2048` what it lets one request as `RSA_2048`.
-            key_algorithm: detail
-                .key_algorithm()
-                .map_or("", |key| key.as_str())
-                .replace('-', "_"),
-            name,
-        }
-    };
+    let status = detail.status().map_or("", CertificateStatus::as_str);
     Some(Found {
         stack: tags.stack()?.to_owned(),
         address: tags.address()?,
@@ -588,41 +548,54 @@ fn found_by_tags(
             .get(RETAIN)
             .map(|_| "the stack file says `retain: true`".to_owned()),
         spec: Certificate {
-            source,
-            status: detail
-                .status()
-                .map_or("", |status| status.as_str())
-                .to_owned(),
+            source: source_of(&detail, fingerprints),
+            status: status.to_owned(),
             validation: None,
             tags,
         },
-        outputs: Outputs::from([
-            (
-                "status",
-                vec![
-                    detail
-                        .status()
-                        .map_or("", |status| status.as_str())
-                        .to_owned(),
-                ],
-            ),
-            (
-                "expires",
-                detail
-                    .not_after()
-                    .map(|time| time.secs().to_string())
-                    .into_iter()
-                    .collect(),
-            ),
-            (
-                "validation",
-                records
-                    .iter()
-                    .map(|(name, value)| format!("{name} {value}"))
-                    .collect(),
-            ),
-        ]),
+        outputs: outputs_of(&detail, status),
     })
+}
+
+fn source_of(detail: &CertificateDetail, fingerprints: Vec<String>) -> Source {
+    let name = detail.domain_name().unwrap_or_default().to_owned();
+    if detail.r#type() == Some(&CertificateType::Imported) {
+        let expiry = detail
+            .not_after()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        return Source::Imported(Import {
+            fingerprints,
+            shown: format!("{name} (expires {expiry})"),
+            files: None,
+        });
+    }
+    let alternatives = detail
+        .subject_alternative_names()
+        .iter()
+        .filter(|other| **other != name);
+    Source::Requested(Request {
+        alternative_names: alternatives.cloned().collect(),
+        // ACM describes `RSA-2048` what it lets one request as `RSA_2048`.
+        key_algorithm: detail
+            .key_algorithm()
+            .map_or("", KeyAlgorithm::as_str)
+            .replace('-', "_"),
+        name,
+    })
+}
+
+fn outputs_of(detail: &CertificateDetail, status: &str) -> Outputs {
+    let expires = detail.not_after().map(|time| time.secs().to_string());
+    let validation = validation_records(detail)
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    Outputs::from([
+        ("status", vec![status.to_owned()]),
+        ("expires", expires.into_iter().collect()),
+        ("validation", validation),
+    ])
 }
 
 fn tags_of(tags: &[Tag]) -> Tags {
@@ -675,14 +648,25 @@ mod tests {
 
     fn requested(names: &[&str], status: &str) -> Certificate {
         Certificate {
-            source: Source::Requested {
+            source: Source::Requested(Request {
                 name: names[0].to_owned(),
                 alternative_names: names[1..].iter().map(|name| (*name).to_owned()).collect(),
                 key_algorithm: "RSA_2048".to_owned(),
-            },
+            }),
             status: status.to_owned(),
             validation: None,
             tags: Tags::default(),
+        }
+    }
+
+    fn imported(fingerprint: &str) -> Certificate {
+        Certificate {
+            source: Source::Imported(Import {
+                fingerprints: vec![fingerprint.to_owned()],
+                shown: format!("certificate {fingerprint}"),
+                files: None,
+            }),
+            ..requested(&["a.example.com"], "ISSUED")
         }
     }
 
@@ -704,6 +688,21 @@ mod tests {
             replaces(&want, &requested(&["a.example.com"], "FAILED")),
             Some(true)
         );
+    }
+
+    #[test]
+    fn another_certificate_is_imported_in_place_and_its_key_is_not_shown() {
+        let mut diff = Diff::new(&|_: &Address, _: &str| None);
+        imported("02").diff(Some(&imported("01")), &mut diff);
+        let changes = diff.into_changes();
+        let marks = changes
+            .iter()
+            .map(|change| (change.path.as_str(), change.sensitive, change.replaces));
+        assert_eq!(
+            marks.collect::<Vec<_>>(),
+            [("import", false, false), ("private_key", true, false)]
+        );
+        assert_eq!(replaces(&imported("01"), &imported("01")), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! beforehand in which zones they will be. ACM wants the same record for the same account and name
 //! in every region and for every renewal, so destroy leaves it behind and says so.
 //!
-//! IAM: route53:ListResourceRecordSets, ChangeResourceRecordSets; acm:DescribeCertificate.
+//! IAM: `route53:ListResourceRecordSets`, `ChangeResourceRecordSets`; `acm:DescribeCertificate`.
 //! AWS: ACM User Guide, "DNS validation".
 
 use std::collections::{BTreeMap, BTreeSet};

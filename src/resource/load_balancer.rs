@@ -269,7 +269,7 @@ impl Resource for LoadBalancer {
         match cx.aws().call("elbv2:DeleteLoadBalancer", send).await {
             Err(error) if error.is("LoadBalancerNotFound") => Ok(()),
             Err(error) if error.is("OperationNotPermitted") => {
-                let hint = "if its deletion protection is on, set `deletion_protection: false` in the \
+                let hint = "with deletion protection on, set `deletion_protection: false` in the \
                             stack file and apply that first";
                 Err(elbv2::with_hint(cx, &error.into(), hint))
             }

@@ -170,7 +170,7 @@ impl<R: Wanted> Typed<R> {
             .expect("only wanted addresses are made, changed and awaited")
     }
 
-    fn changes(&self, want: &R, live: Option<&R>, resolve: Resolver<'_>) -> Vec<Change> {
+    fn changes(want: &R, live: Option<&R>, resolve: Resolver<'_>) -> Vec<Change> {
         let mut diff = Diff::new(resolve);
         want.diff(live, &mut diff);
         diff.into_changes()
@@ -225,7 +225,7 @@ impl<R: Wanted> Node for Typed<R> {
             return Verdict::Unwanted;
         };
         let judged = self.live.iter().enumerate().map(|(index, live)| {
-            let changes = self.changes(want, Some(&live.spec), resolve);
+            let changes = Self::changes(want, Some(&live.spec), resolve);
             (
                 changes.iter().any(|change| change.replaces),
                 changes.len(),
@@ -237,7 +237,7 @@ impl<R: Wanted> Node for Typed<R> {
             judged.min_by_key(|(a, b, c, _)| (*a, *b, *c))
         else {
             return Verdict::Create {
-                changes: self.changes(want, None, resolve),
+                changes: Self::changes(want, None, resolve),
             };
         };
         match (count, replaces) {

@@ -3,7 +3,8 @@
 //! Natural key: `<stack>/<sha256>.pem`. ELB copies what it reads when the trust store is made or
 //! changed, so an object never changes; another content is another object.
 //!
-//! IAM: s3:ListBucket, PutObject, GetObject (ELB reads with the caller's permissions), DeleteObject.
+//! IAM: `s3:ListBucket`, `PutObject`, `GetObject` (ELB reads with the caller's permissions),
+//! `DeleteObject`.
 //! AWS: S3 API Reference, `PutObject`; ELB User Guide, "Mutual authentication".
 
 use std::fmt;

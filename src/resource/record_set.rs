@@ -5,7 +5,7 @@
 //! record, and by a target that only this stack can have made. The record is written last and
 //! waits for everything behind it.
 //!
-//! IAM: route53:ListResourceRecordSets, ChangeResourceRecordSets, GetChange.
+//! IAM: `route53:ListResourceRecordSets`, `ChangeResourceRecordSets`, `GetChange`.
 //! AWS: Route 53 API Reference, `AliasTarget`, `ChangeResourceRecordSets`.
 
 use std::collections::BTreeSet;
@@ -173,7 +173,7 @@ impl Resource for RecordSet {
             cx.tell_waiting("clients to forget the record");
             cx.aws()
                 .clock
-                .sleep(std::time::Duration::from_secs(60))
+                .sleep(std::time::Duration::from_mins(1))
                 .await;
         }
         Ok(())
@@ -393,10 +393,9 @@ fn judge(
         place.name, record_type
     );
     let address = match record_type.as_str() {
-        "A" => place.address.part("a"),
-        "AAAA" => place.address.part("aaaa"),
         // A CNAME tolerates no other record beside it; the rest does not concern us.
-        "CNAME" => place.address.part("a"),
+        "A" | "CNAME" => place.address.part("a"),
+        "AAAA" => place.address.part("aaaa"),
         _ => return None,
     };
     let alias = set.alias_target();

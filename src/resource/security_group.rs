@@ -3,8 +3,9 @@
 //! Natural key: its name, `mtlsgw-<stack>-<what>`, unique in the VPC. Another VPC means another
 //! group. Rules are part of the group: a rule that is not listed is removed.
 //!
-//! IAM: ec2:DescribeSecurityGroups, CreateSecurityGroup, AuthorizeSecurityGroupIngress/Egress,
-//! RevokeSecurityGroupIngress/Egress, CreateTags, DeleteTags, DeleteSecurityGroup.
+//! IAM: `ec2:DescribeSecurityGroups`, `CreateSecurityGroup`, `AuthorizeSecurityGroupIngress`,
+//! `AuthorizeSecurityGroupEgress`, `RevokeSecurityGroupIngress`, `RevokeSecurityGroupEgress`,
+//! `CreateTags`, `DeleteTags`, `DeleteSecurityGroup`.
 //! AWS: EC2 API Reference, `CreateSecurityGroup`.
 
 use std::collections::BTreeSet;

@@ -104,7 +104,7 @@ impl Resource for TrustStore {
                     .set_tags(Some(elbv2::sdk_tags(&self.tags)))
                     .send();
                 match aws.call("elbv2:CreateTrustStore", send).await {
-                    // There is no token: the name may be taken by our own call whose reply was lost.
+                    // There is no token: a call of ours that lost its reply may have the name.
                     Err(error) if error.is("DuplicateTrustStoreName") => {
                         let named = |one: &Described| one.name() == Some(&self.name);
                         let existing = describe_all(aws).await?.into_iter().find(named);

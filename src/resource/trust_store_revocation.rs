@@ -9,6 +9,7 @@
 //! reads in the caller's name.
 //! AWS: ELB API Reference 2015-12-01, `AddTrustStoreRevocations`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -48,7 +49,7 @@ pub(crate) fn address(trust_store: &Address, crl: &Crl) -> Address {
 }
 
 /// The serials, CA by CA, that `live` revokes and `want` does not: dropping them widens access.
-pub(crate) fn readmitted<'a>(
+fn readmitted<'a>(
     live: impl IntoIterator<Item = &'a TrustStoreRevocation>,
     want: impl IntoIterator<Item = &'a TrustStoreRevocation>,
 ) -> Vec<RevocationChanges> {
@@ -74,6 +75,10 @@ impl Resource for TrustStoreRevocation {
             .address()
             .map(|object| Need::address(object, Until::Exists));
         std::iter::once(trust_store).chain(object).collect()
+    }
+
+    fn removal_widens(&self, wanted: &BTreeMap<Address, Self>) -> bool {
+        !readmitted([self], wanted.values()).is_empty()
     }
 
     /// The content is part of the address, so what stands there has it.
@@ -204,9 +209,9 @@ impl TrustStoreRevocation {
             .and_then(|one| one.total_revoked_entries())
             .unwrap_or_default();
         let hint = format!(
-            "the trust store holds {held} revoked serials in {} CRLs, and this one brings {}; old and \
-             new stand side by side until the old one is removed, and 500,000 serials (quota \
-             L-37E1617B) in 30 CRLs (L-332EE142) fit in by default: raise the quota, or remove a CRL \
+            "the trust store holds {held} revoked serials in {} CRLs, and this one brings {}; old \
+             and new stand side by side until the old one is removed, and 500,000 serials (quota \
+             L-37E1617B) in 30 CRLs (L-332EE142) fit in: raise the quota, or remove a CRL \
              in an apply of its own first, which readmits what it revokes",
             revocations.len(),
             self.crl.as_ref().map_or(0, |crl| crl.entries),

@@ -15,7 +15,7 @@ use aws_sdk_ec2::types::{
     Filter, NetworkInterface, ResourceType, State, SubnetConfiguration, TagSpecification,
     UnsuccessfulItem, VpcEndpointType,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::context::Wait;
 use super::rest_api::{canonical_policy, policy_widens};
@@ -45,11 +45,6 @@ pub(crate) struct VpcEndpoint {
     pub(crate) security_groups: Vec<Late<String>>,
     /// Its tags.
     pub(crate) tags: Tags,
-}
-
-/// The policy that AWS gives an endpoint when none is sent: everybody may call everything.
-pub(crate) fn full_access() -> Value {
-    json!({ "Statement": [{ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" }] })
 }
 
 /// How many values a filter takes.
@@ -558,6 +553,7 @@ mod tests {
     use super::*;
     use crate::resource::Address;
     use aws_sdk_ec2::types::UnsuccessfulItemError;
+    use serde_json::json;
 
     fn live(state: &str) -> aws_sdk_ec2::types::VpcEndpoint {
         aws_sdk_ec2::types::VpcEndpoint::builder()
@@ -610,14 +606,13 @@ mod tests {
 
     #[test]
     fn the_policy_that_aws_gives_is_full_access() {
-        assert_eq!(
-            changes(&VpcEndpoint {
-                policy: full_access(),
-                addresses: BTreeMap::new(),
-                ..endpoint()
-            }),
-            vec![]
-        );
+        let everything =
+            json!({ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" });
+        let want = VpcEndpoint {
+            policy: json!({ "Version": "2012-10-17", "Statement": [everything] }),
+            ..endpoint()
+        };
+        assert_eq!(changes(&want), vec![]);
     }
 
     #[test]

@@ -34,7 +34,8 @@ impl State {
     }
 }
 
-/// Operation and the top-level input members it models; any other member is refused by the wire layer.
+/// Operation and the top-level input members it models; any other member is refused by the wire
+/// layer.
 pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ("AddTagsToCertificate", &["CertificateArn", "Tags"]),
     ("DeleteCertificate", &["CertificateArn"]),
@@ -245,7 +246,8 @@ fn list_certificates(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
     page(call, found)
 }
 
-/// Says whether the list shows certificates with such a key, which by default are only the smaller RSA ones.
+/// Says whether the list shows certificates with such a key, which by default are only the smaller
+/// RSA ones.
 fn is_included(certificate: &Certificate, includes: &Value) -> bool {
     let shown_by_default = json!(["RSA_1024", "RSA_2048"]);
     let key_types = includes.get("keyTypes").unwrap_or(&shown_by_default);

@@ -39,8 +39,11 @@ pub(super) fn unframe(request: &mut Request) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// A body without its framing, and its trailing headers.
+type Parts = (Vec<u8>, Vec<(String, String)>);
+
 /// The content of all chunks, and the trailing headers.
-fn split(framed: &[u8]) -> Result<(Vec<u8>, Vec<(String, String)>), &'static str> {
+fn split(framed: &[u8]) -> Result<Parts, &'static str> {
     let mut body = Vec::with_capacity(framed.len());
     let mut rest = framed;
     loop {

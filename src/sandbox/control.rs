@@ -16,6 +16,7 @@ use super::account::Account;
 use super::error::SandboxError;
 use super::fault;
 use super::wire::{Request, Response};
+use super::world::World;
 
 /// Answers a control request.
 pub(super) fn answer(account: &mut Account, command: &str, request: &Request) -> Response {
@@ -25,7 +26,7 @@ pub(super) fn answer(account: &mut Account, command: &str, request: &Request) ->
         ("GET", "timing") => {
             Ok(json!({ "timing": account.timing().to_string(), "now": account.world.now }))
         }
-        ("GET", "dump") => serde_json::to_value(&account.world).map_err(|error| error.to_string()),
+        ("GET", "dump") => Ok(dumped(&account.world)),
         ("GET", "calls") => Ok(json!(counted(account.store.calls()))),
         ("DELETE", "calls") => done(account.store.forget_calls()),
         ("POST", "faults") => fault::parse_list(&text).map(|faults| {
@@ -80,6 +81,11 @@ fn raise_quota(account: &mut Account, text: &str) -> Result<Value, String> {
     let (code, value) = pair.ok_or_else(|| format!("`{text}` is not of the form code=value"))?;
     account.world.quotas.insert(code.to_owned(), value);
     done(account.store.save(&account.world))
+}
+
+/// Everything the account holds, without private keys and object contents.
+pub(super) fn dumped(world: &World) -> Value {
+    serde_json::to_value(world).expect("the account has text keys only")
 }
 
 /// How often each operation was called.

@@ -71,7 +71,8 @@ impl State {
     }
 }
 
-/// Operation and the top-level input members it models; any other member is refused by the wire layer.
+/// Operation and the top-level input members it models; any other member is refused by the wire
+/// layer.
 pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ("AssociateRouteTable", &["RouteTableId", "SubnetId"]),
     ("AttachInternetGateway", &["InternetGatewayId", "VpcId"]),
@@ -97,7 +98,10 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
         "CreateRoute",
         &["DestinationCidrBlock", "GatewayId", "RouteTableId"],
     ),
-    ("CreateRouteTable", &["TagSpecifications", "VpcId"]),
+    (
+        "CreateRouteTable",
+        &["ClientToken", "TagSpecifications", "VpcId"],
+    ),
     (
         "CreateSecurityGroup",
         &["Description", "GroupName", "TagSpecifications", "VpcId"],
@@ -112,7 +116,15 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("CreateTags", &["Resources", "Tags"]),
-    ("CreateVpc", &["CidrBlock", "TagSpecifications"]),
+    (
+        "CreateVpc",
+        &[
+            "AmazonProvidedIpv6CidrBlock",
+            "CidrBlock",
+            "InstanceTenancy",
+            "TagSpecifications",
+        ],
+    ),
     (
         "CreateVpcEndpoint",
         &[
@@ -147,6 +159,10 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     (
         "DescribeNetworkInterfaces",
         &["Filters", "MaxResults", "NetworkInterfaceIds", "NextToken"],
+    ),
+    (
+        "DescribePrefixLists",
+        &["Filters", "MaxResults", "NextToken", "PrefixListIds"],
     ),
     (
         "DescribeRouteTables",
@@ -204,6 +220,8 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
         &[
             "AddSecurityGroupIds",
             "AddSubnetIds",
+            "DnsOptions",
+            "IpAddressType",
             "PolicyDocument",
             "PrivateDnsEnabled",
             "RemoveSecurityGroupIds",
@@ -268,6 +286,7 @@ pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
         "DescribeAvailabilityZones" => zone::describe_availability_zones(call),
         "DescribeInternetGateways" => route::describe_internet_gateways(world, call),
         "DescribeNetworkInterfaces" => interface::describe_network_interfaces(world, call),
+        "DescribePrefixLists" => route::describe_prefix_lists(call),
         "DescribeRouteTables" => route::describe_route_tables(world, call),
         "DescribeSecurityGroupRules" => security_group::describe_security_group_rules(world, call),
         "DescribeSecurityGroups" => security_group::describe_security_groups(world, call),

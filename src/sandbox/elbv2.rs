@@ -29,7 +29,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::action::Action;
 use self::arn::Kind;
 use self::listener::Listener;
 use self::load_balancer::LoadBalancer;

@@ -95,262 +95,104 @@ pub(super) struct Place<'a> {
     pub(super) key: &'a str,
 }
 
+/// What every operation on a bucket takes.
+const BUCKET: &[&str] = &["Bucket", "ExpectedBucketOwner"];
+
+/// What the operations take that read an object.
+const READ: &[&str] = &[
+    "Bucket",
+    "ChecksumMode",
+    "ExpectedBucketOwner",
+    "IfMatch",
+    "IfNoneMatch",
+    "Key",
+    "VersionId",
+];
+
 /// Operation and the top-level input members it models; any other member is refused by the wire layer.
+#[rustfmt::skip]
 pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
-    (
-        "CreateBucket",
-        &[
-            "ACL",
-            "Bucket",
-            "CreateBucketConfiguration",
-            "ObjectLockEnabledForBucket",
-            "ObjectOwnership",
-        ],
-    ),
-    ("DeleteBucket", &["Bucket", "ExpectedBucketOwner"]),
-    ("DeleteBucketEncryption", &["Bucket", "ExpectedBucketOwner"]),
-    (
-        "DeleteBucketOwnershipControls",
-        &["Bucket", "ExpectedBucketOwner"],
-    ),
-    ("DeleteBucketPolicy", &["Bucket", "ExpectedBucketOwner"]),
-    ("DeleteBucketTagging", &["Bucket", "ExpectedBucketOwner"]),
-    (
-        "DeleteObject",
-        &[
-            "Bucket",
-            "ExpectedBucketOwner",
-            "IfMatch",
-            "Key",
-            "VersionId",
-        ],
-    ),
-    (
-        "DeleteObjectTagging",
-        &["Bucket", "ExpectedBucketOwner", "Key", "VersionId"],
-    ),
-    (
-        "DeleteObjects",
-        &[
-            "Bucket",
-            "ChecksumAlgorithm",
-            "Delete",
-            "ExpectedBucketOwner",
-        ],
-    ),
-    (
-        "DeletePublicAccessBlock",
-        &["Bucket", "ExpectedBucketOwner"],
-    ),
-    ("GetBucketAbac", &["Bucket", "ExpectedBucketOwner"]),
-    (
-        "GetBucketAccelerateConfiguration",
-        &["Bucket", "ExpectedBucketOwner"],
-    ),
-    ("GetBucketAcl", &["Bucket", "ExpectedBucketOwner"]),
-    ("GetBucketCors", &["Bucket", "ExpectedBucketOwner"]),
-    ("GetBucketEncryption", &["Bucket", "ExpectedBucketOwner"]),
-    (
-        "GetBucketLifecycleConfiguration",
-        &["Bucket", "ExpectedBucketOwner"],
-    ),
-    ("GetBucketLocation", &["Bucket", "ExpectedBucketOwner"]),
-    ("GetBucketLogging", &["Bucket", "ExpectedBucketOwner"]),
-    (
-        "GetBucketNotificationConfiguration",
-        &["Bucket", "ExpectedBucketOwner"],
-    ),
-    (
-        "GetBucketOwnershipControls",
-        &["Bucket", "ExpectedBucketOwner"],
-    ),
-    ("GetBucketPolicy", &["Bucket", "ExpectedBucketOwner"]),
-    ("GetBucketPolicyStatus", &["Bucket", "ExpectedBucketOwner"]),
-    ("GetBucketReplication", &["Bucket", "ExpectedBucketOwner"]),
-    (
-        "GetBucketRequestPayment",
-        &["Bucket", "ExpectedBucketOwner"],
-    ),
-    ("GetBucketTagging", &["Bucket", "ExpectedBucketOwner"]),
-    ("GetBucketVersioning", &["Bucket", "ExpectedBucketOwner"]),
-    ("GetBucketWebsite", &["Bucket", "ExpectedBucketOwner"]),
-    (
-        "GetObject",
-        &[
-            "Bucket",
-            "ChecksumMode",
-            "ExpectedBucketOwner",
-            "IfMatch",
-            "IfNoneMatch",
-            "Key",
-            "VersionId",
-        ],
-    ),
-    (
-        "GetObjectLockConfiguration",
-        &["Bucket", "ExpectedBucketOwner"],
-    ),
-    (
-        "GetObjectTagging",
-        &["Bucket", "ExpectedBucketOwner", "Key", "VersionId"],
-    ),
-    ("GetPublicAccessBlock", &["Bucket", "ExpectedBucketOwner"]),
-    ("HeadBucket", &["Bucket", "ExpectedBucketOwner"]),
-    (
-        "HeadObject",
-        &[
-            "Bucket",
-            "ChecksumMode",
-            "ExpectedBucketOwner",
-            "IfMatch",
-            "IfNoneMatch",
-            "Key",
-            "VersionId",
-        ],
-    ),
-    (
-        "ListBuckets",
-        &["BucketRegion", "ContinuationToken", "MaxBuckets", "Prefix"],
-    ),
-    (
-        "ListObjectVersions",
-        &[
-            "Bucket",
-            "Delimiter",
-            "EncodingType",
-            "ExpectedBucketOwner",
-            "KeyMarker",
-            "MaxKeys",
-            "Prefix",
-            "VersionIdMarker",
-        ],
-    ),
-    (
-        "ListObjects",
-        &[
-            "Bucket",
-            "Delimiter",
-            "EncodingType",
-            "ExpectedBucketOwner",
-            "Marker",
-            "MaxKeys",
-            "Prefix",
-        ],
-    ),
-    (
-        "ListObjectsV2",
-        &[
-            "Bucket",
-            "ContinuationToken",
-            "Delimiter",
-            "EncodingType",
-            "ExpectedBucketOwner",
-            "FetchOwner",
-            "MaxKeys",
-            "Prefix",
-            "StartAfter",
-        ],
-    ),
-    (
-        "PutBucketEncryption",
-        &[
-            "Bucket",
-            "ChecksumAlgorithm",
-            "ContentMD5",
-            "ExpectedBucketOwner",
-            "ServerSideEncryptionConfiguration",
-        ],
-    ),
-    (
-        "PutBucketOwnershipControls",
-        &[
-            "Bucket",
-            "ChecksumAlgorithm",
-            "ContentMD5",
-            "ExpectedBucketOwner",
-            "OwnershipControls",
-        ],
-    ),
-    (
-        "PutBucketPolicy",
-        &[
-            "Bucket",
-            "ChecksumAlgorithm",
-            "ContentMD5",
-            "ExpectedBucketOwner",
-            "Policy",
-        ],
-    ),
-    (
-        "PutBucketTagging",
-        &[
-            "Bucket",
-            "ChecksumAlgorithm",
-            "ContentMD5",
-            "ExpectedBucketOwner",
-            "Tagging",
-        ],
-    ),
-    (
-        "PutBucketVersioning",
-        &[
-            "Bucket",
-            "ChecksumAlgorithm",
-            "ContentMD5",
-            "ExpectedBucketOwner",
-            "VersioningConfiguration",
-        ],
-    ),
-    (
-        "PutObject",
-        &[
-            "ACL",
-            "Body",
-            "Bucket",
-            "CacheControl",
-            "ChecksumAlgorithm",
-            "ChecksumCRC32",
-            "ChecksumCRC32C",
-            "ChecksumCRC64NVME",
-            "ChecksumSHA256",
-            "ContentDisposition",
-            "ContentEncoding",
-            "ContentLanguage",
-            "ContentLength",
-            "ContentMD5",
-            "ContentType",
-            "ExpectedBucketOwner",
-            "IfMatch",
-            "IfNoneMatch",
-            "Key",
-            "Metadata",
-            "ServerSideEncryption",
-            "StorageClass",
-            "Tagging",
-        ],
-    ),
-    (
-        "PutObjectTagging",
-        &[
-            "Bucket",
-            "ChecksumAlgorithm",
-            "ContentMD5",
-            "ExpectedBucketOwner",
-            "Key",
-            "Tagging",
-            "VersionId",
-        ],
-    ),
-    (
-        "PutPublicAccessBlock",
-        &[
-            "Bucket",
-            "ChecksumAlgorithm",
-            "ContentMD5",
-            "ExpectedBucketOwner",
-            "PublicAccessBlockConfiguration",
-        ],
-    ),
+    ("CreateBucket", &[
+        "ACL", "Bucket", "CreateBucketConfiguration", "ObjectLockEnabledForBucket",
+        "ObjectOwnership",
+    ]),
+    ("DeleteBucket", BUCKET),
+    ("DeleteBucketEncryption", BUCKET),
+    ("DeleteBucketOwnershipControls", BUCKET),
+    ("DeleteBucketPolicy", BUCKET),
+    ("DeleteBucketTagging", BUCKET),
+    ("DeleteObject", &["Bucket", "ExpectedBucketOwner", "IfMatch", "Key", "VersionId"]),
+    ("DeleteObjectTagging", &["Bucket", "ExpectedBucketOwner", "Key", "VersionId"]),
+    ("DeleteObjects", &["Bucket", "ChecksumAlgorithm", "Delete", "ExpectedBucketOwner"]),
+    ("DeletePublicAccessBlock", BUCKET),
+    ("GetBucketAbac", BUCKET),
+    ("GetBucketAccelerateConfiguration", BUCKET),
+    ("GetBucketAcl", BUCKET),
+    ("GetBucketCors", BUCKET),
+    ("GetBucketEncryption", BUCKET),
+    ("GetBucketLifecycleConfiguration", BUCKET),
+    ("GetBucketLocation", BUCKET),
+    ("GetBucketLogging", BUCKET),
+    ("GetBucketNotificationConfiguration", BUCKET),
+    ("GetBucketOwnershipControls", BUCKET),
+    ("GetBucketPolicy", BUCKET),
+    ("GetBucketPolicyStatus", BUCKET),
+    ("GetBucketReplication", BUCKET),
+    ("GetBucketRequestPayment", BUCKET),
+    ("GetBucketTagging", BUCKET),
+    ("GetBucketVersioning", BUCKET),
+    ("GetBucketWebsite", BUCKET),
+    ("GetObject", READ),
+    ("GetObjectLockConfiguration", BUCKET),
+    ("GetObjectTagging", &["Bucket", "ExpectedBucketOwner", "Key", "VersionId"]),
+    ("GetPublicAccessBlock", BUCKET),
+    ("HeadBucket", BUCKET),
+    ("HeadObject", READ),
+    ("ListBuckets", &["BucketRegion", "ContinuationToken", "MaxBuckets", "Prefix"]),
+    ("ListObjectVersions", &[
+        "Bucket", "Delimiter", "EncodingType", "ExpectedBucketOwner", "KeyMarker", "MaxKeys",
+        "Prefix", "VersionIdMarker",
+    ]),
+    ("ListObjects", &[
+        "Bucket", "Delimiter", "EncodingType", "ExpectedBucketOwner", "Marker", "MaxKeys",
+        "Prefix",
+    ]),
+    ("ListObjectsV2", &[
+        "Bucket", "ContinuationToken", "Delimiter", "EncodingType", "ExpectedBucketOwner",
+        "FetchOwner", "MaxKeys", "Prefix", "StartAfter",
+    ]),
+    ("PutBucketEncryption", &[
+        "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner",
+        "ServerSideEncryptionConfiguration",
+    ]),
+    ("PutBucketOwnershipControls", &[
+        "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner", "OwnershipControls",
+    ]),
+    ("PutBucketPolicy", &[
+        "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner", "Policy",
+    ]),
+    ("PutBucketTagging", &[
+        "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner", "Tagging",
+    ]),
+    ("PutBucketVersioning", &[
+        "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner",
+        "VersioningConfiguration",
+    ]),
+    ("PutObject", &[
+        "ACL", "Body", "Bucket", "CacheControl", "ChecksumAlgorithm", "ChecksumCRC32",
+        "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA256", "ContentDisposition",
+        "ContentEncoding", "ContentLanguage", "ContentLength", "ContentMD5", "ContentType",
+        "ExpectedBucketOwner", "IfMatch", "IfNoneMatch", "Key", "Metadata", "ServerSideEncryption",
+        "StorageClass", "Tagging",
+    ]),
+    ("PutObjectTagging", &[
+        "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner", "Key", "Tagging",
+        "VersionId",
+    ]),
+    ("PutPublicAccessBlock", &[
+        "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner",
+        "PublicAccessBlockConfiguration",
+    ]),
 ];
 
 /// Answers one call.
@@ -434,10 +276,13 @@ impl Bucket {
             objects: BTreeMap::new(),
         }
     }
+}
 
+impl Bucket {
     /// Whether new objects are encrypted with S3's own keys, which log delivery needs.
     pub(super) fn encrypts_with_own_keys(&self) -> bool {
-        self.encryption.to_string().contains("AES256")
+        let rule = &self.encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"];
+        rule["SSEAlgorithm"] == "AES256"
     }
 }
 

@@ -8,6 +8,8 @@ mod query;
 mod rest;
 mod scalar;
 mod service;
+#[cfg(test)]
+mod tests;
 mod validation;
 mod xml;
 mod xml_shape;
@@ -22,7 +24,7 @@ use self::xml::Element;
 use super::world::{NOT_MODELLED, Refusal};
 
 pub(super) use self::scalar::http_date;
-pub(super) use self::service::{Code, SERVICES, Service, service};
+pub(super) use self::service::{Service, service};
 
 /// A request as HTTP brings it.
 #[derive(Debug, Default)]

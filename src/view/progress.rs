@@ -139,17 +139,16 @@ impl<'a> Progress<'a> {
     }
 
     fn tell(&self, text: &str) {
-        match &self.bars {
-            Some(bars) => bars.suspend(|| self.view.note(&format!("  {text}"))),
-            None => {
-                let now = OffsetDateTime::now_utc().time();
-                self.view.note(&format!(
-                    "{:02}:{:02}:{:02} {text}",
-                    now.hour(),
-                    now.minute(),
-                    now.second()
-                ));
-            }
+        if let Some(bars) = &self.bars {
+            bars.suspend(|| self.view.note(&format!("  {text}")));
+        } else {
+            let now = OffsetDateTime::now_utc().time();
+            self.view.note(&format!(
+                "{:02}:{:02}:{:02} {text}",
+                now.hour(),
+                now.minute(),
+                now.second()
+            ));
         }
     }
 }

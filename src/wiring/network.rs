@@ -233,13 +233,8 @@ impl Wiring<'_> {
         let endpoint = match &self.stack.endpoint {
             Some(stack::Endpoint::Own(endpoint)) => endpoint.clone(),
             Some(stack::Endpoint::Existing { id }) => {
-                if !self.is_rendered_only() && !self.facts.endpoints.contains_key(id) {
-                    let message = format!(
-                        "the endpoint `{id}` does not exist in {}",
-                        self.facts.region
-                    );
-                    self.error("endpoint.id", message, None, None);
-                }
+                let vpc = self.facts.endpoints.get(id).map(|one| one.vpc.clone());
+                self.refuse_elsewhere("endpoint.id", &format!("the endpoint `{id}`"), vpc);
                 return;
             }
             None => return,
@@ -266,6 +261,25 @@ impl Wiring<'_> {
             vpc: vpc.id,
         };
         self.wired.resources.vpc_endpoints.insert(address, resource);
+    }
+
+    /// Refuses something existing that is not there, or is in another VPC than the stack.
+    fn refuse_elsewhere(&mut self, key: &str, what: &str, found: Option<String>) {
+        if self.is_rendered_only() {
+            return;
+        }
+        let Some(found) = found else {
+            let message = format!("{what} does not exist in {}", self.facts.region);
+            self.error(key, message, None, None);
+            return;
+        };
+        if let Some(vpc) = self.vpc().filter(|vpc| vpc.id != found) {
+            let message = format!(
+                "{what} is in `{found}`, not in the stack's VPC `{}`",
+                vpc.id
+            );
+            self.error(key, message, None, None);
+        }
     }
 
     /// How others refer to the endpoint's id.
@@ -375,13 +389,16 @@ impl Wiring<'_> {
         let balancer = match &self.stack.load_balancer {
             Some(stack::LoadBalancer::Own(balancer)) => balancer.clone(),
             Some(stack::LoadBalancer::Existing { arn }) => {
-                if !self.is_rendered_only() && !self.facts.load_balancers.contains_key(arn) {
-                    let message = format!(
-                        "the load balancer `{arn}` does not exist in {}",
-                        self.facts.region
-                    );
-                    self.error("load_balancer.arn", message, None, None);
-                }
+                let vpc = self
+                    .facts
+                    .load_balancers
+                    .get(arn)
+                    .map(|one| one.vpc.clone());
+                self.refuse_elsewhere(
+                    "load_balancer.arn",
+                    &format!("the load balancer `{arn}`"),
+                    vpc,
+                );
                 return;
             }
             None => return,

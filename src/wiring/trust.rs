@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Expiry, Wiring};
 use crate::facts::Zone;
-use crate::resource::certificate::{Certificate, ImportFiles, RETAIN, Source, VALIDATION};
+use crate::resource::certificate::{
+    Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION,
+};
 use crate::resource::certificate_validation::CertificateValidation;
 use crate::resource::context::hex;
 use crate::resource::object::{Object, Payload};
@@ -186,11 +188,11 @@ impl Wiring<'_> {
                 key_algorithm,
             } => {
                 let zones = self.validation_zones(name, subject_alternative_names, zone.as_ref());
-                let source = Source::Requested {
+                let source = Source::Requested(Request {
                     name: name.clone(),
                     alternative_names: subject_alternative_names.iter().cloned().collect(),
                     key_algorithm: key_algorithm.as_str().to_owned(),
-                };
+                });
                 self.add_certificate(source, &zones, certificate.retain);
             }
             CertificateSource::Import {
@@ -198,7 +200,8 @@ impl Wiring<'_> {
                 private_key,
                 chain,
             } => {
-                if let Some(source) = self.import(leaf, chain.as_ref(), private_key) {
+                if let Some(import) = self.import(leaf, chain.as_ref(), private_key) {
+                    let source = Source::Imported(import);
                     self.add_certificate(source, &BTreeMap::new(), certificate.retain);
                 }
             }
@@ -284,17 +287,15 @@ impl Wiring<'_> {
         }
         let mut zones = BTreeMap::new();
         for name in std::iter::once(name).chain(others.iter().map(String::as_str)) {
-            match longest_zone(&self.facts.zones, name) {
-                Some(zone) => zones.insert(zone.name.clone(), zone.id.clone()),
-                None => {
-                    let message = format!(
-                        "no public zone of the account holds `{name}`: apply prints the validation record and \
-                         ends in part until somebody has made it"
-                    );
-                    self.warn("validation_by_hand", &certificate_address(), message);
-                    return BTreeMap::new();
-                }
+            let Some(zone) = longest_zone(&self.facts.zones, name) else {
+                let message = format!(
+                    "no public zone of the account holds `{name}`: apply prints the validation record and \
+                     ends in part until somebody has made it"
+                );
+                self.warn("validation_by_hand", &certificate_address(), message);
+                return BTreeMap::new();
             };
+            zones.insert(zone.name.clone(), zone.id.clone());
         }
         zones
     }
@@ -304,7 +305,7 @@ impl Wiring<'_> {
         leaf: &Material,
         chain: Option<&Material>,
         key: &std::path::Path,
-    ) -> Option<Source> {
+    ) -> Option<Import> {
         let certificate = self
             .parse("certificate.import.certificate", leaf)?
             .into_iter()
@@ -330,7 +331,7 @@ impl Wiring<'_> {
             at: certificate.not_after,
         });
         let all = std::iter::once(&certificate).chain(&chain);
-        Some(Source::Imported {
+        Some(Import {
             fingerprints: all.map(|one| one.fingerprint.to_string()).collect(),
             shown: certificate.summary(),
             files: Some(ImportFiles {

@@ -9,13 +9,15 @@ use time::{Duration, OffsetDateTime};
 use super::content::Content;
 use crate::sandbox::world::{Refusal, World};
 
-/// Under what name the key store has the authority: its key and its certificate, one after the other.
+/// Under what name the key store has the authority: its key and its certificate, one after the
+/// other.
 const AUTHORITY: &str = "certificate-authority";
 
 /// How long the certificates that ACM issues are valid.
 const VALIDITY: Duration = Duration::days(198);
 
-/// The authority's certificate in PEM form, which a client has to trust to accept the sandbox's servers.
+/// The authority's certificate in PEM form, which a client has to trust to accept the sandbox's
+/// servers.
 pub(in crate::sandbox) fn authority_certificate(world: &mut World) -> Result<String, Refusal> {
     let authority = authority(world).map_err(|error| failure(&error))?;
     let certificate = authority.iter().find(|block| block.tag() == "CERTIFICATE");
@@ -120,7 +122,8 @@ fn new_key(key_algorithm: &str) -> Result<KeyPair, rcgen::Error> {
     }
 }
 
-/// A number that no other certificate of the account has; positive, as its first digit is below eight.
+/// A number that no other certificate of the account has; positive, as its first digit is below
+/// eight.
 fn serial_number(world: &mut World) -> SerialNumber {
     let digits = format!("0{}", world.unique_hex(31));
     let bytes: Vec<u8> = (0..16)

@@ -145,7 +145,8 @@ fn check_certificate(certificate: &X509Certificate<'_>, now: i64) -> Result<(), 
     Ok(())
 }
 
-/// Refuses a chain unless each certificate certifies the one before it, the first one's subject included.
+/// Refuses a chain unless each certificate certifies the one before it, the first one's subject
+/// included.
 fn check_chain(
     certificate: &X509Certificate<'_>,
     der: &[u8],

@@ -66,7 +66,8 @@ impl Request {
 }
 
 impl Validation {
-    /// The record is the same for a domain and its wildcard, in every region, at every request of the account.
+    /// The record is the same for a domain and its wildcard, in every region, at every request of
+    /// the account.
     fn new(account: &str, name: &str) -> Self {
         let domain = name.strip_prefix("*.").unwrap_or(name);
         let digest = |what: &str| hex(&Sha256::digest(format!("{account}/{domain}/{what}")));

@@ -116,7 +116,8 @@ impl NetworkInterface {
 }
 
 impl State {
-    /// The interfaces that carry the description, in the order of their ids, without those let go of.
+    /// The interfaces that carry the description, in the order of their ids, without those let go
+    /// of.
     pub(in crate::sandbox) fn network_interfaces(
         &self,
         description: &str,
@@ -198,8 +199,8 @@ impl State {
         Ok(())
     }
 
-    /// A free address of the subnet. Where the search begins depends on `seed`, so that what is deleted
-    /// and made again does not by chance get the address that it had.
+    /// A free address of the subnet. Where the search begins depends on `seed`, so that what is
+    /// deleted and made again does not by chance get the address that it had.
     fn free_address(&self, subnet: &Subnet, seed: &str, now: i64) -> Result<Ipv4Addr, Refusal> {
         let digest = Sha256::digest(seed);
         let start = u64::from(u32::from_be_bytes([
@@ -225,7 +226,8 @@ fn is_reserved(subnet: &Subnet, address: Ipv4Addr) -> bool {
         .any(|reserved| reserved == address)
 }
 
-/// Puts an interface of a service into a subnet; refused when the address or every address is taken.
+/// Puts an interface of a service into a subnet; refused when the address or every address is
+/// taken.
 pub(in crate::sandbox) fn attach(
     world: &mut World,
     region: &str,
@@ -257,8 +259,8 @@ pub(in crate::sandbox) fn attach(
     Ok(interface)
 }
 
-/// Lets go of the owner's interfaces, in one subnet or in all. They keep their addresses and hold on
-/// to their security groups until `lag` has passed.
+/// Lets go of the owner's interfaces, in one subnet or in all. They keep their addresses and hold
+/// on to their security groups until `lag` has passed.
 pub(in crate::sandbox) fn detach(
     world: &mut World,
     region: &str,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cidr::Network;
-use super::query::{Listing, tag_list, tags_on_create};
+use super::query::{Listing, only, tag_list, tags_on_create};
 use super::security_group::SecurityGroup;
 use super::zone::{zone_id, zone_of, zones};
 use super::{State, Tags};
@@ -102,7 +102,8 @@ pub(super) const SUBNETS: Listing = Listing {
 };
 
 impl Vpc {
-    /// A VPC as it is when its creator says no more than its network: it resolves names, but gives none to hosts.
+    /// A VPC as it is when its creator says no more than its network: it resolves names, but gives
+    /// none to hosts.
     fn new(id: &str, cidr: Network) -> Self {
         Self {
             id: id.to_owned(),
@@ -182,7 +183,8 @@ impl State {
             .find(|subnet| subnet.vpc_id == vpc_id && subnet.cidr.contains(address))
     }
 
-    /// Furnishes the region with what AWS gives every account: a VPC with a public subnet in three zones.
+    /// Furnishes the region with what AWS gives every account: a VPC with a public subnet in three
+    /// zones.
     pub(super) fn furnish_network(&mut self) {
         let vpc = self.derived_id("vpc", "default");
         let mut default = Vpc::new(&vpc, known("172.31.0.0/16"));
@@ -287,6 +289,8 @@ pub(super) fn modify_vpc_attribute(world: &mut World, call: &Call<'_>) -> Result
 
 /// Answers `CreateVpc`.
 pub(super) fn create_vpc(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
+    only(call, "AmazonProvidedIpv6CidrBlock", "false")?;
+    only(call, "InstanceTenancy", "default")?;
     let cidr = network_of(call)?;
     if !(16..=28).contains(&cidr.prefix()) {
         return Err(Refusal::new(

@@ -9,7 +9,8 @@ use crate::sandbox::world::{Call, Refusal};
 
 /// How one Describe operation finds its resources among all of their kind.
 ///
-/// Filters compare members of the answer itself, so that a filter cannot disagree with what is shown.
+/// Filters compare members of the answer itself, so that a filter cannot disagree with what is
+/// shown.
 pub(super) struct Listing {
     /// The output member that carries what was found, `Vpcs`.
     pub(super) output: &'static str,
@@ -183,7 +184,8 @@ fn collect(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Says whether the text matches a filter's pattern, in which `*` stands for any text and `?` for any character.
+/// Says whether the text matches a filter's pattern, in which `*` stands for any text and `?` for
+/// any character.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
@@ -195,7 +197,8 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Cuts a page out of what was found, which is in the order of its keys; the token is the last key of the page before.
+/// Cuts a page out of what was found, which is in the order of its keys; the token is the last key
+/// of the page before.
 pub(super) fn page(
     call: &Call<'_>,
     output: &str,
@@ -223,6 +226,19 @@ fn read_token(token: &str) -> Result<String, Refusal> {
     let refusal = || Refusal::new("InvalidNextToken", "The specified NextToken is not valid");
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| refusal())?;
     String::from_utf8(bytes).map_err(|_| refusal())
+}
+
+/// Refuses every value but one of a member that the sandbox does not model further.
+pub(super) fn only(call: &Call<'_>, member: &str, modelled: &str) -> Result<(), Refusal> {
+    match call.input.get(member) {
+        Some(Value::String(text)) if text != modelled => {
+            Err(Refusal::not_modelled(call.operation, text))
+        }
+        Some(Value::Bool(value)) if value.to_string() != modelled => {
+            Err(Refusal::not_modelled(call.operation, member))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The tags that the call gives to what it creates.

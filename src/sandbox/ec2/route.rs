@@ -24,6 +24,8 @@ pub(super) struct RouteTable {
     vpc_id: String,
     associations: Vec<Association>,
     routes: Vec<Route>,
+    /// What makes a repeated request recognisable.
+    client_token: Option<String>,
     pub(super) tags: Tags,
 }
 
@@ -86,6 +88,20 @@ const ROUTE_TABLES: Listing = Listing {
     ],
 };
 
+const PREFIX_LISTS: Listing = Listing {
+    output: "PrefixLists",
+    ids: "PrefixListIds",
+    id: "PrefixListId",
+    prefix: "pl-",
+    noun: "prefix list ID",
+    not_found: "InvalidPrefixListId.NotFound",
+    malformed: "InvalidPrefixListId.Malformed",
+    filters: &[
+        ("prefix-list-id", "PrefixListId"),
+        ("prefix-list-name", "PrefixListName"),
+    ],
+};
+
 impl InternetGateway {
     fn describe(&self, state: &State) -> Value {
         let attachments: Value = self
@@ -103,6 +119,17 @@ impl InternetGateway {
 }
 
 impl RouteTable {
+    fn new(id: String, vpc_id: &str) -> Self {
+        Self {
+            id,
+            vpc_id: vpc_id.to_owned(),
+            associations: Vec::new(),
+            routes: Vec::new(),
+            client_token: None,
+            tags: Tags::new(),
+        }
+    }
+
     fn serves(&self, subnet: Option<&str>) -> bool {
         let mut associations = self.associations.iter();
         associations.any(|association| association.subnet_id.as_deref() == subnet)
@@ -187,14 +214,8 @@ impl State {
             id: id.replace("rtb-", "rtbassoc-"),
             subnet_id: None,
         };
-        let (vpc_id, associations) = (vpc_id.to_owned(), vec![main]);
-        let table = RouteTable {
-            id: id.clone(),
-            vpc_id,
-            associations,
-            routes: Vec::new(),
-            tags: Tags::new(),
-        };
+        let mut table = RouteTable::new(id.clone(), vpc_id);
+        table.associations.push(main);
         self.route_tables.insert(id, table);
     }
 
@@ -249,6 +270,12 @@ pub(super) fn describe_route_tables(world: &mut World, call: &Call<'_>) -> Resul
             .map(|table| table.describe(state))
             .collect(),
     )
+}
+
+/// Answers `DescribePrefixLists`. A region has one for every service with gateway endpoints, and
+/// the one service whose endpoints are modelled is none of them.
+pub(super) fn describe_prefix_lists(call: &Call<'_>) -> Result<Value, Refusal> {
+    PREFIX_LISTS.answer(call, Vec::new())
 }
 
 /// Answers `CreateInternetGateway`.
@@ -334,17 +361,19 @@ pub(super) fn create_route_table(world: &mut World, call: &Call<'_>) -> Result<V
     let id = format!("rtb-{}", world.unique_hex(17));
     let state = &mut world.region(call.region).ec2;
     let vpc_id = state.existing_vpc(call.required("VpcId"))?.id.clone();
-    let (associations, routes) = (Vec::new(), Vec::new());
+    let token = call.text("ClientToken");
+    let repeats = |table: &&RouteTable| token.is_some() && table.client_token.as_deref() == token;
+    if let Some(table) = state.route_tables_of(&vpc_id).find(repeats) {
+        return Ok(json!({"RouteTable": table.describe(state), "ClientToken": token}));
+    }
     let table = RouteTable {
-        id: id.clone(),
-        vpc_id,
-        associations,
-        routes,
+        client_token: token.map(str::to_owned),
         tags,
+        ..RouteTable::new(id.clone(), &vpc_id)
     };
     let described = table.describe(state);
     state.route_tables.insert(id, table);
-    Ok(json!({"RouteTable": described}))
+    Ok(json!({"RouteTable": described, "ClientToken": token}))
 }
 
 /// Answers `DeleteRouteTable`.
@@ -566,6 +595,19 @@ mod tests {
         answer(&mut world, "DisassociateRouteTable", associated);
         answer(&mut world, "DeleteRouteTable", id);
         assert!(is_public(&mut world, &subnet));
+    }
+
+    #[test]
+    fn a_client_token_makes_a_route_table_once() {
+        let mut world = fresh();
+        let (vpc, ..) = vpc(&mut world);
+        let mut create = |token: &str| {
+            let input = json!({"VpcId": vpc, "ClientToken": token});
+            answer(&mut world, "CreateRouteTable", input)["RouteTable"]["RouteTableId"].clone()
+        };
+        let first = create("one");
+        assert_eq!(create("one"), first);
+        assert_ne!(create("other"), first);
     }
 
     #[test]

@@ -161,8 +161,9 @@ impl State {
             .find(|group| group.is_default())
     }
 
-    /// Says whether a TCP connection between an interface of `groups` and a peer passes the groups' rules.
-    /// The peer is told by its address and, where it is one of the VPC's interfaces, by its own groups.
+    /// Says whether a TCP connection between an interface of `groups` and a peer passes the groups'
+    /// rules. The peer is told by its address and, where it is one of the VPC's interfaces, by its
+    /// own groups.
     pub(in crate::sandbox) fn admits(
         &self,
         groups: &[String],
@@ -332,7 +333,8 @@ fn check_name(state: &State, vpc_id: &str, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses names and descriptions that are empty, too long, or hold characters that AWS does not take.
+/// Refuses names and descriptions that are empty, too long, or hold characters that AWS does not
+/// take.
 fn check_text(parameter: &str, text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         let message = format!("The request must contain the parameter {parameter}");

@@ -94,7 +94,8 @@ const SERVICES: Listing = Listing {
 };
 
 impl VpcEndpoint {
-    /// `pending`, `available`, `deleting` or `deleted`: in lower case, as the wire has it, whatever the model says.
+    /// `pending`, `available`, `deleting` or `deleted`: in lower case, as the wire has it, whatever
+    /// the model says.
     pub(in crate::sandbox) fn state(&self, now: i64) -> &'static str {
         match &self.deletion {
             Some(deletion) if now < deletion.deleted_at => "deleting",
@@ -306,7 +307,8 @@ fn service_name(region: &str) -> String {
     format!("{prefix}com.amazonaws.{region}.execute-api")
 }
 
-/// AWS's words for a service that it does not have, the sandbox's for one that only the sandbox does not.
+/// AWS's words for a service that it does not have, the sandbox's for one that only the sandbox
+/// does not.
 fn unknown_service(call: &Call<'_>, service: &str) -> Refusal {
     let known = service_name(call.region);
     if service.starts_with(known.trim_end_matches("execute-api")) {

@@ -24,7 +24,8 @@ const ZONES: Listing = Listing {
     ],
 };
 
-/// The region's zones: `a`, `b`, `c`, but no `b` in ap-northeast-1, which newer accounts do not have.
+/// The region's zones: `a`, `b`, `c`, but no `b` in ap-northeast-1, which newer accounts do not
+/// have.
 pub(super) fn zones(region: &str) -> [String; 3] {
     let letters = if region == "ap-northeast-1" {
         ["a", "c", "d"]

@@ -190,6 +190,49 @@ pub(super) mod tests {
             .replace("\r\n", "\n")
     }
 
+    /// A certificate of X.509 version 1.
+    const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBFTCBvQIUb4kRm5FBGysd1A841bwIVVFhj60wCgYIKoZIzj0EAwIwDTELMAkG
+A1UEAwwCdjEwIBcNMjYxMTIxMjE0MzEzWhgPMjEyNjEwMjgyMTQzMTNaMA0xCzAJ
+BgNVBAMMAnYxMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEt26zFlzH+BPvjiQK
+aoYemYFtMpdaiODaJhhz+fHK0J8Y8uqdo6zN+08UO2bN7IHplVhiah9BzP97frdF
+IJMd3jAKBggqhkjOPQQDAgNHADBEAiAyKmJPKqDlQToLYaWclmK1vi4BSdrLulq+
+mpy8agWifgIgRrz7kGyOFrsm87tMmckZj4oegeT2GQo9UKNBWabMLQU=
+-----END CERTIFICATE-----
+";
+
+    /// A CA that is signed with SHA-1.
+    const SHA_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBdDCCARqgAwIBAgIUWhLI+3MncSMHcwxHRGyjAlYG7GMwCQYHKoZIzj0EATAP
+MQ0wCwYDVQQDDARzaGExMCAXDTI2MTEyMTIxNDMxM1oYDzIxMjYxMDI4MjE0MzEz
+WjAPMQ0wCwYDVQQDDARzaGExMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEt26z
+FlzH+BPvjiQKaoYemYFtMpdaiODaJhhz+fHK0J8Y8uqdo6zN+08UO2bN7IHplVhi
+ah9BzP97frdFIJMd3qNTMFEwHQYDVR0OBBYEFNqKWXWn6ejvCK51y1iLm3TSsxJH
+MB8GA1UdIwQYMBaAFNqKWXWn6ejvCK51y1iLm3TSsxJHMA8GA1UdEwEB/wQFMAMB
+Af8wCQYHKoZIzj0EAQNJADBGAiEAkzljIZ0um7dc5XakXLppWBzRwhXH2ktEH3Gg
+oQFTqWQCIQDxIiWcBtNimK5ZD5M5SZxvIOvmomwz0S9HAArglT9wcw==
+-----END CERTIFICATE-----
+";
+
+    /// A CA with an RSA key of 1,024 bits.
+    const SHORT: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIB/jCCAWegAwIBAgIUW6Jj5X3/lWxqY/pszXgI+1qLa4AwDQYJKoZIhvcNAQEL
+BQAwEDEOMAwGA1UEAwwFc2hvcnQwIBcNMjYxMTIxMjE0MzEzWhgPMjEyNjEwMjgy
+MTQzMTNaMBAxDjAMBgNVBAMMBXNob3J0MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCB
+iQKBgQDGLpweObnysUvgRxI8AUJvXex92XsQDpZV6KB4wyKGZogUXi4I2ZUargFt
+bzFSwSIpWkOMg53d2mlT6ukMJ9p+Q54BuAHiad+708KhMXpyNQBGJGLVQkBYQ+Kx
+Du8nYjm+1b4ngJWjWxbamVQIgSADDEmCs1qGjYcgrafheNSijQIDAQABo1MwUTAd
+BgNVHQ4EFgQUhQOnwkL8Zet/9GICD3xbrJc90G4wHwYDVR0jBBgwFoAUhQOnwkL8
+Zet/9GICD3xbrJc90G4wDwYDVR0TAQH/BAUwAwEB/zANBgkqhkiG9w0BAQsFAAOB
+gQCH81VtUWmVqdm/SqckbdEZtlYR7x/X0DSrVCHciOmxbN5sQkZJIeZ1uj77wcYA
+tRYdFFZgI2EyYFGuNrJh/XltEXWQOf8s0NwhXy5+p/RgterqNWlQ58UwD7QoyWru
+cUBd5QKhde0tyBedEMHzofX1zdp4qmFze1lsekEJXqSD9w==
+-----END CERTIFICATE-----
+";
+
     fn refused(content: &str) -> String {
         let refusal =
             check(&World::fresh("123456789012"), content.as_bytes()).expect_err("refused");
@@ -229,6 +272,18 @@ pub(super) mod tests {
         assert_eq!(refused(&leaf), "Certificate 1: it is not a CA certificate");
         let plain = certificate(|parameters| parameters.is_ca = IsCa::NoCa);
         assert_eq!(refused(&plain), "Certificate 1: it is not a CA certificate");
+    }
+
+    #[test]
+    fn old_and_weak_certificates_spoil_the_bundle() {
+        assert!(refused(VERSION_1).ends_with("not an X.509 version 3 certificate"));
+        assert!(refused(SHA_1).ends_with("1.2.840.10045.4.1 is not supported"));
+        assert!(refused(SHORT).ends_with("its RSA key has 1024 bits"));
+        let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let edwards = parameters.self_signed(&key).expect("a certificate").pem();
+        assert!(refused(&edwards).ends_with("its public key is of an unsupported type"));
     }
 
     #[test]

@@ -108,6 +108,11 @@ fn check_destination(
             bucket.region, call.region
         ));
     }
+    if !bucket.encrypts_with_own_keys() {
+        return refused(format!(
+            "The bucket '{name}' must be encrypted with Amazon S3 managed keys (SSE-S3)"
+        ));
+    }
     let partition = arn::partition(call.region);
     let object = format!("arn:{partition}:s3:::{name}/{}/test", destination.directory);
     match bucket.policy.as_deref() {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::crl::Crl;
-use super::trust_store::Kept;
+use super::trust_store::{Kept, customer_object};
 use super::{invalid, page, state};
 use crate::sandbox::world::{Call, Refusal, World};
 
@@ -85,7 +85,7 @@ fn read(world: &World, call: &Call<'_>, index: usize, content: &Value) -> Result
     let (Some(bucket), Some(key)) = (text("S3Bucket"), text("S3Key")) else {
         return Err(invalid("A revocation content must have a bucket and a key"));
     };
-    let Some(content) = world.s3.body(bucket, key, text("S3ObjectVersion")) else {
+    let Some(content) = customer_object(world, bucket, key, text("S3ObjectVersion")) else {
         return Err(Refusal::new(
             "RevocationContentNotFound",
             format!("The revocation content '{key}' was not found in the bucket '{bucket}'"),

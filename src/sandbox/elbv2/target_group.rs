@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::action::Action;
 use super::arn::Kind;
 use super::attribute::{Allowed, Attribute, Attributes, attribute};
 use super::health::HealthCheck;
@@ -147,28 +148,31 @@ impl TargetGroup {
 }
 
 impl State {
+    /// What is done with requests, by all listeners and rules: the load balancer and the action.
+    fn actions(&self) -> impl Iterator<Item = (&str, &Action)> {
+        let defaults = self.listeners.values();
+        let defaults =
+            defaults.map(|listener| (listener.load_balancer.as_str(), &listener.default_action));
+        let rules = self.rules.values().filter_map(|rule| {
+            let listener = self.listeners.get(&rule.listener)?;
+            Some((listener.load_balancer.as_str(), &rule.action))
+        });
+        defaults.chain(rules)
+    }
+
     /// The load balancers whose listeners or rules forward to the group.
     pub(in crate::sandbox) fn users_of_target_group(&self, target_group: &str) -> BTreeSet<String> {
-        self.load_balancers
-            .keys()
-            .filter(|load_balancer| self.target_groups_of(load_balancer).contains(target_group))
-            .cloned()
+        self.actions()
+            .filter(|(_, action)| action.target_groups().any(|arn| arn == target_group))
+            .map(|(load_balancer, _)| load_balancer.to_owned())
             .collect()
     }
 
     /// The target groups that the load balancer's listeners and rules forward to.
     pub(super) fn target_groups_of(&self, load_balancer: &str) -> BTreeSet<String> {
-        let listeners: BTreeSet<String> = self.listeners_of(load_balancer).into_iter().collect();
-        let defaults = listeners
-            .iter()
-            .map(|arn| &self.listeners[arn].default_action);
-        let rules = self.rules.values();
-        let rules = rules
-            .filter(|rule| listeners.contains(&rule.listener))
-            .map(|rule| &rule.action);
-        defaults
-            .chain(rules)
-            .flat_map(super::Action::target_groups)
+        self.actions()
+            .filter(|(of, _)| *of == load_balancer)
+            .flat_map(|(_, action)| action.target_groups())
             .map(str::to_owned)
             .collect()
     }
@@ -190,9 +194,9 @@ pub(super) fn note_use(world: &mut World, call: &Call<'_>) {
     let (now, busy_until) = (world.now, world.due(PROPAGATION));
     let state = state(world, call);
     let used: BTreeSet<String> = state
-        .load_balancers
-        .keys()
-        .flat_map(|load_balancer| state.target_groups_of(load_balancer))
+        .actions()
+        .flat_map(|(_, action)| action.target_groups())
+        .map(str::to_owned)
         .collect();
     for (arn, group) in &mut state.target_groups {
         match (used.contains(arn), group.used_since) {

@@ -171,12 +171,23 @@ pub(super) fn create(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
     Ok(output)
 }
 
+/// An object of the account's own buckets: ELB reads with the caller's permissions.
+pub(super) fn customer_object<'w>(
+    world: &'w World,
+    bucket: &str,
+    key: &str,
+    version: Option<&str>,
+) -> Option<&'w [u8]> {
+    let owner = &world.s3.bucket(bucket)?.owner;
+    (*owner == world.account).then(|| world.s3.body(bucket, key, version))?
+}
+
 /// Reads the customer's bundle, with the caller's permissions, checks it and keeps a copy.
 fn take_bundle(world: &mut World, call: &Call<'_>) -> Result<(usize, Kept), Refusal> {
     let bucket = call.required("CaCertificatesBundleS3Bucket");
     let key = call.required("CaCertificatesBundleS3Key");
     let version = call.text("CaCertificatesBundleS3ObjectVersion");
-    let Some(content) = world.s3.body(bucket, key, version) else {
+    let Some(content) = customer_object(world, bucket, key, version) else {
         return Err(Refusal::new(
             "CaCertificatesBundleNotFound",
             format!("The CA certificates bundle '{key}' was not found in the bucket '{bucket}'"),

@@ -58,7 +58,11 @@ pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
             Ok(Value::Null)
         }
         "GetBucketOwnershipControls" => ownership_controls(bucket),
-        "PutBucketOwnershipControls" => put_ownership_controls(bucket, call),
+        "PutBucketOwnershipControls" => {
+            let rule = &call.input["OwnershipControls"]["Rules"][0];
+            bucket.ownership = rule["ObjectOwnership"].as_str().map(str::to_owned);
+            Ok(Value::Null)
+        }
         "DeleteBucketOwnershipControls" => {
             bucket.ownership = None;
             Ok(Value::Null)
@@ -140,12 +144,6 @@ fn ownership_controls(bucket: &Bucket) -> Result<Value, Refusal> {
     let missing = || refusal(404, "OwnershipControlsNotFoundError", message);
     let ownership = bucket.ownership.as_ref().ok_or_else(missing)?;
     Ok(json!({ "OwnershipControls": { "Rules": [{ "ObjectOwnership": ownership }] } }))
-}
-
-fn put_ownership_controls(bucket: &mut Bucket, call: &Call<'_>) -> Result<Value, Refusal> {
-    let ownership = &call.input["OwnershipControls"]["Rules"][0]["ObjectOwnership"];
-    bucket.ownership = ownership.as_str().map(str::to_owned);
-    Ok(Value::Null)
 }
 
 /// Settings that can be asked for and are never there, because they cannot be put.

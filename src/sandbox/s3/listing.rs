@@ -219,15 +219,14 @@ pub(super) fn versions(world: &mut World, call: &Call<'_>) -> Result<Value, Refu
             .map(Vec::as_slice)
             .unwrap_or_default();
         for (age, version) in history.iter().rev().enumerate() {
-            let (list, mut listed) = match &version.content {
-                Some(content) => (&mut versions, query.object(key, version, content)),
-                None => {
-                    let modified = seconds(version.modified);
-                    (
-                        &mut markers,
-                        json!({ "Key": query.encoded(key), "LastModified": modified }),
-                    )
-                }
+            let (list, mut listed) = if let Some(content) = &version.content {
+                (&mut versions, query.object(key, version, content))
+            } else {
+                let modified = seconds(version.modified);
+                (
+                    &mut markers,
+                    json!({ "Key": query.encoded(key), "LastModified": modified }),
+                )
             };
             listed["VersionId"] = version.id.as_str().into();
             listed["IsLatest"] = (age == 0).into();

@@ -17,15 +17,15 @@ enum Node {
     /// One character out of a set.
     One(Set),
     /// One of several sequences.
-    Group(Vec<Vec<Node>>),
+    Group(Vec<Vec<Self>>),
     /// A place where none of several sequences follows.
-    Unless(Vec<Vec<Node>>),
+    Unless(Vec<Vec<Self>>),
     /// The text's beginning.
     Start,
     /// The text's end.
     End,
     /// A node so many times, as often as possible.
-    Repeat(Box<Node>, usize, usize),
+    Repeat(Box<Self>, usize, usize),
 }
 
 /// A set of characters.

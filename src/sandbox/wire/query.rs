@@ -21,7 +21,7 @@ pub(super) enum Dialect {
 #[derive(Debug, Default)]
 struct Node {
     text: Option<String>,
-    children: BTreeMap<String, Node>,
+    children: BTreeMap<String, Self>,
 }
 
 /// Reads a form as the given input structure.

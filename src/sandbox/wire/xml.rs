@@ -14,7 +14,7 @@ pub(super) struct Element {
     /// Attributes, with their prefixes.
     pub(super) attributes: Vec<(String, String)>,
     /// The elements inside.
-    pub(super) children: Vec<Element>,
+    pub(super) children: Vec<Self>,
     /// The text inside.
     pub(super) text: String,
 }

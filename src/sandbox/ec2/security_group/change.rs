@@ -35,7 +35,8 @@ pub(in super::super) fn describe_security_group_rules(
     RULES.answer(call, rules)
 }
 
-/// Answers `AuthorizeSecurityGroupIngress` and `AuthorizeSecurityGroupEgress`: all of the rules or none.
+/// Answers `AuthorizeSecurityGroupIngress` and `AuthorizeSecurityGroupEgress`: all of the rules or
+/// none.
 pub(in super::super) fn authorize(
     world: &mut World,
     call: &Call<'_>,
@@ -122,7 +123,8 @@ pub(in super::super) fn revoke(
     Ok(answer)
 }
 
-/// The rules that the call revokes, by id or by what they say, and those permissions that no rule gives.
+/// The rules that the call revokes, by id or by what they say, and those permissions that no rule
+/// gives.
 fn revocation<'a>(
     group: &'a SecurityGroup,
     call: &Call<'_>,

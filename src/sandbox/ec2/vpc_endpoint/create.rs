@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::State;
 use super::super::interface::{Attachment, attach};
-use super::super::query::tags_on_create;
+use super::super::query::{only, tags_on_create};
 use super::{VpcEndpoint, service_name, unknown_service};
 use crate::sandbox::world::{Call, Refusal, World};
 
@@ -110,9 +110,9 @@ pub(in super::super) fn create_vpc_endpoint(
     if endpoint.private_dns {
         state.check_private_dns(&endpoint.vpc_id, now)?;
     }
-    placements
-        .iter()
-        .try_for_each(|placement| state.check_placement(placement, now))?;
+    for placement in &placements {
+        state.check_placement(placement, now)?;
+    }
     let here = |other: &&VpcEndpoint| other.vpc_id == endpoint.vpc_id && other.exists(now);
     if state.vpc_endpoints.values().filter(here).count() as u64 >= quota {
         let message = "The maximum number of VPC endpoints has been reached.";
@@ -125,9 +125,8 @@ pub(in super::super) fn create_vpc_endpoint(
         place(world, call.region, &endpoint, placement)?;
     }
     let state = &world.region(call.region).ec2;
-    Ok(
-        json!({"VpcEndpoint": endpoint.describe(state, now), "ClientToken": call.text("ClientToken")}),
-    )
+    let described = endpoint.describe(state, now);
+    Ok(json!({"VpcEndpoint": described, "ClientToken": call.text("ClientToken")}))
 }
 
 /// The first answer again, where the call repeats an earlier one.
@@ -178,19 +177,7 @@ fn check_service(call: &Call<'_>) -> Result<(), Refusal> {
             return Err(Refusal::new("InvalidParameter", message));
         }
     }
-    let options = &call.input["DnsOptions"];
-    call.models("DnsOptions", options, &["DnsRecordIpType"])?;
-    for given in [
-        call.text("IpAddressType"),
-        options["DnsRecordIpType"].as_str(),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        if given != "ipv4" {
-            return Err(Refusal::not_modelled(call.operation, given));
-        }
-    }
+    check_addressing(call)?;
     if call
         .text("ServiceRegion")
         .is_some_and(|region| region != call.region)
@@ -200,40 +187,49 @@ fn check_service(call: &Call<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses address types other than IPv4, the only one that is modelled.
+pub(super) fn check_addressing(call: &Call<'_>) -> Result<(), Refusal> {
+    only(call, "IpAddressType", "ipv4")?;
+    let options = &call.input["DnsOptions"];
+    let for_resolvers = "PrivateDnsOnlyForInboundResolverEndpoint";
+    call.models("DnsOptions", options, &["DnsRecordIpType", for_resolvers])?;
+    if options["DnsRecordIpType"]
+        .as_str()
+        .is_some_and(|given| given != "ipv4")
+    {
+        return Err(Refusal::not_modelled(
+            call.operation,
+            "DnsOptions.DnsRecordIpType",
+        ));
+    }
+    if options[for_resolvers] == true {
+        return Err(Refusal::not_modelled(call.operation, for_resolvers));
+    }
+    Ok(())
+}
+
 /// The endpoint that the call asks for, before it is known whether it can be.
 fn requested(world: &mut World, call: &Call<'_>) -> Result<VpcEndpoint, Refusal> {
     let tags = tags_on_create(call, "vpc-endpoint")?;
-    let (id, dns_label) = (
-        format!("vpce-{}", world.unique_hex(17)),
-        world.unique_hex(8),
-    );
+    let id = format!("vpce-{}", world.unique_hex(17));
+    let dns_label = world.unique_hex(8);
     let (created_at, available_at) = (world.now, world.due(PROVISIONING));
     let vpc_id = call.required("VpcId");
     let state = &world.region(call.region).ec2;
-    let mut groups: Vec<String> = call
-        .texts("SecurityGroupIds")
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let texts = |member| call.texts(member).into_iter().map(str::to_owned).collect();
+    let mut groups: Vec<String> = texts("SecurityGroupIds");
     if groups.is_empty() {
-        groups.extend(
-            state
-                .default_security_group(vpc_id)
-                .map(|group| group.id.clone()),
-        );
+        let default = state.default_security_group(vpc_id);
+        groups.extend(default.map(|group| group.id.clone()));
     }
     Ok(VpcEndpoint {
         id,
         vpc_id: vpc_id.to_owned(),
-        // What the API takes an absent member for is not documented any more; it was documented as true.
+        // The default is not documented any more; it was documented as true.
         private_dns: call.boolean("PrivateDnsEnabled").unwrap_or(true),
         policy: read_policy(call)?.unwrap_or_else(|| FULL_ACCESS.to_owned()),
         service_name: service_name(call.region),
-        subnet_ids: call
-            .texts("SubnetIds")
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
+        subnet_ids: texts("SubnetIds"),
         groups,
         dns_label,
         created_at,
@@ -283,7 +279,8 @@ pub(super) fn read_policy(call: &Call<'_>) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// Where interfaces are to be: in the subnets of `new`, and wherever a subnet configuration says more than that.
+/// Where interfaces are to be: in the subnets of `new`, and wherever a subnet configuration says
+/// more than that.
 pub(super) fn placements(
     call: &Call<'_>,
     new: &[String],

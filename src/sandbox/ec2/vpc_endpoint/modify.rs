@@ -4,13 +4,23 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::super::State;
 use super::super::interface::detach;
 use super::VpcEndpoint;
-use super::create::{check_request, place, placements, read_policy};
+use super::create::{Placement, check_addressing, check_request, place, placements, read_policy};
 use crate::sandbox::world::{Call, Refusal, World};
 
 /// How long an endpoint whose subnets change is `pending`.
 const CHANGING: Duration = Duration::from_secs(30);
+
+/// What a call makes of an endpoint.
+struct Change {
+    after: VpcEndpoint,
+    /// The subnets whose interfaces go, be it for good or because another address takes over.
+    vacated: Vec<String>,
+    /// Where new interfaces come.
+    placements: Vec<Placement>,
+}
 
 /// Answers `ModifyVpcEndpoint`.
 pub(in super::super) fn modify_vpc_endpoint(
@@ -19,48 +29,17 @@ pub(in super::super) fn modify_vpc_endpoint(
 ) -> Result<Value, Refusal> {
     let (now, available_at) = (world.now, world.due(CHANGING));
     let state = &mut world.region(call.region).ec2;
-    let before = state
-        .existing_endpoint(call.required("VpcEndpointId"), now)?
-        .clone();
-    if before.state(now) == "deleting" {
-        let message = format!("The Vpc Endpoint '{}' is being deleted", before.id);
-        return Err(Refusal::new("IncorrectState", message));
-    }
-    let mut after = modified(call, &before)?;
-    let new: Vec<String> = after
-        .subnet_ids
-        .iter()
-        .filter(|id| !before.subnet_ids.contains(id))
-        .cloned()
-        .collect();
-    let mut placements = placements(call, &new, &after.subnet_ids)?;
-    let held = state.endpoint_interfaces(&before.id);
-    placements.retain(|placement| {
-        held.iter()
-            .all(|interface| Some(interface.address) != placement.address)
-    });
-    check_request(state, &after)?;
-    if after.private_dns && !before.private_dns {
-        state.check_private_dns(&after.vpc_id, now)?;
-    }
-    placements
-        .iter()
-        .try_for_each(|placement| state.check_placement(placement, now))?;
-    let left: Vec<&String> = before
-        .subnet_ids
-        .iter()
-        .filter(|id| !after.subnet_ids.contains(id))
-        .collect();
-    if !(left.is_empty() && placements.is_empty()) {
+    let Change {
+        mut after,
+        vacated,
+        placements,
+    } = change(state, call, now)?;
+    if !(vacated.is_empty() && placements.is_empty()) {
         after.available_at = after.available_at.max(available_at);
     }
     state.set_groups(&after.owner(), &after.groups);
     state.vpc_endpoints.insert(after.id.clone(), after.clone());
-    // An interface that is to have another address is replaced by a new one.
-    for subnet_id in left
-        .into_iter()
-        .chain(placements.iter().map(|placement| &placement.subnet_id))
-    {
+    for subnet_id in &vacated {
         detach(
             world,
             call.region,
@@ -73,6 +52,51 @@ pub(in super::super) fn modify_vpc_endpoint(
         place(world, call.region, &after, placement)?;
     }
     Ok(json!({"Return": true}))
+}
+
+fn change(state: &State, call: &Call<'_>, now: i64) -> Result<Change, Refusal> {
+    let before = state.existing_endpoint(call.required("VpcEndpointId"), now)?;
+    if before.deletion.is_some() {
+        let message = format!("The Vpc Endpoint '{}' is being deleted", before.id);
+        return Err(Refusal::new("IncorrectState", message));
+    }
+    check_addressing(call)?;
+    let after = modified(call, before)?;
+    check_request(state, &after)?;
+    if after.private_dns && !before.private_dns {
+        state.check_private_dns(&after.vpc_id, now)?;
+    }
+    let new = missing_in(&before.subnet_ids, &after.subnet_ids);
+    let mut placements = placements(call, &new, &after.subnet_ids)?;
+    let held = state.endpoint_interfaces(&before.id);
+    let is_held = |address| {
+        held.iter()
+            .any(|interface| Some(interface.address) == address)
+    };
+    placements.retain(|placement| !is_held(placement.address));
+    for placement in &placements {
+        state.check_placement(placement, now)?;
+    }
+    let mut vacated = missing_in(&after.subnet_ids, &before.subnet_ids);
+    vacated.extend(
+        placements
+            .iter()
+            .map(|placement| placement.subnet_id.clone()),
+    );
+    Ok(Change {
+        after,
+        vacated,
+        placements,
+    })
+}
+
+/// Those of the others that the list lacks.
+fn missing_in(list: &[String], others: &[String]) -> Vec<String> {
+    others
+        .iter()
+        .filter(|id| !list.contains(id))
+        .cloned()
+        .collect()
 }
 
 /// The endpoint as the call wants it.

@@ -1,0 +1,414 @@
+//! Facts about the order of steps, told on toy resources.
+
+use std::collections::BTreeSet;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use super::*;
+use crate::diff::Resolver;
+use crate::resource::{Cx, Late, Reader};
+
+/// A resource of which only the relations matter.
+#[derive(Clone)]
+pub(crate) struct Toy {
+    address: Address,
+    type_name: &'static str,
+    verdict: fn() -> Verdict,
+    live: Vec<Live>,
+    needs: Vec<Need>,
+    ready_needs: Vec<Need>,
+    adds_first: bool,
+    conflict: Option<String>,
+    /// Whether making it fails.
+    pub(crate) fails: bool,
+    /// Whether it never becomes ready.
+    pub(crate) hangs: bool,
+}
+
+pub(crate) fn toy(address: &str, verdict: fn() -> Verdict) -> Toy {
+    Toy {
+        address: Address::parse(address),
+        type_name: "Toy",
+        verdict,
+        live: Vec::new(),
+        needs: Vec::new(),
+        ready_needs: Vec::new(),
+        adds_first: false,
+        conflict: None,
+        fails: false,
+        hangs: false,
+    }
+}
+
+impl Toy {
+    pub(crate) fn needs(mut self, address: &str, until: Until) -> Self {
+        self.needs
+            .push(Need::address(&Address::parse(address), until));
+        self
+    }
+
+    fn ready_needs(mut self, address: &str) -> Self {
+        self.ready_needs
+            .push(Need::address(&Address::parse(address), Until::Exists));
+        self
+    }
+
+    /// A live instance that refers to others by id.
+    fn live(mut self, id: &str, refers_to: Vec<Need>) -> Self {
+        self.live.push(Live {
+            id: id.to_owned(),
+            outputs: Outputs::from([("id", vec![id.to_owned()])]),
+            protected: false,
+            retained: None,
+            removal_widens: false,
+            needs: refers_to,
+        });
+        self
+    }
+
+    fn adds_first(mut self) -> Self {
+        self.adds_first = true;
+        self
+    }
+}
+
+fn to(id: &str) -> Need {
+    Need::exists(&Late::Known(id.to_owned()))
+}
+
+pub(crate) fn create() -> Verdict {
+    Verdict::Create { changes: vec![] }
+}
+
+fn keep() -> Verdict {
+    Verdict::Keep { current: 0 }
+}
+
+fn update() -> Verdict {
+    Verdict::Update {
+        current: 0,
+        changes: vec![change(false)],
+    }
+}
+
+fn replace() -> Verdict {
+    Verdict::Replace {
+        current: 0,
+        changes: vec![change(true)],
+        how: Replacement::CreateFirst,
+    }
+}
+
+fn delete_first() -> Verdict {
+    let how = Replacement::DeleteFirst("down".to_owned());
+    Verdict::Replace {
+        current: 0,
+        changes: vec![change(true)],
+        how,
+    }
+}
+
+fn unwanted() -> Verdict {
+    Verdict::Unwanted
+}
+
+fn change(replaces: bool) -> Change {
+    Change {
+        path: "field".to_owned(),
+        before: Value::from(1),
+        after: Value::from(2),
+        after_unknown: false,
+        sensitive: false,
+        replaces,
+        widens: false,
+        note: None,
+    }
+}
+
+impl Node for Toy {
+    fn address(&self) -> &Address {
+        &self.address
+    }
+    fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+    fn adds_first(&self) -> bool {
+        self.adds_first
+    }
+    fn conflict(&self) -> Option<&str> {
+        self.conflict.as_deref()
+    }
+    fn live(&self) -> Vec<Live> {
+        self.live.clone()
+    }
+    fn needs(&self) -> Vec<Need> {
+        self.needs.clone()
+    }
+    fn ready_needs(&self) -> Vec<Need> {
+        self.ready_needs.clone()
+    }
+    fn update_needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+    fn judge(&self, _resolve: Resolver<'_>) -> Verdict {
+        (self.verdict)()
+    }
+    fn moving_outputs(&self, _changes: &[Change]) -> &'static [&'static str] {
+        &[]
+    }
+    fn create<'a>(&'a self, _cx: &'a Cx) -> BoxFuture<'a, Result<Outputs>> {
+        Box::pin(async {
+            if self.fails {
+                Err(Error::step(&self.address, "does not want to"))
+            } else {
+                Ok(Outputs::new())
+            }
+        })
+    }
+    fn ready<'a>(&'a self, _cx: &'a Cx, _id: &'a str) -> BoxFuture<'a, Result<Outputs>> {
+        Box::pin(async {
+            if self.hangs {
+                futures::future::pending().await
+            } else {
+                Ok(Outputs::new())
+            }
+        })
+    }
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        _live: usize,
+        _changes: &'a [Change],
+    ) -> BoxFuture<'a, Result<Outputs>> {
+        self.create(cx)
+    }
+    fn delete<'a>(&'a self, _cx: &'a Cx, _live: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn gone<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>> {
+        self.delete(cx, live)
+    }
+    fn foreign_children<'a>(
+        &'a self,
+        _reader: &'a Reader,
+        _live: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+/// A plan of toys, and what comes before what in it.
+struct Made {
+    nodes: Vec<Box<dyn Node>>,
+    plan: Plan,
+}
+
+fn plan(toys: Vec<Toy>) -> Made {
+    let nodes: Vec<Box<dyn Node>> = toys
+        .into_iter()
+        .map(|toy| Box::new(toy) as Box<dyn Node>)
+        .collect();
+    let plan = Plan::make(&nodes).unwrap();
+    Made { nodes, plan }
+}
+
+impl Made {
+    /// The index of a step such as `create a` or `delete b`.
+    fn step(&self, text: &str) -> Option<usize> {
+        let (doing, address) = text.split_once(' ').unwrap();
+        self.plan.steps.iter().position(|step| {
+            let name = match step.action {
+                Action::Create => "create",
+                Action::Ready => "ready",
+                Action::Update { .. } => "update",
+                Action::Delete { .. } => "delete",
+                Action::Gone { .. } => "gone",
+            };
+            name == doing && self.nodes[step.node].address().as_str() == address
+        })
+    }
+
+    /// Whether the second step can only begin after the first, directly or through others.
+    fn orders(&self, before: &str, after: &str) -> bool {
+        let (before, after) = (self.step(before).unwrap(), self.step(after).unwrap());
+        let mut open = vec![after];
+        let mut seen = BTreeSet::new();
+        while let Some(step) = open.pop() {
+            for &earlier in &self.plan.steps[step].after {
+                if earlier == before {
+                    return true;
+                }
+                if seen.insert(earlier) {
+                    open.push(earlier);
+                }
+            }
+        }
+        false
+    }
+}
+
+#[test]
+fn creation_waits_for_what_it_needs_and_no_longer() {
+    let made = plan(vec![
+        toy("record", create).needs("balancer", Until::Ready),
+        toy("balancer", create),
+        toy("listener", create).needs("balancer", Until::Exists),
+    ]);
+    assert!(made.orders("ready balancer", "create record"));
+    assert!(made.orders("create balancer", "create listener"));
+    assert!(!made.orders("ready balancer", "create listener"));
+}
+
+#[test]
+fn what_an_interrupted_run_left_unready_is_awaited() {
+    let made = plan(vec![
+        toy("balancer", keep).live("lb-1", vec![]),
+        toy("record", create).needs("balancer", Until::Ready),
+    ]);
+    assert!(made.orders("ready balancer", "create record"));
+}
+
+#[test]
+fn replaced_store_repoints_listener_before_it_is_deleted() {
+    let made = plan(vec![
+        toy("store", replace).live("store-1", vec![]),
+        toy("listener", update)
+            .needs("store", Until::Ready)
+            .live("listener-1", vec![to("store-1")]),
+    ]);
+    assert!(made.orders("ready store", "update listener"));
+    assert!(made.orders("update listener", "delete store"));
+}
+
+#[test]
+fn delete_first_waits_until_the_old_one_is_gone() {
+    let made = plan(vec![
+        toy("endpoint", delete_first).live("vpce-1", vec![]),
+        toy("targets", update)
+            .needs("endpoint", Until::Ready)
+            .live("targets-1", vec![to("vpce-1")]),
+    ]);
+    assert!(made.orders("gone endpoint", "create endpoint"));
+    assert!(made.orders("ready endpoint", "update targets"));
+    assert!(!made.orders("update targets", "delete endpoint"));
+}
+
+#[test]
+fn a_group_goes_only_when_its_user_has_vanished() {
+    let made = plan(vec![
+        toy("group", unwanted).live("sg-1", vec![]),
+        toy("balancer", unwanted).live("lb-1", vec![to("sg-1").holds_until_gone()]),
+    ]);
+    assert!(made.orders("gone balancer", "delete group"));
+}
+
+#[test]
+fn what_goes_with_its_parent_has_no_step_of_its_own_but_still_holds_what_it_uses() {
+    let made = plan(vec![
+        toy("balancer", unwanted).live("lb-1", vec![]),
+        toy("listener", unwanted).live("listener-1", vec![to("lb-1").parent(), to("store-1")]),
+        toy("store", unwanted).live("store-1", vec![]),
+    ]);
+    assert_eq!(made.step("delete listener"), None);
+    assert!(made.orders("delete balancer", "delete store"));
+}
+
+#[test]
+fn a_child_leaves_after_its_parent_has_changed() {
+    let made = plan(vec![
+        toy("store", update).live("store-1", vec![]),
+        toy("crl", unwanted).live("crl-1", vec![to("store-1").parent()]),
+    ]);
+    assert!(made.orders("update store", "delete crl"));
+}
+
+#[test]
+fn all_crls_are_added_before_any_is_removed() {
+    let made = plan(vec![
+        toy("store", keep).live("store-1", vec![]),
+        toy("crl.new", create).adds_first(),
+        toy("crl.old", unwanted)
+            .adds_first()
+            .live("crl-1", vec![to("store-1").parent()]),
+    ]);
+    assert!(made.orders("create crl.new", "delete crl.old"));
+}
+
+#[test]
+fn readiness_can_need_what_needs_existence() {
+    let made = plan(vec![
+        toy("targets", create).ready_needs("listener"),
+        toy("listener", create).needs("targets", Until::Exists),
+    ]);
+    assert!(made.orders("create listener", "ready targets"));
+}
+
+#[test]
+fn leftovers_of_a_killed_replacement_are_deleted() {
+    let made = plan(vec![
+        toy("balancer", keep)
+            .live("lb-2", vec![])
+            .live("lb-1", vec![]),
+    ]);
+    assert_eq!(made.plan.summaries.len(), 1);
+    assert_eq!(made.plan.summaries[0].ids, vec!["lb-1"]);
+    assert_eq!(made.plan.unchanged, 1);
+}
+
+#[test]
+fn what_is_retained_is_told_and_kept() {
+    let mut record = toy("validation", unwanted).live("cname", vec![]);
+    record.live[0].retained = Some("shared".to_owned());
+    let made = plan(vec![record]);
+    assert!(made.plan.is_empty());
+    assert_eq!(
+        made.plan.retained,
+        vec![(Address::parse("validation"), "shared".to_owned())]
+    );
+}
+
+#[test]
+fn a_protected_resource_is_neither_deleted_nor_replaced() {
+    for verdict in [unwanted, replace] {
+        let mut balancer = toy("balancer", verdict).live("lb-1", vec![]);
+        balancer.live[0].protected = true;
+        let refused = Plan::make(&[Box::new(balancer) as Box<dyn Node>]).unwrap_err();
+        assert!(refused.to_string().contains("`balancer`"), "{refused}");
+    }
+}
+
+#[test]
+fn something_foreign_in_our_place_is_refused_by_name() {
+    let mut balancer = toy("balancer", create);
+    balancer.conflict = Some("somebody else's".to_owned());
+    let refused = Plan::make(&[Box::new(balancer) as Box<dyn Node>]).unwrap_err();
+    assert!(refused.to_string().contains("somebody else's"));
+}
+
+#[test]
+fn removal_widens_only_while_the_parent_stays() {
+    let crl = |store: fn() -> Verdict| {
+        let mut crl = toy("crl", unwanted).live("crl-1", vec![to("store-1").parent()]);
+        crl.live[0].removal_widens = true;
+        plan(vec![toy("store", store).live("store-1", vec![]), crl])
+            .plan
+            .widens()
+    };
+    assert!(crl(keep));
+    assert!(!crl(unwanted));
+}
+
+#[test]
+fn resources_that_need_each_other_are_a_defect_and_no_endless_loop() {
+    let nodes: Vec<Box<dyn Node>> = vec![
+        Box::new(toy("a", create).needs("b", Until::Exists)),
+        Box::new(toy("b", create).needs("a", Until::Exists)),
+    ];
+    assert!(
+        Plan::make(&nodes)
+            .unwrap_err()
+            .to_string()
+            .contains("defect")
+    );
+}

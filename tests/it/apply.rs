@@ -1,0 +1,1 @@
+//! What `apply` and `destroy` do, in which order, and how they end.

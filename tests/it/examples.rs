@@ -1,0 +1,1 @@
+//! Every example is known and documented.

@@ -1,0 +1,1 @@
+//! Throttled, failed, lost and interrupted calls end in a state that the next run completes.

@@ -1,0 +1,171 @@
+//! What must always hold, for every example and every file in `stacks/`.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::{self, Scenario, canonical, differences, is_reading, root};
+
+/// Every stack file of the repository; at least one of each directory.
+fn stack_files() -> Vec<String> {
+    let examples = support::directories("examples");
+    let examples = examples.iter().map(|example| example.join("stack.yaml"));
+    let files = examples.chain(support::files("stacks", "yaml"));
+    files.map(|file| text(&file)).collect()
+}
+
+fn text(path: &PathBuf) -> String {
+    path.to_str().expect("is UTF-8").to_owned()
+}
+
+/// A sandbox with each stack file applied.
+fn applied() -> impl Iterator<Item = (Scenario, String)> {
+    stack_files().into_iter().map(|file| {
+        let scenario = Scenario::empty();
+        scenario.run(["apply", &file, "--yes"]).ok();
+        (scenario, file)
+    })
+}
+
+#[test]
+fn a_plan_after_apply_has_no_changes() {
+    for (scenario, file) in applied() {
+        let plan = scenario.run(["plan", &file, "--detailed-exitcode"]);
+        plan.ok().says("No changes.");
+    }
+}
+
+#[test]
+fn the_second_apply_writes_nothing() {
+    for (scenario, file) in applied() {
+        let (outcome, calls) = scenario.calls_of(["apply", &file, "--yes"]);
+        outcome.ok();
+        let writes: Vec<_> = calls.iter().filter(|call| !is_reading(call)).collect();
+        assert!(writes.is_empty(), "{file}: {writes:?}");
+        assert!(!calls.is_empty(), "{file}: AWS was not even asked");
+    }
+}
+
+#[test]
+fn plan_writes_nothing_whether_or_not_it_finds_changes() {
+    for file in stack_files() {
+        let scenario = Scenario::empty();
+        let before = calls(&scenario);
+        scenario
+            .run(["plan", &file, "--detailed-exitcode"])
+            .exits(2);
+        refuse_writes(&file, &before, &calls(&scenario));
+        scenario.run(["apply", &file, "--yes"]).ok();
+        let before = calls(&scenario);
+        scenario.run(["plan", &file, "--detailed-exitcode"]).ok();
+        refuse_writes(&file, &before, &calls(&scenario));
+    }
+}
+
+/// How often each operation was called, as the sandbox tells it.
+fn calls(scenario: &Scenario) -> Value {
+    let shown = scenario.run(["sandbox", "show", "--calls", "--json"]).ok();
+    shown.json()["calls"].clone()
+}
+
+fn refuse_writes(file: &str, before: &Value, after: &Value) {
+    let after = after.as_object().expect("is an object");
+    assert!(after.len() > 5, "{file}: a plan reads more than {after:?}");
+    for (operation, count) in after {
+        let same = before[operation] == *count;
+        assert!(
+            same || is_reading(operation),
+            "{file}: plan called {operation}"
+        );
+    }
+}
+
+#[test]
+fn destroy_leaves_nothing_but_what_it_lists() {
+    for file in stack_files() {
+        let scenario = Scenario::empty();
+        // The first call of all furnishes the region.
+        scenario.run(["plan", &file]).ok();
+        let before = canonical(&scenario.dump());
+        scenario.run(["apply", &file, "--yes"]).ok();
+        assert_ne!(canonical(&scenario.dump()), before, "{file} builds nothing");
+        let destroy = scenario.run(["destroy", &file, "--yes"]).ok();
+        let left = differences(&before, &canonical(&scenario.dump()));
+        let unlisted = left.iter().filter(|left| !is_listed(left, &destroy.stderr));
+        assert_eq!(
+            unlisted.collect::<Vec<_>>(),
+            Vec::<&String>::new(),
+            "{file}: {destroy}"
+        );
+        let list = scenario
+            .run(["list", "--region", "ap-northeast-1", "--json"])
+            .ok();
+        assert_eq!(list.json()["stacks"], serde_json::json!([]), "{file}");
+    }
+}
+
+/// Whether something that is left is a validation record which the report names.
+fn is_listed(left: &str, report: &str) -> bool {
+    let Some((_, record)) = left.split_once("only in the second: ") else {
+        return false;
+    };
+    let record: Value = serde_json::from_str(record).expect("is JSON");
+    let name = record["name"].as_str().unwrap_or_default();
+    let is_validation = record["record_type"] == "CNAME"
+        && record["values"][0]
+            .as_str()
+            .is_some_and(|value| value.contains("acm-validations.aws"));
+    let kept = |line: &str| line.starts_with("left behind: ") && line.contains(name);
+    is_validation && report.lines().any(kept)
+}
+
+#[test]
+fn plan_from_the_root_plans_all_of_stacks() {
+    let scenario = Scenario::empty();
+    let sandbox = format!("--sandbox={}", text(&scenario.path(".mtlsgw/sandbox")));
+    let plan = scenario
+        .run_in(root(), ["plan", "--json", &sandbox])
+        .ok()
+        .json();
+    let names = |plan: &Value| -> Vec<String> {
+        let stacks = plan["stacks"].as_array().expect("is a list").iter();
+        let mut names: Vec<_> = stacks.map(|stack| stack["name"].to_string()).collect();
+        names.sort();
+        names
+    };
+    let mut each = Vec::new();
+    for file in support::files("stacks", "yaml") {
+        each.extend(names(
+            &scenario.run(["plan", "--json", &text(&file)]).ok().json(),
+        ));
+    }
+    each.sort();
+    assert_eq!(names(&plan), each);
+    let stacks = plan["stacks"].as_array().expect("is a list");
+    let builds = |stack: &Value| {
+        stack["changes"]
+            .as_array()
+            .is_some_and(|all| all.len() > 10)
+    };
+    assert!(stacks.iter().all(builds), "{plan:#}");
+}
+
+#[test]
+fn all_of_stacks_live_together_in_one_account() {
+    let scenario = Scenario::empty();
+    let files: Vec<String> = support::files("stacks", "yaml").iter().map(text).collect();
+    for file in &files {
+        scenario.run(["apply", file, "--yes"]).ok();
+    }
+    let all = ["plan", "--detailed-exitcode"]
+        .into_iter()
+        .chain(files.iter().map(String::as_str));
+    scenario.run(all).ok();
+    for file in &files {
+        scenario.run(["destroy", file, "--yes"]).ok();
+    }
+    let list = scenario
+        .run(["list", "--region", "ap-northeast-1", "--json"])
+        .ok();
+    assert_eq!(list.json()["stacks"], serde_json::json!([]));
+}

@@ -1,0 +1,17 @@
+//! Drives the binary as its users do, against the embedded AWS.
+//!
+//! Nothing of the crate is imported: what these tests know of it is what it prints, how it exits,
+//! and what it leaves in the sandbox. Each test has a sandbox of its own, so they run in any order.
+
+mod apply;
+mod changes;
+mod examples;
+mod faults;
+mod invariants;
+mod ownership;
+mod plan;
+mod quickstart;
+mod refusals;
+mod support;
+mod tidy;
+mod views;

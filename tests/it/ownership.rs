@@ -1,0 +1,1 @@
+//! What is not the stack's own is never changed or deleted.
