@@ -16,7 +16,7 @@ use crate::resource::context::Shared;
 use crate::resource::{Address, Cx, Node};
 
 /// What a step does, for those who only want to tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Doing {
     /// Making it.
@@ -251,10 +251,8 @@ impl Run<'_> {
         if action.is_wait() {
             self.waits.push(handle);
         }
-        let work = Abortable::new(
-            async move { perform(node, action, &cx).await },
-            registration,
-        );
+        let step = STEP.scope(cx.clone(), async move { perform(node, action, &cx).await });
+        let work = Abortable::new(step, registration);
         self.running.push(Box::pin(async move {
             let ended = work.await.ok();
             (i, ended, clock.now().saturating_sub(began))
@@ -273,6 +271,8 @@ impl Run<'_> {
                     elapsed,
                 });
             }
+            // A wait inside the step ended because the run does.
+            Some(Err(Error::Interrupted)) => self.status[i] = Status::Lost(address),
             Some(Err(error)) => {
                 let error = error.about(&address);
                 self.status[i] = Status::Lost(address.clone());
@@ -290,6 +290,7 @@ impl Run<'_> {
 
     fn interrupt(&mut self) {
         self.report.interrupted = true;
+        self.shared.interrupt.send_replace(true);
         for wait in &self.waits {
             wait.abort();
         }
@@ -307,6 +308,16 @@ impl Run<'_> {
             Doing::from(&step.action),
         )
     }
+}
+
+tokio::task_local! {
+    /// The step that the current future belongs to.
+    static STEP: Cx;
+}
+
+/// Tells that the step under way waits; outside of a step nobody is told.
+pub(crate) fn tell_waiting(what: &str) {
+    STEP.try_with(|cx| cx.tell_waiting(what)).ok();
 }
 
 /// Does one step and remembers what AWS said.
@@ -360,6 +371,7 @@ mod tests {
             timeouts: BTreeMap::new(),
             known: Mutex::default(),
             events,
+            interrupt: tokio::sync::watch::Sender::new(false),
         });
         let report = run(&plan, &nodes, &shared, 2, interrupt).await;
         let mut finished = Vec::new();

@@ -6,11 +6,13 @@
 mod clock;
 mod error;
 mod pacing;
+mod pages;
 mod retry;
 pub(crate) mod tags;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_acm::config::retry::RetryConfig;
@@ -21,6 +23,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 pub use clock::{Clock, Speed};
 pub use error::AwsError;
+pub(crate) use error::tolerate;
+pub(crate) use pages::pages;
 
 use crate::error::{Error, Result};
 
@@ -101,6 +105,11 @@ impl Aws {
             // Virtual-hosted buckets need DNS that a custom endpoint rarely has.
             .force_path_style(config.endpoint_url().is_some())
             .build();
+        // The first call of all: where nobody answers, it need not take a minute to say so.
+        let sts = aws_sdk_sts::config::Builder::from(&config)
+            .interceptor(watch.clone())
+            .retry_config(RetryConfig::standard())
+            .build();
         Ok(Self {
             acm: client!(aws_sdk_acm),
             apigateway: client!(aws_sdk_apigateway),
@@ -108,7 +117,7 @@ impl Aws {
             elbv2: client!(aws_sdk_elasticloadbalancingv2),
             route53: client!(aws_sdk_route53),
             s3: aws_sdk_s3::Client::from_conf(s3),
-            sts: client!(aws_sdk_sts),
+            sts: aws_sdk_sts::Client::from_conf(sts),
             tagging: client!(aws_sdk_resourcegroupstagging),
             http: http_client(target)?,
             region: region.to_owned(),
@@ -142,6 +151,9 @@ impl Aws {
                 seconds = wait.as_secs_f32(),
                 "waiting for the documented rate"
             );
+            if wait >= LONG_WAIT {
+                crate::apply::tell_waiting(&format!("the rate that AWS allows for {name}"));
+            }
             self.clock.sleep(wait).await;
         }
         send.await
@@ -192,10 +204,20 @@ impl Aws {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let failed = |error: reqwest::Error| AwsError::transport(operation, &error.without_url());
         let answer = self.http.get(url).send().await.map_err(failed)?;
+        let status = answer.status();
+        if status.is_redirection() {
+            let message = format!("the content has moved elsewhere ({status})");
+            return Err(AwsError::inside_answer(operation, "", &message).into());
+        }
         let answer = answer.error_for_status().map_err(failed)?;
         Ok(answer.bytes().await.map_err(failed)?.to_vec())
     }
 }
+
+/// A wait for a rate that people are told of.
+const LONG_WAIT: Duration = Duration::from_secs(2);
+/// A request that is silent for so long is given up; the SDK's own default waits for ever.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(60);
 
 /// The AWS environment as every AWS tool reads it; the sandbox reads none of it.
 async fn load_config(target: &Target, region: &str, clock: &Clock) -> SdkConfig {
@@ -203,7 +225,12 @@ async fn load_config(target: &Target, region: &str, clock: &Clock) -> SdkConfig 
     let retries = RetryConfig::adaptive().with_max_attempts(8);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
-        .retry_config(retries);
+        .retry_config(retries)
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(ATTEMPT_LIMIT)
+                .build(),
+        );
     if let Some(url) = &target.endpoint_url {
         loader = loader.endpoint_url(url);
     }
@@ -241,7 +268,10 @@ fn sandbox_config(target: &Target, region: &str, clock: &Clock) -> SdkConfig {
 
 /// The client for presigned URLs.
 fn http_client(target: &Target) -> Result<reqwest::Client> {
-    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(ATTEMPT_LIMIT);
     let builder = if target.sandbox.is_some() {
         builder.no_proxy()
     } else {

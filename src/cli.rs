@@ -162,6 +162,9 @@ pub struct DestroyArgs {
     /// The stack's region
     #[arg(long, value_name = "REGION", requires = "stack")]
     pub region: Option<String>,
+    /// The stack's bucket, where its file named one and is gone
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    pub bucket: Option<String>,
     /// Permissions.
     #[command(flatten)]
     pub allow: Allowances,

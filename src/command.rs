@@ -16,13 +16,14 @@ mod schema;
 mod validate;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, Global};
-use crate::error::{Result, exit};
+use crate::error::{Error, Result, exit};
 use crate::view::View;
 
 /// Runs a command line; gives the process's exit code.
@@ -59,6 +60,18 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
     }
 }
 
+/// The stack file of a command that takes one stack: `path`, or `stack.yaml`.
+fn stack_file(path: Option<&PathBuf>, command: &str) -> Result<PathBuf> {
+    let path = path.cloned().unwrap_or_else(|| PathBuf::from("stack.yaml"));
+    if path.is_dir() {
+        return Err(Error::refused_with(
+            format!("{command} takes exactly one stack"),
+            "name the stack file",
+        ));
+    }
+    Ok(path)
+}
+
 /// clap's own exit code for bad usage is 2, which here means "there are changes".
 fn refuse_usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
     error.print().ok();
@@ -85,7 +98,8 @@ fn refuse_usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
 /// Logs go to stderr; `RUST_LOG` says more precisely what `-v` says in general.
 fn start_logging(global: &Global) {
     let level = match global.verbose {
-        0 => "warn",
+        // The SDK warns of every place where it looks for credentials and finds none.
+        0 => "mtlsgw=warn,error",
         1 => "mtlsgw=info,warn",
         2 => "mtlsgw=debug,info",
         _ => "mtlsgw=trace,debug",

@@ -150,6 +150,13 @@ impl From<StackErrors> for Error {
     }
 }
 
+#[cfg(feature = "sandbox")]
+impl From<crate::sandbox::SandboxError> for Error {
+    fn from(error: crate::sandbox::SandboxError) -> Self {
+        Self::refused(format!("the sandbox: {error}"))
+    }
+}
+
 /// Names of things in a sentence: "`a`, `b` and `c`".
 pub(crate) fn listed(names: &[impl fmt::Display]) -> String {
     match names {

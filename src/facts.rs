@@ -6,18 +6,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_acm::primitives::DateTime;
-use aws_sdk_ec2::types::Filter;
 use aws_sdk_route53::types::HostedZone;
 use futures::future::try_join_all;
 
-use crate::aws::{Aws, Identity};
+use crate::aws::{Aws, Identity, pages};
 use crate::error::{Error, Result};
-use crate::resource::certificate;
+use crate::resource::ec2::filter;
+use crate::resource::{certificate, vpc_endpoint};
 use crate::stack::{CertificateSource, Endpoint, LoadBalancer, Stack};
 
 /// What one region of one account holds that stacks refer to.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
+    /// Whether AWS was asked.
+    pub(crate) origin: Origin,
     /// Who we are.
     pub(crate) identity: Identity,
     /// The region.
@@ -34,6 +36,15 @@ pub(crate) struct Facts {
     pub(crate) endpoints: BTreeMap<String, ExistingEndpoint>,
     /// Existing load balancers that stacks name, by ARN.
     pub(crate) load_balancers: BTreeMap<String, ExistingLoadBalancer>,
+}
+
+/// Where facts come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Read from AWS.
+    Aws,
+    /// Made up, so that a file can be rendered without AWS.
+    StandIns,
 }
 
 /// A VPC.
@@ -132,6 +143,7 @@ impl Facts {
             partition: "aws".to_owned(),
         };
         Self {
+            origin: Origin::StandIns,
             identity,
             ..Self::empty(&stack.region)
         }
@@ -140,6 +152,7 @@ impl Facts {
     /// Nothing but the region.
     fn empty(region: &str) -> Self {
         Self {
+            origin: Origin::Aws,
             identity: Identity {
                 account: String::new(),
                 arn: String::new(),
@@ -185,58 +198,39 @@ impl Wanted {
 }
 
 async fn vpcs(aws: &Aws) -> Result<Vec<Vpc>> {
-    let mut all = Vec::new();
-    let mut next = None;
-    loop {
-        let page = aws
-            .call(
-                "ec2:DescribeVpcs",
-                aws.ec2.describe_vpcs().set_next_token(next).send(),
-            )
-            .await?;
-        all.extend(page.vpcs.unwrap_or_default().into_iter().map(|vpc| {
-            Vpc {
-                is_default: vpc.is_default.unwrap_or(false),
-                cidrs: vpc
-                    .cidr_block_association_set()
-                    .iter()
-                    .filter_map(|one| one.cidr_block.clone())
-                    .collect(),
-                tags: tags(vpc.tags()),
-                id: vpc.vpc_id.unwrap_or_default(),
-            }
-        }));
-        next = page.next_token.filter(|token| !token.is_empty());
-        if next.is_none() {
-            return Ok(all);
-        }
-    }
+    let all = pages(async |next| {
+        let send = aws.ec2.describe_vpcs().set_next_token(next).send();
+        let page = aws.call("ec2:DescribeVpcs", send).await?;
+        Ok((page.vpcs.unwrap_or_default(), page.next_token))
+    });
+    let vpcs = all.await?.into_iter().map(|vpc| Vpc {
+        is_default: vpc.is_default.unwrap_or(false),
+        cidrs: vpc
+            .cidr_block_association_set()
+            .iter()
+            .filter_map(|one| one.cidr_block.clone())
+            .collect(),
+        tags: tags(vpc.tags()),
+        id: vpc.vpc_id.unwrap_or_default(),
+    });
+    Ok(vpcs.collect())
 }
 
 async fn subnets(aws: &Aws) -> Result<Vec<Subnet>> {
-    let mut all = Vec::new();
-    let mut next = None;
-    loop {
+    let all = pages(async |next| {
         let send = aws.ec2.describe_subnets().set_next_token(next).send();
         let page = aws.call("ec2:DescribeSubnets", send).await?;
-        all.extend(
-            page.subnets
-                .unwrap_or_default()
-                .into_iter()
-                .map(|subnet| Subnet {
-                    tags: tags(subnet.tags()),
-                    id: subnet.subnet_id.unwrap_or_default(),
-                    vpc: subnet.vpc_id.unwrap_or_default(),
-                    availability_zone: subnet.availability_zone.unwrap_or_default(),
-                    is_default: subnet.default_for_az.unwrap_or(false),
-                    free_addresses: subnet.available_ip_address_count.unwrap_or(i32::MAX),
-                }),
-        );
-        next = page.next_token.filter(|token| !token.is_empty());
-        if next.is_none() {
-            return Ok(all);
-        }
-    }
+        Ok((page.subnets.unwrap_or_default(), page.next_token))
+    });
+    let subnets = all.await?.into_iter().map(|subnet| Subnet {
+        tags: tags(subnet.tags()),
+        id: subnet.subnet_id.unwrap_or_default(),
+        vpc: subnet.vpc_id.unwrap_or_default(),
+        availability_zone: subnet.availability_zone.unwrap_or_default(),
+        is_default: subnet.default_for_az.unwrap_or(false),
+        free_addresses: subnet.available_ip_address_count.unwrap_or(i32::MAX),
+    });
+    Ok(subnets.collect())
 }
 
 fn tags(tags: &[aws_sdk_ec2::types::Tag]) -> BTreeMap<String, String> {
@@ -255,18 +249,13 @@ async fn zones(aws: &Aws, stacks: &[&Stack]) -> Result<Vec<Zone>> {
     if !stacks.iter().any(requests) {
         return Ok(Vec::new());
     }
-    let mut all: Vec<Zone> = Vec::new();
-    let mut next = None;
-    loop {
-        let send = aws.route53.list_hosted_zones().set_marker(next).send();
+    let all = pages(async |marker| {
+        let send = aws.route53.list_hosted_zones().set_marker(marker).send();
         let page = aws.call("route53:ListHostedZones", send).await?;
-        all.extend(page.hosted_zones.iter().map(zone));
-        next = page.next_marker.filter(|_| page.is_truncated);
-        if next.is_none() {
-            break;
-        }
-    }
-    with_vpcs(aws, all).await
+        let next = page.next_marker.filter(|_| page.is_truncated);
+        Ok((page.hosted_zones, next))
+    });
+    with_vpcs(aws, all.await?.iter().map(zone).collect()).await
 }
 
 fn zone(zone: &HostedZone) -> Zone {
@@ -344,27 +333,13 @@ async fn existing_endpoints(
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let by = |name: &str| {
-        Filter::builder()
-            .name(name)
-            .set_values(Some(ids.iter().cloned().collect()))
-            .build()
-    };
-    let send = aws
-        .ec2
-        .describe_vpc_endpoints()
-        .filters(by("vpc-endpoint-id"))
-        .send();
-    let endpoints = aws
-        .call("ec2:DescribeVpcEndpoints", send)
-        .await?
-        .vpc_endpoints
-        .unwrap_or_default();
-    let interfaces: Vec<String> = endpoints
-        .iter()
-        .flat_map(|one| one.network_interface_ids().to_vec())
+    let by_id = filter("vpc-endpoint-id", ids.iter().cloned().collect());
+    let endpoints = vpc_endpoint::describe(aws, by_id).await?;
+    let interfaces = vpc_endpoint::interfaces_of(aws, &endpoints).await?;
+    let addresses: BTreeMap<String, String> = interfaces
+        .into_iter()
+        .filter_map(|one| Some((one.network_interface_id?, one.private_ip_address?)))
         .collect();
-    let addresses = interface_addresses(aws, interfaces).await?;
     let existing = endpoints.into_iter().filter_map(|one| {
         let mut own: Vec<String> = one
             .network_interface_ids()
@@ -381,27 +356,6 @@ async fn existing_endpoints(
         ))
     });
     Ok(existing.collect())
-}
-
-/// The private IPv4 address of each network interface.
-async fn interface_addresses(aws: &Aws, ids: Vec<String>) -> Result<BTreeMap<String, String>> {
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let filter = Filter::builder()
-        .name("network-interface-id")
-        .set_values(Some(ids))
-        .build();
-    let send = aws.ec2.describe_network_interfaces().filters(filter).send();
-    let interfaces = aws
-        .call("ec2:DescribeNetworkInterfaces", send)
-        .await?
-        .network_interfaces
-        .unwrap_or_default();
-    Ok(interfaces
-        .into_iter()
-        .filter_map(|one| Some((one.network_interface_id?, one.private_ip_address?)))
-        .collect())
 }
 
 async fn existing_load_balancers(

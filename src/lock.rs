@@ -5,7 +5,9 @@
 //!
 //! AWS: S3 User Guide, "Conditional writes".
 
-use std::sync::Mutex;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -13,14 +15,17 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::aws::{Aws, Clock, Identity, Speed};
+use crate::aws::{Aws, Clock, Identity, Speed, tolerate};
 use crate::error::{Error, Result};
-use crate::resource::bucket;
+use crate::resource::bucket::{self, Bucket};
 
 /// Between two renewals.
 const RENEWED_EVERY: Duration = Duration::from_secs(30);
 /// Without a renewal for so long, the writer is taken for dead.
 const STALE_AFTER: Duration = Duration::from_mins(5);
+
+/// Renewals may fail for so long; then others will soon take the lock for stale.
+const SILENT_AT_MOST: Duration = Duration::from_secs(240);
 
 /// Who holds a lock.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +38,8 @@ struct Holder {
     command: String,
     /// Since when, in RFC 3339.
     since: String,
+    /// Tells our own lock from that of the same process number on another machine of the same name.
+    nonce: String,
 }
 
 /// A lock that is held.
@@ -45,6 +52,8 @@ pub(crate) struct Lock<'a> {
     holder: Holder,
     /// What S3 calls the object as we last wrote it.
     etag: Mutex<String>,
+    /// Whether somebody else holds it by now.
+    lost: AtomicBool,
 }
 
 impl<'a> Lock<'a> {
@@ -67,6 +76,7 @@ impl<'a> Lock<'a> {
             since: OffsetDateTime::now_utc()
                 .format(&Rfc3339)
                 .unwrap_or_default(),
+            nonce: nonce(),
         };
         let (bucket, key) = (bucket.to_owned(), format!("{stack}/lock.json"));
         let lock = Self {
@@ -76,6 +86,7 @@ impl<'a> Lock<'a> {
             key,
             holder,
             etag: Mutex::default(),
+            lost: AtomicBool::new(false),
         };
         lock.acquire().await?;
         Ok(lock)
@@ -83,7 +94,11 @@ impl<'a> Lock<'a> {
 
     async fn acquire(&self) -> Result<()> {
         match self.write(None).await {
-            Err(error) if error.is_code("NoSuchBucket") => {
+            Err(error)
+                if error.is_code("NoSuchBucket")
+                    && self.bucket
+                        == Bucket::own_name(&self.identity.account, &self.aws.region) =>
+            {
                 bucket::make(self.aws, self.identity, &self.bucket).await?;
                 self.write(None).await
             }
@@ -128,7 +143,16 @@ impl<'a> Lock<'a> {
             .await
             .map(aws_sdk_s3::primitives::AggregatedBytes::to_vec)
             .unwrap_or_default();
-        Err(held(serde_json::from_slice(&body).ok()))
+        let holder: Option<Holder> = serde_json::from_slice(&body).ok();
+        if holder
+            .as_ref()
+            .is_some_and(|holder| holder.nonce == self.holder.nonce)
+        {
+            // Our own first try took effect and its answer was lost.
+            *self.etag.lock().unwrap_or_else(PoisonError::into_inner) = etag;
+            return Ok(());
+        }
+        Err(held(holder))
     }
 
     /// Writes the object: only if it is not there, or only if it is still `expected`.
@@ -148,10 +172,8 @@ impl<'a> Lock<'a> {
             None => send.if_none_match("*"),
         };
         let answer = self.aws.call("s3:PutObject", send.send()).await?;
-        *self
-            .etag
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = answer.e_tag.unwrap_or_default();
+        *self.etag.lock().unwrap_or_else(PoisonError::into_inner) =
+            answer.e_tag.unwrap_or_default();
         Ok(())
     }
 
@@ -160,22 +182,35 @@ impl<'a> Lock<'a> {
     /// Keeps to the wall's clock: it is about other processes, not about AWS's state machines.
     pub(crate) async fn keep(&self) -> Error {
         let wall = Clock::new(Speed::Realistic);
+        let mut renewed = wall.now();
         loop {
             wall.sleep(RENEWED_EVERY).await;
-            let etag = self
-                .etag
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .clone();
-            match self.write(Some(&etag)).await {
-                Err(error) if error.is_code("PreconditionFailed") => {
-                    return Error::refused(
-                        "another run has taken over the stack's lock; nothing more is begun",
-                    );
-                }
+            match self.renew().await {
+                Ok(()) => renewed = wall.now(),
+                Err(error) if is_lost(&error) => break,
                 Err(error) => tracing::warn!(%error, "the lock could not be renewed"),
-                Ok(()) => {}
             }
+            if wall.now().saturating_sub(renewed) > SILENT_AT_MOST {
+                break;
+            }
+        }
+        self.lost.store(true, Ordering::Relaxed);
+        Error::refused_with(
+            "the stack's lock was lost, so nothing more is begun",
+            "see who else works on the stack, then run the same command again",
+        )
+    }
+
+    async fn renew(&self) -> Result<()> {
+        let etag = self
+            .etag
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match self.write(Some(&etag)).await {
+            // The answer to an earlier renewal may have been lost.
+            Err(error) if error.is_code("PreconditionFailed") => self.take_over().await,
+            other => other,
         }
     }
 
@@ -185,6 +220,9 @@ impl<'a> Lock<'a> {
     ///
     /// It could not be deleted; it will be stale after five minutes.
     pub(crate) async fn release(self) -> Result<()> {
+        if self.lost.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let send = self
             .aws
             .s3
@@ -193,11 +231,19 @@ impl<'a> Lock<'a> {
             .key(&self.key)
             .expected_bucket_owner(&self.identity.account)
             .send();
-        match self.aws.call("s3:DeleteObject", send).await {
-            Err(error) if error.is("NoSuchBucket") => Ok(()),
-            other => other.map(drop).map_err(Error::from),
-        }
+        tolerate(
+            self.aws.call("s3:DeleteObject", send).await,
+            &["NoSuchBucket"],
+        )
     }
+}
+
+/// Whether the lock is no longer ours: another's, or deleted.
+fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Refused { .. })
+        || error.is_code("NoSuchKey")
+        || error.is_code("NoSuchBucket")
+        || error.is_code("HTTP 404")
 }
 
 fn held(holder: Option<Holder>) -> Error {
@@ -214,6 +260,12 @@ fn held(holder: Option<Holder>) -> Error {
         format!("the stack is locked by {who}"),
         "wait until that run has ended; if it was killed, its lock is stale five minutes after its last sign of life",
     )
+}
+
+/// Something that no other run has.
+fn nonce() -> String {
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    format!("{random:016x}")
 }
 
 /// The machine's name, for whoever meets the lock.

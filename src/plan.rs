@@ -78,12 +78,22 @@ pub struct Summary {
     #[serde(skip)]
     pub ids: Vec<String>,
     /// What is down meanwhile, where the old one has to go first.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub downtime: Option<String>,
 }
 
 /// A live instance: the index of its node, and its own among what is live there.
 type Instance = (usize, usize);
+
+impl Summary {
+    /// Nothing is widened while nobody can get in at all.
+    fn widens_nothing(&mut self) {
+        self.widens = false;
+        for change in &mut self.fields {
+            change.widens = false;
+        }
+    }
+}
 
 /// Steps in topological order, and what they mean.
 #[derive(Debug, Clone, Default)]
@@ -112,18 +122,22 @@ impl Plan {
     pub(crate) fn make(nodes: &[Box<dyn Node>]) -> Result<Self> {
         refuse_conflicts(nodes)?;
         let judged = judge_all(nodes)?;
+        refuse_impossible(nodes, &judged)?;
         let graph = Graph::new(nodes, &judged);
         let alone = (0..nodes.len())
             .map(|node| graph.goes_alone(node))
             .collect::<Vec<_>>();
         let (steps, doomed) = graph.steps()?;
-        let summaries: Vec<Summary> = (0..nodes.len())
+        let mut summaries: Vec<Summary> = (0..nodes.len())
             .filter_map(|index| summarise(nodes[index].as_ref(), &judged[index], alone[index]))
             .collect();
+        if !is_live_gateway(nodes) {
+            summaries.iter_mut().for_each(Summary::widens_nothing);
+        }
         refuse_protected(nodes, &doomed)?;
         let unchanged = judged
             .iter()
-            .filter(|one| matches!(one.verdict, Verdict::Keep { .. }))
+            .filter(|one| matches!(one.verdict, Verdict::Keep { .. }) && one.doomed().is_empty())
             .count();
         let known = nodes
             .iter()
@@ -187,6 +201,18 @@ impl Judged {
         (0..self.live.len()).filter(goes).collect()
     }
 
+    /// The ids of what is changed or deleted, sorted, because AWS lists in any order.
+    fn touched_ids(&self) -> Vec<String> {
+        let changed = match self.verdict {
+            Verdict::Update { current, .. } => Some(current),
+            _ => None,
+        };
+        let touched = self.doomed().into_iter().chain(changed);
+        let mut ids: Vec<String> = touched.map(|live| self.live[live].id.clone()).collect();
+        ids.sort();
+        ids
+    }
+
     /// The instances that nothing wants and that stay all the same.
     fn retained(&self, address: &Address) -> Vec<(Address, String)> {
         if !matches!(self.verdict, Verdict::Unwanted) {
@@ -222,6 +248,41 @@ fn refuse_conflicts(nodes: &[Box<dyn Node>]) -> Result<()> {
         "nothing that is not this stack's is changed; rename one of the two, or hand it over with its tags \
          `mtlsgw:stack` and `mtlsgw:address`",
     ))
+}
+
+fn refuse_impossible(nodes: &[Box<dyn Node>], judged: &[Judged]) -> Result<()> {
+    let each = nodes.iter().zip(judged);
+    let reasons = each.filter_map(|(node, one)| match &one.verdict {
+        Verdict::Replace {
+            changes,
+            how: Replacement::Impossible(why),
+            ..
+        } => Some(format!(
+            "`{}`: {} cannot be changed in place; {why}",
+            node.address(),
+            listed(&fixed(changes))
+        )),
+        _ => None,
+    });
+    let reasons: Vec<String> = reasons.collect();
+    if reasons.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::refused(reasons.join("\n")))
+    }
+}
+
+/// The paths of the fields that force a replacement.
+fn fixed(changes: &[Change]) -> Vec<&str> {
+    let forcing = changes.iter().filter(|change| change.replaces);
+    forcing.map(|change| change.path.as_str()).collect()
+}
+
+/// Whether clients can reach the gateway now: building one from nothing widens nothing.
+fn is_live_gateway(nodes: &[Box<dyn Node>]) -> bool {
+    nodes.iter().any(|node| {
+        node.type_name() == "AWS::ElasticLoadBalancingV2::Listener" && !node.live().is_empty()
+    })
 }
 
 fn refuse_protected(nodes: &[Box<dyn Node>], doomed: &[Instance]) -> Result<()> {
@@ -570,10 +631,9 @@ impl<'a> Graph<'a> {
                     self.edge(step, delete);
                 }
             }
-            if let Some((parent, _)) = self.parent_of(i, live) {
-                if let Some(changed) = self.of[parent].make {
-                    self.edge(changed, delete);
-                }
+            let parent = self.parent_of(i, live);
+            if let Some(changed) = parent.and_then(|(parent, _)| self.of[parent].make) {
+                self.edge(changed, delete);
             }
         }
     }
@@ -655,16 +715,14 @@ impl<'a> Graph<'a> {
     }
 }
 
+/// Why an instance beside the current one is deleted.
+const LEFT_OVER: &str = "left over from an earlier replacement";
+
 /// What the reader sees of a verdict.
 fn summarise(node: &dyn Node, judged: &Judged, removal_widens: bool) -> Option<Summary> {
-    let ids = |indices: &[usize]| {
-        indices
-            .iter()
-            .map(|live| judged.live[*live].id.clone())
-            .collect()
-    };
     let doomed = judged.doomed();
-    let summary = |effect, fields: &[Change], reason: Option<String>, ids| Summary {
+    let left_over = |stays: usize| doomed.iter().any(|live| *live != stays);
+    let summary = |effect, fields: &[Change], reason: Option<String>| Summary {
         address: node.address().clone(),
         type_name: node.type_name(),
         effect,
@@ -672,33 +730,23 @@ fn summarise(node: &dyn Node, judged: &Judged, removal_widens: bool) -> Option<S
             && (removal_widens || fields.iter().any(|change| change.widens)),
         fields: fields.to_vec(),
         reason,
-        ids,
+        ids: judged.touched_ids(),
         downtime: None,
     };
     match &judged.verdict {
         Verdict::Keep { .. } | Verdict::Unwanted if doomed.is_empty() => None,
-        Verdict::Keep { .. } => {
-            let reason = Some("left over from an earlier replacement".to_owned());
-            Some(summary(Effect::Delete, &[], reason, ids(&doomed)))
-        }
+        Verdict::Keep { .. } => Some(summary(Effect::Delete, &[], Some(LEFT_OVER.to_owned()))),
         Verdict::Unwanted => {
             let reason = Some("no longer in the stack".to_owned());
-            Some(summary(Effect::Delete, &[], reason, ids(&doomed)))
+            Some(summary(Effect::Delete, &[], reason))
         }
-        Verdict::Create { changes } => Some(summary(Effect::Create, changes, None, vec![])),
+        Verdict::Create { changes } => Some(summary(Effect::Create, changes, None)),
         Verdict::Update { current, changes } => {
-            Some(summary(Effect::Update, changes, None, ids(&[*current])))
+            let reason =
+                left_over(*current).then(|| format!("another one, {LEFT_OVER}, is deleted"));
+            Some(summary(Effect::Update, changes, reason))
         }
-        Verdict::Replace {
-            current,
-            changes,
-            how,
-        } => {
-            let fixed: Vec<&str> = changes
-                .iter()
-                .filter(|change| change.replaces)
-                .map(|change| change.path.as_str())
-                .collect();
+        Verdict::Replace { changes, how, .. } => {
             let (why, downtime) = match how {
                 Replacement::CreateFirst => ("the new one is made first".to_owned(), None),
                 Replacement::DeleteFirst(down) => {
@@ -708,11 +756,11 @@ fn summarise(node: &dyn Node, judged: &Judged, removal_widens: bool) -> Option<S
             };
             let reason = Some(format!(
                 "{} cannot be changed in place; {why}",
-                listed(&fixed)
+                listed(&fixed(changes))
             ));
             Some(Summary {
                 downtime,
-                ..summary(Effect::Replace, changes, reason, ids(&[*current]))
+                ..summary(Effect::Replace, changes, reason)
             })
         }
     }

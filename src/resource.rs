@@ -12,6 +12,7 @@ pub(crate) mod certificate_validation;
 pub(crate) mod context;
 pub(crate) mod deployment;
 pub(crate) mod domain_name;
+pub(crate) mod ec2;
 pub(crate) mod elbv2;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
@@ -71,7 +72,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.pad(&self.0)
     }
 }
 

@@ -6,8 +6,8 @@
 //! What it does not model it refuses; it never ignores.
 //!
 //! A request takes one way: `server` reads it, `account` finds its service and lets faults happen
-//! to it, `wire` turns it into a [`world::Call`] by the API facts in `api/`, the service's `handle`
-//! changes the [`world::World`] and answers, `store` makes the change durable, `wire` writes the
+//! to it, `wire` turns it into a `Call` by the API facts in `api/`, the service's `handle`
+//! changes the `World` and answers, `store` makes the change durable, `wire` writes the
 //! answer.
 //!
 //! This module shares no type or helper with the rest of the crate: were a rule wrong on both
@@ -71,7 +71,7 @@ pub struct Options {
     pub latency: Duration,
     /// How fast time passes.
     pub timing: Timing,
-    /// The faults it has.
+    /// The faults it has; where another process serves it, in addition to those it has there.
     pub faults: Vec<Fault>,
     /// Whether calls are held to AWS's documented rates.
     pub rates: Rates,
@@ -326,6 +326,15 @@ pub fn dump(directory: &Path) -> Result<serde_json::Value, SandboxError> {
 /// If the log of calls cannot be read.
 pub fn calls(directory: &Path) -> Result<BTreeMap<String, u64>, SandboxError> {
     store::calls(directory).map(control::counted)
+}
+
+/// Forgets all calls that were counted.
+///
+/// # Errors
+///
+/// If the log of calls cannot be written.
+pub fn forget_calls(directory: &Path) -> Result<(), SandboxError> {
+    store::forget_calls(directory)
 }
 
 /// Sets the quota with this code, as a support case would.

@@ -25,6 +25,8 @@ use crate::wiring::{self, Expiry, Warning, Wired};
 pub(crate) struct Session {
     target: Target,
     timeout: Option<Duration>,
+    /// The clients of each region.
+    clients: tokio::sync::Mutex<BTreeMap<String, Arc<Aws>>>,
     #[cfg(feature = "sandbox")]
     sandbox: Option<crate::sandbox::Running>,
 }
@@ -42,6 +44,13 @@ pub(crate) struct Subject {
     pub(crate) bucket: Option<String>,
     /// What it wants; `None` when it is to be destroyed.
     pub(crate) stack: Option<Stack>,
+}
+
+/// What was read of one region.
+struct Read {
+    reader: Reader,
+    /// Each stack with what it wants and what was found.
+    stacks: Vec<(Subject, Wired, Vec<Box<dyn Node>>)>,
 }
 
 /// A stack's plan with all that is needed to show and to run it.
@@ -67,7 +76,36 @@ pub(crate) struct Planned {
     timeouts: BTreeMap<String, Duration>,
 }
 
+/// The bucket's name, unless it is the account's own.
+fn named_bucket(bucket: &stack::Bucket) -> Option<String> {
+    match bucket {
+        stack::Bucket::Own => None,
+        stack::Bucket::Existing(name) => Some(name.clone()),
+    }
+}
+
 impl Subject {
+    /// A stack of which nothing is wanted, by what its file says of its identity.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with name, region, account or bucket.
+    pub(crate) fn of_identity(path: &Path) -> Result<Self, StackErrors> {
+        let stack::Identity {
+            name,
+            region,
+            account,
+            bucket,
+        } = Stack::identity(path)?;
+        Ok(Self {
+            name,
+            region,
+            account,
+            bucket: named_bucket(&bucket),
+            stack: None,
+        })
+    }
+
     /// A stack as its file says.
     ///
     /// # Errors
@@ -79,10 +117,7 @@ impl Subject {
             name: stack.name.clone(),
             region: stack.region.clone(),
             account: stack.account.clone(),
-            bucket: match &stack.bucket {
-                stack::Bucket::Own => None,
-                stack::Bucket::Existing(name) => Some(name.clone()),
-            },
+            bucket: named_bucket(&stack.bucket),
             stack: Some(stack),
         })
     }
@@ -114,6 +149,7 @@ impl Session {
             Ok(Self {
                 target,
                 timeout,
+                clients: tokio::sync::Mutex::default(),
                 sandbox,
             })
         }
@@ -125,7 +161,11 @@ impl Session {
                 ));
             }
             target.sandbox = None::<Speed>;
-            Ok(Self { target, timeout })
+            Ok(Self {
+                target,
+                timeout,
+                clients: tokio::sync::Mutex::default(),
+            })
         }
     }
 
@@ -135,7 +175,14 @@ impl Session {
     ///
     /// The clients cannot be set up.
     pub(crate) async fn connect(&self, region: &str) -> Result<Arc<Aws>> {
-        Aws::connect(&self.target, region).await.map(Arc::new)
+        // One set of clients a region, so that pacing and counting go on from plan to apply.
+        let mut clients = self.clients.lock().await;
+        if let Some(aws) = clients.get(region) {
+            return Ok(Arc::clone(aws));
+        }
+        let aws = Arc::new(Aws::connect(&self.target, region).await?);
+        clients.insert(region.to_owned(), Arc::clone(&aws));
+        Ok(aws)
     }
 
     /// Ends the embedded AWS, if this command brought it.
@@ -165,14 +212,39 @@ impl Session {
         Ok(try_join_all(planned).await?.into_iter().flatten().collect())
     }
 
+    /// Reads what a stack has in AWS, with its outputs.
+    ///
+    /// # Errors
+    ///
+    /// What could not be read.
+    pub(crate) async fn read(&self, subject: Subject) -> Result<Vec<Box<dyn Node>>> {
+        let region = subject.region.clone();
+        let mut read = self.read_region(&region, vec![subject]).await?;
+        Ok(read
+            .stacks
+            .pop()
+            .map(|(_, _, nodes)| nodes)
+            .unwrap_or_default())
+    }
+
     async fn plan_region(&self, region: String, subjects: Vec<Subject>) -> Result<Vec<Planned>> {
-        let aws = self.connect(&region).await?;
+        let Read { reader, stacks } = self.read_region(&region, subjects).await?;
+        let mut planned = Vec::new();
+        for (subject, wired, nodes) in stacks {
+            planned.push(self.plan_one(&reader, subject, wired, nodes).await?);
+        }
+        Ok(planned)
+    }
+
+    async fn read_region(&self, region: &str, subjects: Vec<Subject>) -> Result<Read> {
+        let aws = self.connect(region).await?;
         let stacks: Vec<&Stack> = subjects
             .iter()
             .filter_map(|subject| subject.stack.as_ref())
             .collect();
-        let (identity, facts) = futures::join!(aws.identity(), Facts::read(&aws, &stacks));
-        let identity = identity?;
+        // Without an identity nothing else is worth waiting for.
+        let facts = async { Ok(Facts::read(&aws, &stacks).await) };
+        let (identity, facts) = futures::try_join!(aws.identity(), facts)?;
         for subject in &subjects {
             guard(subject, &identity)?;
         }
@@ -192,12 +264,15 @@ impl Session {
             .collect();
         let reader = Reader::new(Arc::clone(&aws), identity, scopes);
         let mut nodes = resource::read_all(&reader).await?;
-        let mut planned = Vec::new();
-        for (subject, wired) in subjects.into_iter().zip(wired) {
-            let nodes = nodes.remove(&subject.name).unwrap_or_default();
-            planned.push(self.plan_one(&reader, subject, wired, nodes).await?);
-        }
-        Ok(planned)
+        let stacks = subjects
+            .into_iter()
+            .zip(wired)
+            .map(|(subject, wired)| {
+                let nodes = nodes.remove(&subject.name).unwrap_or_default();
+                (subject, wired, nodes)
+            })
+            .collect();
+        Ok(Read { reader, stacks })
     }
 
     async fn plan_one(
@@ -246,17 +321,15 @@ impl Planned {
             timeouts: self.timeouts.clone(),
             known: Mutex::new(self.plan.known.clone()),
             events,
+            interrupt: tokio::sync::watch::Sender::new(false),
         })
     }
 }
 
 #[cfg(feature = "sandbox")]
 async fn open_sandbox(directory: &Path) -> Result<crate::sandbox::Running> {
-    let failed = |error: crate::sandbox::SandboxError| {
-        Error::refused(format!("the sandbox cannot be opened: {error}"))
-    };
-    let options = crate::sandbox::Options::new(directory).map_err(failed)?;
-    crate::sandbox::open(options).await.map_err(failed)
+    let options = crate::sandbox::Options::new(directory)?;
+    Ok(crate::sandbox::open(options).await?)
 }
 
 #[cfg(feature = "sandbox")]

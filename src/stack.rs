@@ -126,6 +126,8 @@ pub struct Identity {
     pub region: String,
     /// The account, where the file names one.
     pub account: Option<String>,
+    /// The bucket, in which lock, bundles and CRLs are.
+    pub bucket: Bucket,
 }
 
 impl Stack {

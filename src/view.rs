@@ -8,6 +8,7 @@ mod json;
 mod progress;
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::Instant;
 
 use anstream::{AutoStream, ColorChoice};
 use serde_json::Value;
@@ -25,6 +26,8 @@ pub(crate) struct View {
     colour: ColorChoice,
     /// Whether progress may be drawn over: stderr is a terminal and nobody records it.
     draws: bool,
+    /// When the command began.
+    began: Instant,
 }
 
 /// How an apply or destroy ended, in figures.
@@ -61,6 +64,7 @@ impl View {
             output,
             colour,
             draws,
+            began: Instant::now(),
         }
     }
 
@@ -70,6 +74,7 @@ impl View {
             output: Output::Human,
             colour: ColorChoice::Auto,
             draws: false,
+            began: Instant::now(),
         }
     }
 
@@ -121,12 +126,11 @@ impl View {
 
     /// Shows what happens until the sender is gone.
     pub(crate) async fn follow(&self, mut events: UnboundedReceiver<Event>) {
-        let began = std::time::Instant::now();
         let mut progress = progress::Progress::new(self);
         while let Some(event) = progress.next(&mut events).await {
             match self.output {
                 Output::Human => progress.show(&event),
-                Output::Json => self.line(&json::event(&event, began.elapsed())),
+                Output::Json => self.line(&json::event(&event, self.began.elapsed())),
             }
         }
         progress.clear();
@@ -136,7 +140,7 @@ impl View {
     pub(crate) fn summary(&self, report: &Report, figures: &Figures) {
         match self.output {
             Output::Human => self.note(&human::summary(report, figures)),
-            Output::Json => self.line(&json::summary(report, figures)),
+            Output::Json => self.line(&json::summary(report, figures, self.began.elapsed())),
         }
     }
 

@@ -171,6 +171,7 @@ impl Wiring<'_> {
                 Bucket {
                     name,
                     public_access_blocked: true,
+                    shared: true,
                 },
             );
         }

@@ -25,6 +25,18 @@ pub struct AwsError {
     pub uncertain: bool,
 }
 
+/// Takes the refusals that say "it is so already" for success.
+///
+/// # Errors
+///
+/// Every other refusal.
+pub(crate) fn tolerate<T>(answer: Result<T, AwsError>, codes: &[&str]) -> crate::error::Result<()> {
+    match answer {
+        Err(error) if codes.iter().any(|code| error.is(code)) => Ok(()),
+        other => Ok(other.map(drop)?),
+    }
+}
+
 impl AwsError {
     pub(super) fn from_sdk<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
@@ -49,7 +61,8 @@ impl AwsError {
             },
             message,
             request_id: error.request_id().map(str::to_owned),
-            uncertain: status == 0 || status >= 500,
+            // A success whose body broke off has taken effect as well.
+            uncertain: !(400..500).contains(&status),
         }
     }
 
@@ -101,12 +114,11 @@ impl AwsError {
 
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
-        let action = match self.operation.split_once(':') {
-            Some(("elbv2", name)) => format!("elasticloadbalancing:{name}"),
-            _ => self.operation.to_owned(),
-        };
         Some(match self.code.as_str() {
-            _ if self.is_denied() => format!("allow `{action}` to the caller, or use another --profile"),
+            _ if self.is_denied() => format!(
+                "allow `{}` to the caller, or use another --profile",
+                iam_action(self.operation)
+            ),
             "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
                 "the credentials have expired: log in again".to_owned()
             }
@@ -125,7 +137,11 @@ impl AwsError {
             "UnsupportedCertificate" => {
                 "the certificate is probably not issued yet: `mtlsgw plan` shows its state".to_owned()
             }
-            _ => return None,
+            _ => format!(
+                "look up `{}` in AWS's reference of {}; running the same command again is safe",
+                self.code,
+                iam_action(self.operation)
+            ),
         })
     }
 }
@@ -149,6 +165,36 @@ impl fmt::Display for AwsError {
 
 impl std::error::Error for AwsError {}
 
+/// The IAM action that an operation, `service:Operation`, asks for; some are not named alike.
+fn iam_action(operation: &str) -> String {
+    let (service, name) = operation.split_once(':').unwrap_or(("", operation));
+    match (service, name) {
+        ("elbv2", _) => format!("elasticloadbalancing:{name}"),
+        ("tagging", _) => format!("tag:{name}"),
+        ("apigateway", _) => format!("apigateway:{}", http_method(name)),
+        ("s3", "HeadBucket" | "ListObjectsV2") => "s3:ListBucket".to_owned(),
+        ("s3", "GetPublicAccessBlock") => "s3:GetBucketPublicAccessBlock".to_owned(),
+        ("s3", "PutPublicAccessBlock") => "s3:PutBucketPublicAccessBlock".to_owned(),
+        _ => operation.to_owned(),
+    }
+}
+
+/// The HTTP method of an operation of API Gateway, which is its IAM action.
+fn http_method(operation: &str) -> &'static str {
+    const METHODS: [(&str, &str); 7] = [
+        ("Create", "POST"),
+        ("Delete", "DELETE"),
+        ("Get", "GET"),
+        ("Put", "PUT"),
+        ("Tag", "PUT"),
+        ("Untag", "DELETE"),
+        ("Update", "PATCH"),
+    ];
+    let mut methods = METHODS.iter();
+    let found = methods.find(|(verb, _)| operation.starts_with(verb));
+    found.map_or("*", |(_, method)| method)
+}
+
 /// An error with its causes in one line; the SDK's own text is only "dispatch failure".
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -161,4 +207,26 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_action_to_allow_is_the_one_that_iam_knows() {
+        for (operation, action) in [
+            ("ec2:DescribeVpcs", "ec2:DescribeVpcs"),
+            (
+                "elbv2:CreateListener",
+                "elasticloadbalancing:CreateListener",
+            ),
+            ("apigateway:UpdateStage", "apigateway:PATCH"),
+            ("apigateway:UntagResource", "apigateway:DELETE"),
+            ("s3:HeadBucket", "s3:ListBucket"),
+            ("tagging:GetResources", "tag:GetResources"),
+        ] {
+            assert_eq!(iam_action(operation), action);
+        }
+    }
 }

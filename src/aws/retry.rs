@@ -42,7 +42,7 @@ impl ClassifyRetry for Cautious {
         }
         let refused = context
             .response()
-            .is_some_and(|response| response.status().as_u16() < 500);
+            .is_some_and(|response| (400..500).contains(&response.status().as_u16()));
         if !refused && context.input().is_some_and(creates_without_token) {
             return RetryAction::RetryForbidden;
         }

@@ -1,6 +1,7 @@
 //! `apply`: plan, show, confirm, lock, plan again, run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::saved::{self, Saved};
 use crate::apply::{self as engine, Events, Report};
@@ -28,16 +29,7 @@ pub(super) struct Allowed {
 ///
 /// What was refused before anything was changed.
 pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Result<u8> {
-    let path = args
-        .path
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("stack.yaml"));
-    if path.is_dir() {
-        return Err(Error::refused_with(
-            "apply takes one stack",
-            "name the stack file",
-        ));
-    }
+    let path = super::stack_file(args.path.as_ref(), "apply")?;
     let saved = saved::read(&path);
     let allowed = Allowed {
         common: args.allow,
@@ -75,7 +67,7 @@ async fn apply(
     )
     .await?;
     let result = under_lock(session, file, &planned, &lock, (global, view)).await;
-    lock.release().await?;
+    release(lock, view).await;
     result
 }
 
@@ -100,9 +92,9 @@ async fn under_lock(
     lock: &Lock<'_>,
     (global, view): (&Global, &View),
 ) -> Result<u8> {
-    let planned = plan(session, file, None).await?;
+    let planned = unless_interrupted(plan(session, file, None)).await?;
     refuse_moved(shown, &planned)?;
-    let report = run_plan(&planned, lock, (global, view)).await?;
+    let report = run_plan(&planned, lock, (global, view)).await;
     view.summary(&report, &figures("apply", &planned));
     Ok(exit_code(&report))
 }
@@ -113,7 +105,7 @@ async fn under_lock(
 ///
 /// The two plans differ.
 pub(super) fn refuse_moved(shown: &Planned, now: &Planned) -> Result<()> {
-    if saved::fingerprint(&shown.plan) == saved::fingerprint(&now.plan) {
+    if saved::Outline::of(&shown.plan).is_same(&saved::Outline::of(&now.plan)) {
         return Ok(());
     }
     Err(Error::refused_with(
@@ -122,17 +114,20 @@ pub(super) fn refuse_moved(shown: &Planned, now: &Planned) -> Result<()> {
     ))
 }
 
-/// Runs the steps, renewing the lock and listening for Ctrl-C.
-///
-/// # Errors
-///
-/// The lock was lost.
+/// Runs the steps, renewing the lock and listening for Ctrl-C; a lost lock ends the run as Ctrl-C does.
 pub(super) async fn run_plan(
     planned: &Planned,
     lock: &Lock<'_>,
     (global, view): (&Global, &View),
-) -> Result<Report> {
+) -> Report {
     let (events, receiver) = Events::channel();
+    let lost = Mutex::new(None);
+    let interrupt = async {
+        tokio::select! {
+            () = interrupted(view) => {}
+            error = lock.keep() => *lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+        }
+    };
     let work = async {
         let shared = planned.shared(events);
         let parallelism = usize::from(global.parallelism);
@@ -141,18 +136,37 @@ pub(super) async fn run_plan(
             &planned.nodes,
             &shared,
             parallelism,
-            interrupted(view),
+            interrupt,
         )
         .await
     };
-    let kept = async {
-        tokio::select! {
-            report = work => Ok(report),
-            lost = lock.keep() => Err(lost),
-        }
-    };
-    let (report, ()) = futures::join!(kept, view.follow(receiver));
+    let (mut report, ()) = futures::join!(work, view.follow(receiver));
+    if let Some(error) = lost.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        report.interrupted = false;
+        report.failed.push(error);
+    }
     report
+}
+
+/// Gives the lock back; that it could not be is worth a warning and hides no outcome.
+pub(super) async fn release(lock: Lock<'_>, view: &View) {
+    if let Err(error) = lock.release().await {
+        view.note(&format!(
+            "warning: the lock could not be given back and is stale in five minutes: {error}"
+        ));
+    }
+}
+
+/// Does something that Ctrl-C may end at once because it only reads.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], or what the work says.
+pub(super) async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        done = work => done,
+        () = signal() => Err(Error::Interrupted),
+    }
 }
 
 /// Ready at the first Ctrl-C (or SIGTERM); the second ends the process at once.
@@ -166,7 +180,8 @@ async fn interrupted(view: &View) {
     });
 }
 
-async fn signal() {
+/// Ready at Ctrl-C or SIGTERM.
+pub(super) async fn signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

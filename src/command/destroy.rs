@@ -1,15 +1,14 @@
 //! `destroy`: a stack's resources, by its name; no file but the stack's own is read, and of that little.
 
-use std::path::PathBuf;
-
-use super::apply::{Allowed, exit_code, figures, refuse, refuse_moved, run_plan};
+use super::apply::{
+    Allowed, exit_code, figures, refuse, refuse_moved, release, run_plan, unless_interrupted,
+};
 use crate::apply::Report;
 use crate::cli::{DestroyArgs, Global};
 use crate::error::{Error, Result, exit};
 use crate::lock::Lock;
 use crate::resource::bucket;
 use crate::session::{Planned, Session, Subject};
-use crate::stack::{self, Stack};
 use crate::view::View;
 
 /// Destroys a stack.
@@ -32,7 +31,7 @@ async fn destroy(
     let planned = plan(args, session).await?;
     view.plan_to_apply(&planned);
     if planned.plan.is_empty() {
-        remove_bucket(&planned).await?;
+        remove_bucket(&planned, view).await;
         view.summary(&Report::default(), &figures("destroy", &planned));
         return Ok(exit::DONE);
     }
@@ -60,10 +59,10 @@ async fn destroy(
     )
     .await?;
     let result = under_lock(args, session, (&planned, &lock), (global, view)).await;
-    lock.release().await?;
+    release(lock, view).await;
     let report = result?;
     if report.failed.is_empty() && !report.interrupted {
-        remove_bucket(&planned).await?;
+        remove_bucket(&planned, view).await;
     }
     view.summary(&report, &figures("destroy", &planned));
     Ok(exit_code(&report))
@@ -75,18 +74,22 @@ async fn under_lock(
     (shown, lock): (&Planned, &Lock<'_>),
     options: (&Global, &View),
 ) -> Result<Report> {
-    let planned = plan(args, session).await?;
+    let planned = unless_interrupted(plan(args, session)).await?;
     refuse_moved(shown, &planned)?;
-    run_plan(&planned, lock, options).await
+    Ok(run_plan(&planned, lock, options).await)
 }
 
-/// The account's own bucket goes with the last stack that has anything in it.
-async fn remove_bucket(planned: &Planned) -> Result<()> {
+/// The account's own bucket goes with the last stack that has anything in it; a bucket that stays
+/// harms nobody and hides no outcome.
+async fn remove_bucket(planned: &Planned, view: &View) {
     let own = bucket::Bucket::own_name(&planned.identity.account, &planned.aws.region);
-    if planned.bucket == own {
-        bucket::remove_empty(&planned.aws, &planned.identity, &own).await
-    } else {
-        Ok(())
+    if planned.bucket != own {
+        return;
+    }
+    if let Err(error) = bucket::remove_empty(&planned.aws, &planned.identity, &own).await {
+        view.note(&format!(
+            "warning: the bucket `{own}` could not be deleted: {error}"
+        ));
     }
 }
 
@@ -102,30 +105,10 @@ fn subject(args: &DestroyArgs) -> Result<Subject> {
             name,
             region,
             account: None,
-            bucket: None,
+            bucket: args.bucket.clone(),
             stack: None,
         });
     }
-    let path = args
-        .path
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("stack.yaml"));
-    if path.is_dir() {
-        return Err(Error::refused_with(
-            "destroy takes exactly one stack",
-            "name the stack file",
-        ));
-    }
-    let stack::Identity {
-        name,
-        region,
-        account,
-    } = Stack::identity(&path)?;
-    Ok(Subject {
-        name,
-        region,
-        account,
-        bucket: None,
-        stack: None,
-    })
+    let path = super::stack_file(args.path.as_ref(), "destroy")?;
+    Ok(Subject::of_identity(&path)?)
 }

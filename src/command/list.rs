@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_config::Region;
 use aws_config::meta::region::RegionProviderChain;
 use aws_sdk_resourcegroupstagging::types::TagFilter;
-use futures::future::try_join_all;
 use serde_json::json;
 
-use crate::aws::Aws;
 use crate::aws::tags::STACK;
+use crate::aws::{Aws, pages};
 use crate::cli::{Global, ListArgs};
 use crate::error::{Error, Result, exit};
+use crate::resource::{elbv2, trust_store};
 use crate::session::Session;
 use crate::view::View;
 
@@ -76,9 +76,7 @@ async fn read(session: &Session, region: &str) -> Result<BTreeMap<String, BTreeS
 
 async fn tagged(aws: &Aws) -> Result<Vec<(String, String)>> {
     let filter = TagFilter::builder().key(STACK).build();
-    let mut found = Vec::new();
-    let mut next = None;
-    loop {
+    let tagged = pages(async |next| {
         let send = aws
             .tagging
             .get_resources()
@@ -86,56 +84,27 @@ async fn tagged(aws: &Aws) -> Result<Vec<(String, String)>> {
             .set_pagination_token(next)
             .send();
         let page = aws.call("tag:GetResources", send).await?;
-        for one in page.resource_tag_mapping_list.unwrap_or_default() {
-            let stack = one
-                .tags()
-                .iter()
-                .find(|tag| tag.key() == STACK)
-                .map(|tag| tag.value().to_owned());
-            found.extend(stack.zip(one.resource_arn));
-        }
-        next = page.pagination_token.filter(|token| !token.is_empty());
-        if next.is_none() {
-            return Ok(found);
-        }
-    }
+        Ok((
+            page.resource_tag_mapping_list.unwrap_or_default(),
+            page.pagination_token,
+        ))
+    });
+    let named = tagged.await?.into_iter().filter_map(|one| {
+        let tag = one.tags().iter().find(|tag| tag.key() == STACK)?;
+        Some((tag.value().to_owned(), one.resource_arn?))
+    });
+    Ok(named.collect())
 }
 
 async fn trust_stores(aws: &Aws) -> Result<Vec<(String, String)>> {
-    let mut arns = Vec::new();
-    let mut next = None;
-    loop {
-        let send = aws.elbv2.describe_trust_stores().set_marker(next).send();
-        let page = aws.call("elbv2:DescribeTrustStores", send).await?;
-        arns.extend(
-            page.trust_stores
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|one| one.trust_store_arn),
-        );
-        next = page.next_marker.filter(|marker| !marker.is_empty());
-        if next.is_none() {
-            break;
-        }
-    }
-    let chunks = arns.chunks(20).map(|chunk| async move {
-        let send = aws
-            .elbv2
-            .describe_tags()
-            .set_resource_arns(Some(chunk.to_vec()))
-            .send();
-        aws.call("elbv2:DescribeTags", send).await
-    });
-    let mut found = Vec::new();
-    for page in try_join_all(chunks).await? {
-        for one in page.tag_descriptions.unwrap_or_default() {
-            let stack = one
-                .tags()
-                .iter()
-                .find(|tag| tag.key() == Some(STACK))
-                .and_then(|tag| tag.value.clone());
-            found.extend(stack.zip(one.resource_arn));
-        }
-    }
-    Ok(found)
+    let listed = trust_store::describe_all(aws).await?;
+    let arns: Vec<String> = listed
+        .into_iter()
+        .filter_map(|one| one.trust_store_arn)
+        .collect();
+    let tags = elbv2::tags_of(aws, &arns).await?;
+    let named = tags
+        .into_iter()
+        .filter_map(|(arn, tags)| Some((tags.stack()?.to_owned(), arn)));
+    Ok(named.collect())
 }

@@ -1,14 +1,11 @@
 //! `output`: names, ARNs, DNS names and addresses of a stack, read from AWS.
 
-use std::path::PathBuf;
-
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Global, OutputArgs};
 use crate::error::{Error, Result, exit};
 use crate::resource::Node;
 use crate::session::{Session, Subject};
-use crate::stack::{self, Stack};
 use crate::view::View;
 
 /// Prints what a stack has in AWS.
@@ -17,29 +14,12 @@ use crate::view::View;
 ///
 /// What could not be read, or an output that does not exist.
 pub(super) async fn run(args: &OutputArgs, global: &Global, view: &View) -> Result<u8> {
-    let path = args
-        .path
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("stack.yaml"));
-    let stack::Identity {
-        name,
-        region,
-        account,
-    } = Stack::identity(&path)?;
-    let subject = Subject {
-        name,
-        region,
-        account,
-        bucket: None,
-        stack: None,
-    };
+    let path = super::stack_file(args.path.as_ref(), "output")?;
+    let subject = Subject::of_identity(&path)?;
     let session = Session::open(global).await?;
-    let planned = session.plan(vec![subject]).await;
+    let nodes = session.read(subject).await;
     session.close().await;
-    let nodes = planned?
-        .pop()
-        .map(|planned| planned.nodes)
-        .unwrap_or_default();
+    let nodes = nodes?;
     let outputs = outputs(&nodes);
     match &args.name {
         Some(name) => {

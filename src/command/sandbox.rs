@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::{Global, QuotaArgs, SandboxCommand, ServeArgs, ShowArgs};
 use crate::error::{Error, Result, exit};
-use crate::sandbox::{self, Options, Rates, SandboxError};
+use crate::sandbox::{self, Options, Rates};
 use crate::view::View;
 
 /// Runs one of the sandbox's verbs on the directory of `--sandbox`.
@@ -22,24 +22,20 @@ pub(super) async fn run(command: &SandboxCommand, global: &Global, view: &View) 
         .unwrap_or_else(|| PathBuf::from(".mtlsgw/sandbox"));
     match command {
         SandboxCommand::Serve(args) => serve(args, &directory, view).await?,
-        SandboxCommand::Reset => sandbox::reset(&directory).map_err(failed)?,
+        SandboxCommand::Reset => sandbox::reset(&directory)?,
         SandboxCommand::Show(ShowArgs { calls: false }) => {
-            view.document(&sandbox::dump(&directory).map_err(failed)?)
+            view.document(&sandbox::dump(&directory)?);
         }
         SandboxCommand::Show(ShowArgs { calls: true }) => show_calls(&directory, view)?,
         SandboxCommand::Quota(QuotaArgs { code, value }) => {
-            sandbox::set_quota(&directory, code, *value).map_err(failed)?;
+            sandbox::set_quota(&directory, code, *value)?;
         }
     }
     Ok(exit::DONE)
 }
 
-fn failed(error: SandboxError) -> Error {
-    Error::refused(format!("the sandbox: {error}"))
-}
-
 async fn serve(args: &ServeArgs, directory: &Path, view: &View) -> Result<()> {
-    let mut options = Options::new(directory).map_err(failed)?;
+    let mut options = Options::new(directory)?;
     options.port = args.port;
     options.latency = Duration::from_millis(args.latency);
     options.timing = args
@@ -62,24 +58,19 @@ async fn serve(args: &ServeArgs, directory: &Path, view: &View) -> Result<()> {
             running.endpoint_url()
         ));
     };
-    sandbox::serve(options, announce, async {
-        tokio::signal::ctrl_c().await.ok();
-    })
-    .await
-    .map_err(failed)
+    Ok(sandbox::serve(options, announce, super::apply::signal()).await?)
 }
 
 fn show_calls(directory: &Path, view: &View) -> Result<()> {
-    let calls = sandbox::calls(directory).map_err(failed)?;
+    let calls = sandbox::calls(directory)?;
     if view.is_json() {
         view.document(&json!({"format_version": "1", "calls": calls}));
         return Ok(());
     }
     let total: u64 = calls.values().sum();
-    let lines: String = calls
-        .iter()
-        .map(|(operation, count)| format!("{count:>6} {operation}\n"))
-        .collect();
-    view.result(&format!("{lines}{total:>6} in all\n"));
+    for (operation, count) in &calls {
+        view.result(&format!("{count:>6} {operation}\n"));
+    }
+    view.result(&format!("{total:>6} in all\n"));
     Ok(())
 }

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 
+use crate::diff::Change;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::{Plan, Summary};
 use crate::resource::bucket::Bucket;
-use crate::resource::context::hex;
 use crate::session::Planned;
 use crate::stack::Stack;
 
@@ -31,10 +31,91 @@ pub(super) struct Saved {
     region: String,
     /// SHA-256 of every file that was read.
     files: BTreeMap<PathBuf, String>,
-    /// SHA-256 of what is to be done.
-    fingerprint: String,
-    /// What is to be done, for readers.
-    changes: serde_json::Value,
+    /// What is to be done.
+    changes: Outline,
+}
+
+/// What a plan does: enough to tell whether another plan does the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Outline(Vec<Entry>);
+
+/// One address of an [`Outline`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    address: String,
+    action: String,
+    /// AWS's ids of what is changed or deleted.
+    ids: Vec<String>,
+    fields: Vec<Field>,
+}
+
+/// One field of an [`Entry`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Field {
+    path: String,
+    before: Value,
+    after: Value,
+    after_unknown: bool,
+}
+
+impl Outline {
+    /// What a plan does.
+    ///
+    /// The bucket is left out: it is made before the lock that is in it, between two plans.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let bucket = Bucket::address();
+        let rest = plan
+            .summaries
+            .iter()
+            .filter(|summary| summary.address != bucket);
+        Self(rest.map(Entry::of).collect())
+    }
+
+    /// Whether another plan does the same, where what has become known since counts as the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a.is_same(b))
+    }
+}
+
+impl Entry {
+    fn of(summary: &Summary) -> Self {
+        let field = |change: &Change| Field {
+            path: change.path.clone(),
+            before: change.before.clone(),
+            after: change.after.clone(),
+            after_unknown: change.after_unknown,
+        };
+        Self {
+            address: summary.address.to_string(),
+            action: format!("{:?}", summary.effect).to_lowercase(),
+            ids: summary.ids.clone(),
+            fields: summary.fields.iter().map(field).collect(),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let covered = |a: &Self, b: &Self| {
+            a.fields.iter().all(|field| {
+                let there = b.fields.iter().find(|one| one.path == field.path);
+                there.map_or(field.after_unknown, |one| field.is_same(one))
+            })
+        };
+        self.address == other.address
+            && self.action == other.action
+            && self.ids == other.ids
+            && covered(self, other)
+            && covered(other, self)
+    }
+}
+
+impl Field {
+    fn is_same(&self, other: &Self) -> bool {
+        let known = !self.after_unknown && !other.after_unknown;
+        self.before == other.before && (!known || self.after == other.after)
+    }
 }
 
 /// The digests of the files that a stack was made from.
@@ -44,33 +125,6 @@ pub(super) fn digests(stack: &Stack) -> BTreeMap<PathBuf, String> {
         .iter()
         .map(|file| (file.path.clone(), file.digest.clone()))
         .collect()
-}
-
-/// What a plan does, in 64 hexadecimal digits.
-///
-/// The bucket is left out: it is made before the lock that is in it, between two plans.
-pub(super) fn fingerprint(plan: &Plan) -> String {
-    let bucket = Bucket::address();
-    let rest: Vec<_> = plan
-        .summaries
-        .iter()
-        .filter(|summary| summary.address != bucket)
-        .collect();
-    let ids: Vec<_> = rest.iter().map(|summary| &summary.ids).collect();
-    // Whether an object's bucket is known already depends on that same bucket.
-    let effects: Vec<_> = rest
-        .iter()
-        .map(|summary| {
-            let fields: Vec<_> = summary
-                .fields
-                .iter()
-                .filter(|change| change.path != "bucket")
-                .collect();
-            (&summary.address, summary.effect, fields)
-        })
-        .collect();
-    let text = serde_json::to_string(&(effects, ids)).unwrap_or_default();
-    hex(&Sha256::digest(text))
 }
 
 /// Saves a plan, readable for its owner only.
@@ -92,8 +146,7 @@ pub(super) fn save(
         account: planned.identity.account.clone(),
         region: planned.aws.region.clone(),
         files,
-        fingerprint: fingerprint(&planned.plan),
-        changes: serde_json::to_value(&planned.plan.summaries).unwrap_or_default(),
+        changes: Outline::of(&planned.plan),
     };
     let text = serde_json::to_string_pretty(&saved).unwrap_or_default();
     write_private(out, text.as_bytes()).map_err(|error| {
@@ -159,7 +212,7 @@ impl Saved {
             } = self;
             return Err(stale(&format!("it is for {account}/{region}")));
         }
-        if self.name != planned.name || self.fingerprint != fingerprint(&planned.plan) {
+        if self.name != planned.name || !self.changes.is_same(&Outline::of(&planned.plan)) {
             return Err(stale("what is live has changed since it was saved"));
         }
         Ok(())
@@ -184,4 +237,31 @@ pub(super) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
     file.write_all(content)?;
     file.persist(path)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outline(after: &str, after_unknown: bool) -> Outline {
+        let field = Field {
+            path: "targets".to_owned(),
+            before: Value::Null,
+            after: Value::from(after),
+            after_unknown,
+        };
+        Outline(vec![Entry {
+            address: "target_group.targets".to_owned(),
+            action: "create".to_owned(),
+            ids: vec![],
+            fields: vec![field],
+        }])
+    }
+
+    #[test]
+    fn what_has_become_known_since_is_no_other_plan() {
+        assert!(outline("", true).is_same(&outline("10.0.0.1", false)));
+        assert!(outline("10.0.0.1", false).is_same(&outline("10.0.0.1", false)));
+        assert!(!outline("10.0.0.2", false).is_same(&outline("10.0.0.1", false)));
+    }
 }

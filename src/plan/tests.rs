@@ -94,7 +94,6 @@ fn update() -> Verdict {
 
 fn replace() -> Verdict {
     Verdict::Replace {
-        current: 0,
         changes: vec![change(true)],
         how: Replacement::CreateFirst,
     }
@@ -103,7 +102,6 @@ fn replace() -> Verdict {
 fn delete_first() -> Verdict {
     let how = Replacement::DeleteFirst("down".to_owned());
     Verdict::Replace {
-        current: 0,
         changes: vec![change(true)],
         how,
     }

@@ -15,7 +15,7 @@ use super::context::Wait;
 use super::domain_name::DomainName;
 use super::rest_api::{self, PAGE, replace};
 use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, stage};
-use crate::aws::Aws;
+use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -159,10 +159,11 @@ impl Resource for BasePathMapping {
                 .delete_base_path_mapping()
                 .domain_name(&domain);
             let send = delete.base_path(live.spec.path()).send();
-            rest_api::unless_missing(
+            tolerate(
                 cx.aws()
                     .call("apigateway:DeleteBasePathMapping", send)
                     .await,
+                &["NotFound"],
             )
         })
         .await
@@ -232,9 +233,7 @@ async fn by_domain(
 }
 
 async fn list(aws: &Aws, domain: &str) -> Result<Vec<aws_sdk_apigateway::types::BasePathMapping>> {
-    let mut mappings = Vec::new();
-    let mut position = None;
-    loop {
+    pages(async |position| {
         let send = aws
             .apigateway
             .get_base_path_mappings()
@@ -244,12 +243,9 @@ async fn list(aws: &Aws, domain: &str) -> Result<Vec<aws_sdk_apigateway::types::
         let page = aws
             .call("apigateway:GetBasePathMappings", send.send())
             .await?;
-        mappings.extend(page.items.unwrap_or_default());
-        position = page.position.filter(|position| !position.is_empty());
-        if position.is_none() {
-            return Ok(mappings);
-        }
-    }
+        Ok((page.items.unwrap_or_default(), page.position))
+    })
+    .await
 }
 
 /// A mapping of our domain: ours if it leads to an API of ours, in our place if we want its base path.

@@ -5,10 +5,11 @@
 //! file names is used and never changed, and is no resource at all.
 //!
 //! IAM: `s3:ListBucket`, `CreateBucket`, `PutBucketPublicAccessBlock`, `PutBucketTagging`,
-//! `GetBucketPublicAccessBlock`, `DeleteBucket`.
+//! `GetBucketPublicAccessBlock`, `GetBucketTagging`, `DeleteBucket`.
 //! AWS: S3 API Reference, `CreateBucket`, `PutPublicAccessBlock`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration, Tag,
@@ -16,10 +17,15 @@ use aws_sdk_s3::types::{
 };
 
 use super::{Address, Created, Cx, Found, Need, Outputs, Owner, Reader, Resource};
-use crate::aws::tags::SHARED;
-use crate::aws::{Aws, AwsError, Identity};
+use crate::aws::tags::{SHARED, Tags};
+use crate::aws::{Aws, AwsError, Identity, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
+
+/// Between two tries to make a bucket of whose deletion S3 has not heard everywhere.
+const RETRIED_EVERY: Duration = Duration::from_secs(10);
+/// How often it is tried.
+const TRIES: u32 = 18;
 
 /// Our bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +34,13 @@ pub(crate) struct Bucket {
     pub(crate) name: String,
     /// Whether all four blocks of public access are on; always wanted.
     pub(crate) public_access_blocked: bool,
+    /// Whether its tag says that all stacks share it; always wanted, and never deleted without.
+    pub(crate) shared: bool,
+}
+
+/// Whether a bucket is the account's own in the region, which is made when it is missing.
+pub(crate) fn is_own(name: &str, identity: &Identity, region: &str) -> bool {
+    name == Bucket::own_name(&identity.account, region)
 }
 
 impl Bucket {
@@ -53,11 +66,15 @@ impl Resource for Bucket {
         let Self {
             name,
             public_access_blocked,
+            shared,
         } = self;
         diff.field("name", name, live.map(|live| &live.name))
             .replaces();
-        let live = live.map(|live| &live.public_access_blocked);
-        diff.field("public_access_blocked", public_access_blocked, live);
+        let blocked = live.map(|live| &live.public_access_blocked);
+        diff.field("public_access_blocked", public_access_blocked, blocked);
+        if let Some(live) = live {
+            diff.field("shared", shared, Some(&live.shared));
+        }
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
@@ -95,6 +112,9 @@ impl Resource for Bucket {
         if touches(changes, "public_access_blocked") {
             block_public_access(cx.aws(), cx.identity(), &self.name).await?;
         }
+        if touches(changes, "shared") {
+            mark_shared(cx.aws(), cx.identity(), &self.name).await?;
+        }
         Ok(Outputs::new())
     }
 
@@ -104,22 +124,54 @@ impl Resource for Bucket {
     }
 }
 
-/// Deletes the bucket if nothing of any stack is in it.
+/// Deletes the bucket if it is marked as ours and nothing of any stack is in it.
+///
+/// Looks first, so that a destroy with nothing to do writes nothing.
 pub(crate) async fn remove_empty(aws: &Aws, identity: &Identity, name: &str) -> Result<()> {
+    let send = aws
+        .s3
+        .list_objects_v2()
+        .bucket(name)
+        .max_keys(1)
+        .expected_bucket_owner(&identity.account)
+        .send();
+    let objects = match aws.call("s3:ListObjectsV2", send).await {
+        Err(error) if error.is("NoSuchBucket") => return Ok(()),
+        other => other?,
+    };
+    if !objects.contents().is_empty() {
+        return Ok(());
+    }
+    if !is_marked(&tags(aws, identity, name).await?) {
+        return Ok(());
+    }
     let send = aws
         .s3
         .delete_bucket()
         .bucket(name)
         .expected_bucket_owner(&identity.account)
         .send();
-    match aws.call("s3:DeleteBucket", send).await {
-        Err(error) if error.is("BucketNotEmpty") || error.is("NoSuchBucket") => Ok(()),
-        other => other.map(drop).map_err(Error::from),
-    }
+    tolerate(
+        aws.call("s3:DeleteBucket", send).await,
+        &["BucketNotEmpty", "NoSuchBucket"],
+    )
 }
 
-/// Makes the bucket, private and tagged; that it is there already is success.
+/// Makes the account's own bucket, private and tagged; that it is there already is success.
+///
+/// # Errors
+///
+/// S3 refuses, or the bucket is one that the stack file names, which is never made.
 pub(crate) async fn make(aws: &Aws, identity: &Identity, name: &str) -> Result<()> {
+    if !is_own(name, identity, &aws.region) {
+        return Err(missing(name));
+    }
+    create(aws, name).await?;
+    block_public_access(aws, identity, name).await?;
+    mark_shared(aws, identity, name).await
+}
+
+async fn create(aws: &Aws, name: &str) -> Result<()> {
     // us-east-1 is the one region whose constraint must not be given.
     let location = (aws.region != "us-east-1").then(|| {
         let constraint = BucketLocationConstraint::from(aws.region.as_str());
@@ -127,25 +179,35 @@ pub(crate) async fn make(aws: &Aws, identity: &Identity, name: &str) -> Result<(
             .location_constraint(constraint)
             .build()
     });
-    let send = aws
-        .s3
-        .create_bucket()
-        .bucket(name)
-        .set_create_bucket_configuration(location)
-        .send();
-    match aws.call("s3:CreateBucket", send).await {
-        Err(error) if error.is("BucketAlreadyOwnedByYou") => {}
-        other => drop(other?),
+    for tried in 1.. {
+        let send = aws
+            .s3
+            .create_bucket()
+            .bucket(name)
+            .set_create_bucket_configuration(location.clone())
+            .send();
+        match aws.call("s3:CreateBucket", send).await {
+            // A bucket of the name has just been deleted.
+            Err(error) if error.is("OperationAborted") && tried < TRIES => {
+                tracing::info!(bucket = name, "waiting for the old bucket to vanish");
+                aws.clock.sleep(RETRIED_EVERY).await;
+            }
+            answer => return tolerate(answer, &["BucketAlreadyOwnedByYou"]),
+        }
     }
-    block_public_access(aws, identity, name).await?;
-    let tag = Tag::builder()
-        .key(SHARED)
-        .value("true")
-        .build()
-        .map_err(|error| Error::refused(error.to_string()))?;
-    let tagging = Tagging::builder()
-        .tag_set(tag)
-        .build()
+    Ok(())
+}
+
+/// Sets our tag; S3 replaces all tags at once, so the others are sent again.
+async fn mark_shared(aws: &Aws, identity: &Identity, name: &str) -> Result<()> {
+    let marked = tags(aws, identity, name).await?.with(SHARED, "true");
+    let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+    let tagging = marked
+        .0
+        .iter()
+        .map(tag)
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build())
         .map_err(|error| Error::refused(error.to_string()))?;
     let send = aws
         .s3
@@ -156,6 +218,27 @@ pub(crate) async fn make(aws: &Aws, identity: &Identity, name: &str) -> Result<(
         .send();
     aws.call("s3:PutBucketTagging", send).await?;
     Ok(())
+}
+
+/// The bucket's tags; none of a bucket that does not exist.
+async fn tags(aws: &Aws, identity: &Identity, name: &str) -> Result<Tags> {
+    let send = aws
+        .s3
+        .get_bucket_tagging()
+        .bucket(name)
+        .expected_bucket_owner(&identity.account)
+        .send();
+    match aws.call("s3:GetBucketTagging", send).await {
+        Err(error) if error.is("NoSuchTagSet") || error.is("NoSuchBucket") => Ok(Tags::default()),
+        other => {
+            let tags = other?.tag_set.into_iter();
+            Ok(Tags::live(tags.map(|tag| (tag.key, tag.value))))
+        }
+    }
+}
+
+fn is_marked(tags: &Tags) -> bool {
+    tags.get(SHARED) == Some("true")
 }
 
 async fn block_public_access(aws: &Aws, identity: &Identity, name: &str) -> Result<()> {
@@ -190,9 +273,10 @@ async fn read(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<Bucke
         .bucket(name)
         .expected_bucket_owner(&identity.account)
         .send();
-    let (head, block) = futures::join!(
+    let (head, block, tags) = futures::join!(
         aws.call("s3:HeadBucket", head),
-        aws.call("s3:GetPublicAccessBlock", block)
+        aws.call("s3:GetPublicAccessBlock", block),
+        tags(aws, identity, name),
     );
     match head {
         Err(error) if error.is("NotFound") || error.is("HTTP 404") || error.is("NoSuchBucket") => {
@@ -218,6 +302,7 @@ async fn read(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<Bucke
     Ok(Some(Bucket {
         name: name.to_owned(),
         public_access_blocked,
+        shared: is_marked(&tags?),
     }))
 }
 
@@ -231,4 +316,47 @@ pub(crate) fn explain(error: AwsError, bucket: &str) -> Error {
         "allow s3:ListBucket on it to the caller; if the bucket belongs to another account, name one of your own \
          with `bucket:` in the stack file",
     )
+}
+
+/// What is said of a bucket that the stack file names and that does not exist.
+pub(crate) fn missing(bucket: &str) -> Error {
+    Error::refused_with(
+        format!("the bucket `{bucket}` does not exist"),
+        "correct `bucket:` in the stack file, make the bucket, or leave the key out for the account's own bucket",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUCKET: &str = "mtlsgw-123456789012-eu-west-1";
+
+    fn bucket(shared: bool) -> Bucket {
+        Bucket {
+            name: BUCKET.to_owned(),
+            public_access_blocked: true,
+            shared,
+        }
+    }
+
+    #[test]
+    fn a_bucket_that_is_not_marked_is_marked_in_place() {
+        let mut diff = Diff::new(&|_: &Address, _: &str| None);
+        bucket(true).diff(Some(&bucket(false)), &mut diff);
+        let changes = diff.into_changes();
+        assert!(touches(&changes, "shared") && !changes[0].replaces);
+    }
+
+    #[test]
+    fn only_the_bucket_of_this_account_and_region_is_our_own() {
+        let identity = Identity {
+            account: "123456789012".to_owned(),
+            arn: String::new(),
+            partition: "aws".to_owned(),
+        };
+        assert!(is_own(BUCKET, &identity, "eu-west-1"));
+        assert!(!is_own(BUCKET, &identity, "us-east-1"));
+        assert!(!is_own("mine", &identity, "eu-west-1"));
+    }
 }

@@ -15,19 +15,21 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_acm::primitives::Blob;
 use aws_sdk_acm::types::{
-    CertificateDetail, CertificateStatus, CertificateType, Filters, KeyAlgorithm, Tag,
-    ValidationMethod,
+    CertificateDetail, CertificateStatus, CertificateSummary, CertificateType, Filters,
+    KeyAlgorithm, Tag, ValidationMethod,
 };
 use futures::future::try_join_all;
 use serde_json::Value;
 
 use super::context::Wait;
+use super::load_balancer::LoadBalancer;
 use super::{Address, Created, Cx, Found, Need, Outputs, Owner, Reader, Resource, Until};
 use crate::aws::tags::{STACK, Tags};
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -35,6 +37,18 @@ use crate::error::{Error, Result};
 pub(crate) const RETAIN: &str = "mtlsgw:retain";
 /// The tag that says in which zones we validate: `Z1 Z2`.
 pub(crate) const VALIDATION: &str = "mtlsgw:validation";
+
+/// How often a request's token is salted anew before something else must be wrong.
+const SALTS: u32 = 4;
+
+/// How often, every two seconds, a requested certificate is looked for.
+const LOOKS: u32 = 30;
+
+/// How many values a filter of the tagging API takes.
+const FILTER_VALUES: usize = 20;
+
+/// For how many seconds the tagging API may not know a certificate yet.
+const INDEX_LAG: i64 = 3600;
 
 /// A certificate of ours.
 #[derive(Debug, Clone)]
@@ -76,6 +90,8 @@ pub(crate) struct Import {
     pub(crate) fingerprints: Vec<String>,
     /// What is shown of it: subject and expiry.
     pub(crate) shown: String,
+    /// As requests spell it; an import in place has to keep it.
+    pub(crate) key_algorithm: String,
     /// What is sent; nothing on the live side.
     pub(crate) files: Option<ImportFiles>,
 }
@@ -137,25 +153,31 @@ impl Resource for Certificate {
             tags,
         } = self;
         diff_source(source, live.map(|live| &live.source), diff);
-        if let Some(live) = live.filter(|live| live.status != "PENDING_VALIDATION") {
+        // An imported one that has expired is good again once it is imported again.
+        let judged = live.filter(|live| {
+            matches!(source, Source::Requested(_)) && live.status != "PENDING_VALIDATION"
+        });
+        if let Some(live) = judged {
             diff.field("status", status, Some(&live.status)).replaces();
         }
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
-        let stacks: Vec<String> = reader
-            .scopes()
-            .iter()
-            .map(|scope| scope.name.clone())
-            .collect();
+        let stacks = reader.stack_names();
         let names: BTreeSet<String> = reader
             .wanted::<Self>()
             .flat_map(|(_, _, want)| want.names())
             .collect();
         let aws = reader.aws.as_ref();
-        let (listed, swept) =
-            futures::try_join!(listed_by_name(aws, &names), swept_by_tag(aws, &stacks))?;
+        let listed = async {
+            if names.is_empty() {
+                recently_made(aws).await
+            } else {
+                listed_by_name(aws, &names).await
+            }
+        };
+        let (listed, swept) = futures::try_join!(listed, swept_by_tag(aws, &stacks))?;
         let candidates: BTreeSet<String> = listed.into_iter().chain(swept).collect();
         let read = try_join_all(candidates.iter().map(|arn| read(aws, arn))).await?;
         let found = read.into_iter().flatten().filter_map(found_by_tags);
@@ -180,7 +202,9 @@ impl Resource for Certificate {
             match detail.as_ref().and_then(CertificateDetail::status) {
                 Some(CertificateStatus::Issued) => Ok(Some(Outputs::new())),
                 Some(CertificateStatus::PendingValidation) if self.validation.is_none() => {
-                    Err(by_hand(cx, detail.as_ref()))
+                    // ACM names the records only some seconds after the request.
+                    let records = detail.as_ref().and_then(named_records);
+                    records.map_or(Ok(None), |records| Err(by_hand(cx, &records)))
                 }
                 None | Some(CertificateStatus::PendingValidation) => Ok(None),
                 Some(other) => Err(refused_by_acm(cx, other, detail.as_ref())),
@@ -219,14 +243,30 @@ impl Resource for Certificate {
                     .delete_certificate()
                     .certificate_arn(&live.id)
                     .send();
-                match cx.aws().call("acm:DeleteCertificate", send).await {
-                    Err(error) if error.is("ResourceNotFound") => Ok(()),
-                    other => other.map(drop).map_err(Error::from),
-                }
+                tolerate(
+                    cx.aws().call("acm:DeleteCertificate", send).await,
+                    &["ResourceNotFound"],
+                )
             },
         )
         .await
     }
+
+    async fn foreign_children(reader: &Reader, live: &Found<Self>) -> Result<Vec<String>> {
+        let detail = describe(&reader.aws, &live.id).await?;
+        let ours = reader.found::<LoadBalancer>().await?;
+        let users = detail.map(|detail| detail.in_use_by.unwrap_or_default());
+        let foreign = users.into_iter().flatten().filter(|user| {
+            is_of_account(user, &reader.identity.account)
+                && !ours.iter().any(|load_balancer| load_balancer.id == *user)
+        });
+        Ok(foreign.map(|user| format!("its use by {user}")).collect())
+    }
+}
+
+/// Whether an ARN is of an account; API Gateway's hidden load balancers are of one of AWS's own.
+fn is_of_account(arn: &str, account: &str) -> bool {
+    arn.split(':').nth(4) == Some(account)
 }
 
 fn diff_source(want: &Source, live: Option<&Source>, diff: &mut Diff<'_>) {
@@ -268,6 +308,7 @@ impl Import {
         let Self {
             fingerprints,
             shown,
+            key_algorithm,
             files: _,
         } = self;
         let before = live.map(|live| (&live.fingerprints, live.shown.as_str().into()));
@@ -276,6 +317,10 @@ impl Import {
             // Every import sends the key, and ACM keeps it.
             diff.differs("private_key", Value::Null, Value::Null)
                 .sensitive();
+        }
+        if let Some(live) = live {
+            diff.field("key_algorithm", key_algorithm, Some(&live.key_algorithm))
+                .replaces();
         }
     }
 }
@@ -289,8 +334,8 @@ async fn request(cx: &Cx, wanted: &Request, tags: &Tags) -> Result<String> {
     let names =
         (!alternative_names.is_empty()).then(|| alternative_names.iter().cloned().collect());
     let inputs = format!("{name} {alternative_names:?} {key_algorithm}");
-    // ACM answers a repeated token for an hour with the first certificate, even one that has been deleted since.
-    for salt in 0..4 {
+    // ACM answers a repeated token for an hour with the first certificate, whatever has become of it.
+    for salt in 0..SALTS {
         let send = cx
             .aws()
             .acm
@@ -308,20 +353,28 @@ async fn request(cx: &Cx, wanted: &Request, tags: &Tags) -> Result<String> {
             .await?
             .certificate_arn
             .unwrap_or_default();
-        let wait = Wait::new("the certificate to be known", 2, 60);
-        let known = cx.wait_until(wait, || async {
-            describe(cx.aws(), &arn)
-                .await
-                .map(|detail| detail.map(|_| ()))
-        });
-        if known.await.is_ok() {
+        if stands(cx, &arn).await? {
             return Ok(arn);
         }
     }
     Err(Error::step(
         &cx.address,
-        "ACM keeps answering with a certificate that has been deleted",
+        "ACM keeps answering with a certificate that has been deleted or has failed",
     ))
+}
+
+/// Whether a certificate that ACM has named is there and can be issued; it may take a while to be known everywhere.
+async fn stands(cx: &Cx, arn: &str) -> Result<bool> {
+    for _ in 0..LOOKS {
+        if let Some(detail) = describe(cx.aws(), arn).await? {
+            return Ok(matches!(
+                detail.status(),
+                Some(CertificateStatus::Issued | CertificateStatus::PendingValidation)
+            ));
+        }
+        cx.aws().clock.sleep(Duration::from_secs(2)).await;
+    }
+    Ok(false)
 }
 
 async fn import(
@@ -363,18 +416,21 @@ async fn import(
         .unwrap_or_default())
 }
 
-/// Nobody of ours writes the record, so apply ends in part and says which record is needed.
-fn by_hand(cx: &Cx, detail: Option<&CertificateDetail>) -> Error {
-    let records: Vec<String> = detail
-        .map(validation_records)
-        .unwrap_or_default()
-        .into_iter()
+/// Nobody of ours writes the records, so apply ends in part and says which are needed.
+fn by_hand(cx: &Cx, records: &BTreeSet<(String, String)>) -> Error {
+    let records: Vec<String> = records
+        .iter()
         .map(|(name, value)| format!("{name} CNAME {value}"))
         .collect();
+    let which = if records.len() == 1 {
+        "this record exists"
+    } else {
+        "these records exist"
+    };
     Error::Pending {
         address: cx.address.clone(),
         message: format!(
-            "ACM issues the certificate once this record exists:\n  {}",
+            "ACM issues the certificate once {which}:\n  {}",
             records.join("\n  ")
         ),
     }
@@ -408,6 +464,16 @@ pub(super) fn validation_records(detail: &CertificateDetail) -> BTreeSet<(String
         .collect()
 }
 
+/// The same, once ACM has named the record of every name.
+pub(super) fn named_records(detail: &CertificateDetail) -> Option<BTreeSet<(String, String)>> {
+    let options = detail.domain_validation_options();
+    let named = !options.is_empty()
+        && options
+            .iter()
+            .all(|option| option.resource_record().is_some());
+    named.then(|| validation_records(detail))
+}
+
 /// The certificate as ACM describes it; `None` while, or once, ACM does not know it.
 pub(super) async fn describe(aws: &Aws, arn: &str) -> Result<Option<CertificateDetail>> {
     let send = aws.acm.describe_certificate().certificate_arn(arn).send();
@@ -417,23 +483,28 @@ pub(super) async fn describe(aws: &Aws, arn: &str) -> Result<Option<CertificateD
     }
 }
 
-/// All certificates of these names, of every kind of key; by default ACM lists RSA up to 2048 only.
-async fn listed_by_name(aws: &Aws, names: &BTreeSet<String>) -> Result<Vec<String>, AwsError> {
-    let mut arns = Vec::new();
-    if names.is_empty() {
-        return Ok(arns);
-    }
-    for page in list(aws).await? {
-        let fits = page.domain_name().is_some_and(|name| names.contains(name));
-        arns.extend(page.certificate_arn.filter(|_| fits));
-    }
-    Ok(arns)
+/// All certificates of these names.
+async fn listed_by_name(aws: &Aws, names: &BTreeSet<String>) -> Result<Vec<String>> {
+    let named = list(aws)
+        .await?
+        .into_iter()
+        .filter(|one| one.domain_name().is_some_and(|name| names.contains(name)));
+    Ok(named.filter_map(|one| one.certificate_arn).collect())
 }
 
-/// Every certificate of the region, with what the listing says of it.
-pub(crate) async fn list(
-    aws: &Aws,
-) -> Result<Vec<aws_sdk_acm::types::CertificateSummary>, AwsError> {
+/// The certificates that a sweep by tag may miss; where names are wanted, those find them.
+async fn recently_made(aws: &Aws) -> Result<Vec<String>> {
+    let since = aws.server_time() - INDEX_LAG;
+    let recent = list(aws).await?.into_iter().filter(|one| {
+        one.created_at()
+            .or(one.imported_at())
+            .is_some_and(|time| time.secs() >= since)
+    });
+    Ok(recent.filter_map(|one| one.certificate_arn).collect())
+}
+
+/// Every certificate of the region, with what the listing says of it; by default ACM lists RSA up to 2048 only.
+pub(crate) async fn list(aws: &Aws) -> Result<Vec<CertificateSummary>> {
     let every_key = Filters::builder()
         .set_key_types(Some(
             KeyAlgorithm::values()
@@ -442,9 +513,7 @@ pub(crate) async fn list(
                 .collect(),
         ))
         .build();
-    let mut all = Vec::new();
-    let mut next = None;
-    loop {
+    pages(async |next| {
         let send = aws
             .acm
             .list_certificates()
@@ -453,23 +522,29 @@ pub(crate) async fn list(
             .set_next_token(next)
             .send();
         let page = aws.call("acm:ListCertificates", send).await?;
-        all.extend(page.certificate_summary_list.unwrap_or_default());
-        next = page.next_token;
-        if next.is_none() {
-            return Ok(all);
-        }
-    }
+        Ok((
+            page.certificate_summary_list.unwrap_or_default(),
+            page.next_token,
+        ))
+    })
+    .await
 }
 
 /// Certificates that carry the tag of a stack, whatever their names are by now.
-async fn swept_by_tag(aws: &Aws, stacks: &[String]) -> Result<Vec<String>, AwsError> {
+async fn swept_by_tag(aws: &Aws, stacks: &[String]) -> Result<Vec<String>> {
+    let sweeps = stacks
+        .chunks(FILTER_VALUES)
+        .map(|stacks| sweep(aws, stacks.to_vec()));
+    Ok(try_join_all(sweeps).await?.concat())
+}
+
+/// The same for as many stacks as a filter takes.
+async fn sweep(aws: &Aws, stacks: Vec<String>) -> Result<Vec<String>> {
     let filter = aws_sdk_resourcegroupstagging::types::TagFilter::builder()
         .key(STACK)
-        .set_values(Some(stacks.to_vec()))
+        .set_values(Some(stacks))
         .build();
-    let mut arns = Vec::new();
-    let mut next = None;
-    loop {
+    let tagged = pages(async |next| {
         let send = aws
             .tagging
             .get_resources()
@@ -478,13 +553,13 @@ async fn swept_by_tag(aws: &Aws, stacks: &[String]) -> Result<Vec<String>, AwsEr
             .set_pagination_token(next)
             .send();
         let page = aws.call("tag:GetResources", send).await?;
-        let found = page.resource_tag_mapping_list.unwrap_or_default();
-        arns.extend(found.into_iter().filter_map(|one| one.resource_arn));
-        next = page.pagination_token.filter(|token| !token.is_empty());
-        if next.is_none() {
-            return Ok(arns);
-        }
-    }
+        Ok((
+            page.resource_tag_mapping_list.unwrap_or_default(),
+            page.pagination_token,
+        ))
+    });
+    let arns = tagged.await?.into_iter().filter_map(|one| one.resource_arn);
+    Ok(arns.collect())
 }
 
 /// A certificate with its tags and, if it was imported, its content.
@@ -567,6 +642,7 @@ fn source_of(detail: &CertificateDetail, fingerprints: Vec<String>) -> Source {
         return Source::Imported(Import {
             fingerprints,
             shown: format!("{name} (expires {expiry})"),
+            key_algorithm: key_algorithm(detail),
             files: None,
         });
     }
@@ -576,13 +652,15 @@ fn source_of(detail: &CertificateDetail, fingerprints: Vec<String>) -> Source {
         .filter(|other| **other != name);
     Source::Requested(Request {
         alternative_names: alternatives.cloned().collect(),
-        // ACM describes `RSA-2048` what it lets one request as `RSA_2048`.
-        key_algorithm: detail
-            .key_algorithm()
-            .map_or("", KeyAlgorithm::as_str)
-            .replace('-', "_"),
+        key_algorithm: key_algorithm(detail),
         name,
     })
+}
+
+/// ACM describes as `RSA-2048` what it lets one request as `RSA_2048`.
+fn key_algorithm(detail: &CertificateDetail) -> String {
+    let described = detail.key_algorithm().map_or("", KeyAlgorithm::as_str);
+    described.replace('-', "_")
 }
 
 fn outputs_of(detail: &CertificateDetail, status: &str) -> Outputs {
@@ -616,16 +694,7 @@ fn acm_tags(tags: &Tags) -> Result<Vec<Tag>> {
 
 async fn put_tags(aws: &Aws, arn: &str, want: &Tags, live: &Tags) -> Result<()> {
     let (set, removed) = want.changes(live);
-    if !set.is_empty() {
-        let tags = acm_tags(&Tags::live(set))?;
-        let send = aws
-            .acm
-            .add_tags_to_certificate()
-            .certificate_arn(arn)
-            .set_tags(Some(tags))
-            .send();
-        aws.call("acm:AddTagsToCertificate", send).await?;
-    }
+    // `mtlsgw:tags` goes on naming what leaves until it has left.
     if !removed.is_empty() {
         let removed = removed
             .into_iter()
@@ -639,11 +708,23 @@ async fn put_tags(aws: &Aws, arn: &str, want: &Tags, live: &Tags) -> Result<()> 
             .send();
         aws.call("acm:RemoveTagsFromCertificate", send).await?;
     }
+    if !set.is_empty() {
+        let tags = acm_tags(&Tags::live(set))?;
+        let send = aws
+            .acm
+            .add_tags_to_certificate()
+            .certificate_arn(arn)
+            .set_tags(Some(tags))
+            .send();
+        aws.call("acm:AddTagsToCertificate", send).await?;
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_acm::types::{DomainValidation, RecordType, ResourceRecord};
+
     use super::*;
 
     fn requested(names: &[&str], status: &str) -> Certificate {
@@ -664,6 +745,7 @@ mod tests {
             source: Source::Imported(Import {
                 fingerprints: vec![fingerprint.to_owned()],
                 shown: format!("certificate {fingerprint}"),
+                key_algorithm: "RSA_2048".to_owned(),
                 files: None,
             }),
             ..requested(&["a.example.com"], "ISSUED")
@@ -703,6 +785,51 @@ mod tests {
             [("import", false, false), ("private_key", true, false)]
         );
         assert_eq!(replaces(&imported("01"), &imported("01")), None);
+    }
+
+    #[test]
+    fn another_kind_of_key_cannot_be_imported_in_place() {
+        let mut elliptic = imported("02");
+        if let Source::Imported(import) = &mut elliptic.source {
+            import.key_algorithm = "EC_prime256v1".to_owned();
+        }
+        assert_eq!(replaces(&elliptic, &imported("01")), Some(true));
+    }
+
+    #[test]
+    fn an_expired_import_is_imported_again_in_place() {
+        let expired = Certificate {
+            status: "EXPIRED".to_owned(),
+            ..imported("01")
+        };
+        assert_eq!(replaces(&imported("02"), &expired), Some(false));
+    }
+
+    #[test]
+    fn records_are_named_only_when_every_name_has_one() {
+        let option = DomainValidation::builder().domain_name("a.example.com");
+        let record = ResourceRecord::builder()
+            .name("_a.example.com.")
+            .r#type(RecordType::Cname)
+            .value("_b.acm-validations.aws.")
+            .build()
+            .unwrap();
+        let named = option.clone().resource_record(record).build().unwrap();
+        let detail = CertificateDetail::builder().domain_validation_options(named);
+        assert_eq!(
+            named_records(&detail.clone().build()).map(|all| all.len()),
+            Some(1)
+        );
+        let waiting = detail.domain_validation_options(option.build().unwrap());
+        assert_eq!(named_records(&waiting.build()), None);
+        assert_eq!(named_records(&CertificateDetail::builder().build()), None);
+    }
+
+    #[test]
+    fn the_hidden_load_balancers_of_api_gateway_are_of_another_account() {
+        let arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/a/1";
+        assert!(is_of_account(arn, "123456789012"));
+        assert!(!is_of_account(arn, "999999999999"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use aws_sdk_route53::types::{
 };
 use futures::future::try_join_all;
 
-use super::certificate::{Certificate, VALIDATION, describe, validation_records};
+use super::certificate::{Certificate, VALIDATION, describe, named_records};
 use super::context::Wait;
 use super::record_set;
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
@@ -86,15 +86,8 @@ async fn wanted_records(cx: &Cx, arn: &str) -> Result<BTreeSet<(String, String)>
     let wait = Wait::new("ACM to name the validation record", 5, 300)
         .at_most(cx.timeout("certificate_validation"));
     cx.wait_until(wait, || async {
-        let Some(detail) = describe(cx.aws(), arn).await? else {
-            return Ok(None);
-        };
-        let options = detail.domain_validation_options();
-        let named = !options.is_empty()
-            && options
-                .iter()
-                .all(|option| option.resource_record().is_some());
-        Ok(named.then(|| validation_records(&detail)))
+        let detail = describe(cx.aws(), arn).await?;
+        Ok(detail.as_ref().and_then(named_records))
     })
     .await
 }

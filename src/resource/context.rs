@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use super::{Address, FromOutput, Late, Outputs};
 use crate::apply::{Event, Events};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) known: Mutex<BTreeMap<Address, Outputs>>,
     /// Where progress is told.
     pub(crate) events: Events,
+    /// True once the run is to end: waits end, calls under way are finished.
+    pub(crate) interrupt: watch::Sender<bool>,
 }
 
 /// One step's view of [`Shared`].
@@ -172,7 +175,7 @@ impl Cx {
                 self.tell_waiting(&wait.what);
                 told = true;
             }
-            clock.sleep(wait.poll).await;
+            self.pause(wait.poll).await?;
         }
     }
 
@@ -203,10 +206,23 @@ impl Cx {
                         self.tell_waiting(&wait.what);
                         told = true;
                     }
-                    clock.sleep(wait.poll).await;
+                    self.pause(wait.poll).await?;
                 }
                 other => return other.map_err(|error| error.about(&self.address)),
             }
+        }
+    }
+
+    /// Sleeps on the clock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`] as soon as the run is to end.
+    pub(crate) async fn pause(&self, duration: Duration) -> Result<()> {
+        let mut interrupt = self.shared.interrupt.subscribe();
+        tokio::select! {
+            () = self.shared.aws.clock.sleep(duration) => Ok(()),
+            _ = interrupt.wait_for(|ends| *ends) => Err(Error::Interrupted),
         }
     }
 

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::context::{Wait, hex};
 use super::rest_api::{self, Policy, Tagged};
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage};
-use crate::aws::Aws;
+use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
 
@@ -164,7 +164,7 @@ impl Resource for Deployment {
             let delete = cx.aws().apigateway.delete_deployment().rest_api_id(&api);
             let send = delete.deployment_id(&live.id).send();
             let done = cx.aws().call("apigateway:DeleteDeployment", send).await;
-            match rest_api::unless_missing(done) {
+            match tolerate(done, &["NotFound"]) {
                 Err(error) if in_use(&error) && is_lent(cx, &api, &live.id).await? => Ok(()),
                 other => other,
             }
@@ -214,9 +214,7 @@ async fn deploy(cx: &Cx, api: &str, description: &str) -> Result<Created> {
 }
 
 async fn list(aws: &Aws, api: &str) -> Result<Vec<aws_sdk_apigateway::types::Deployment>> {
-    let mut deployments = Vec::new();
-    let mut position = None;
-    loop {
+    pages(async |position| {
         let send = aws
             .apigateway
             .get_deployments()
@@ -224,12 +222,9 @@ async fn list(aws: &Aws, api: &str) -> Result<Vec<aws_sdk_apigateway::types::Dep
             .limit(rest_api::PAGE)
             .set_position(position);
         let page = aws.call("apigateway:GetDeployments", send.send()).await?;
-        deployments.extend(page.items.unwrap_or_default());
-        position = page.position.filter(|position| !position.is_empty());
-        if position.is_none() {
-            return Ok(deployments);
-        }
-    }
+        Ok((page.items.unwrap_or_default(), page.position))
+    })
+    .await
 }
 
 fn found(

@@ -15,7 +15,7 @@ use super::context::Wait;
 use super::rest_api::{self, PAGE, put_tags, replace};
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, base_path_mapping};
 use crate::aws::tags::Tags;
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, AwsError, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -175,7 +175,10 @@ impl Resource for DomainName {
                 .delete_domain_name()
                 .domain_name(&live.id)
                 .send();
-            rest_api::unless_missing(cx.aws().call("apigateway:DeleteDomainName", send).await)
+            tolerate(
+                cx.aws().call("apigateway:DeleteDomainName", send).await,
+                &["NotFound"],
+            )
         })
         .await
     }
@@ -224,9 +227,7 @@ async fn get(aws: &Aws, name: &str) -> Result<GetDomainNameOutput, AwsError> {
 }
 
 async fn list(aws: &Aws) -> Result<Vec<aws_sdk_apigateway::types::DomainName>> {
-    let mut domains = Vec::new();
-    let mut position = None;
-    loop {
+    pages(async |position| {
         let send = aws
             .apigateway
             .get_domain_names()
@@ -234,12 +235,9 @@ async fn list(aws: &Aws) -> Result<Vec<aws_sdk_apigateway::types::DomainName>> {
             .set_position(position)
             .send();
         let page = aws.call("apigateway:GetDomainNames", send).await?;
-        domains.extend(page.items.unwrap_or_default());
-        position = page.position.filter(|position| !position.is_empty());
-        if position.is_none() {
-            return Ok(domains);
-        }
-    }
+        Ok((page.items.unwrap_or_default(), page.position))
+    })
+    .await
 }
 
 /// Our domain, or one that stands under the name of a wanted one.

@@ -1,4 +1,4 @@
-//! What the kinds of Elastic Load Balancing share: pages, tags, attributes, whose something is.
+//! What the kinds of Elastic Load Balancing share: tags, attributes, whose something is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use aws_sdk_elasticloadbalancingv2::types::Tag;
 use futures::future::try_join_all;
 use serde_json::Value;
 
-use super::{Address, Cx, Owner, Reader, Wanted};
+use super::{Address, Cx, Found, Outputs, Owner, Reader, Wanted};
 use crate::aws::tags::Tags;
 use crate::aws::{Aws, AwsError};
 use crate::diff::{Change, Diff};
@@ -21,23 +21,6 @@ pub(super) const ATTRIBUTES_AT_ONCE: usize = 20;
 /// Attributes by AWS's keys; all values are text on the wire.
 pub(super) type Attributes = BTreeMap<String, String>;
 
-/// Reads all pages of a listing; `page` takes the marker and gives the items and the next marker.
-pub(super) async fn pages<T, F>(mut page: impl FnMut(Option<String>) -> F) -> Result<Vec<T>>
-where
-    F: Future<Output = Result<(Vec<T>, Option<String>)>>,
-{
-    let mut all = Vec::new();
-    let mut marker = None;
-    loop {
-        let (items, next) = page(marker).await?;
-        all.extend(items);
-        marker = next.filter(|marker| !marker.is_empty());
-        if marker.is_none() {
-            return Ok(all);
-        }
-    }
-}
-
 /// Takes AWS's "there is no such thing" for a value.
 pub(super) fn absent_is<T>(answer: Result<T>, code: &str, value: T) -> Result<T> {
     match answer {
@@ -47,7 +30,7 @@ pub(super) fn absent_is<T>(answer: Result<T>, code: &str, value: T) -> Result<T>
 }
 
 /// Reads the tags of everything in `arns`, by ARN.
-pub(super) async fn tags_of(aws: &Aws, arns: &[String]) -> Result<BTreeMap<String, Tags>> {
+pub(crate) async fn tags_of(aws: &Aws, arns: &[String]) -> Result<BTreeMap<String, Tags>> {
     let chunks = arns.chunks(TAGGED_AT_ONCE).map(async |chunk| -> Result<_> {
         let send = aws
             .elbv2
@@ -85,6 +68,16 @@ pub(super) fn sdk_tags(tags: &Tags) -> Vec<Tag> {
 /// Sets and removes tags so that they become `want`.
 pub(super) async fn put_tags(cx: &Cx, arn: &str, want: &Tags, live: &Tags) -> Result<()> {
     let (aws, (set, removed)) = (cx.aws(), want.changes(live));
+    // `mtlsgw:tags` goes on naming what leaves until it has left.
+    if !removed.is_empty() {
+        let send = aws
+            .elbv2
+            .remove_tags()
+            .resource_arns(arn)
+            .set_tag_keys(Some(removed))
+            .send();
+        aws.call("elbv2:RemoveTags", send).await?;
+    }
     if !set.is_empty() {
         let tags = sdk_tags(&Tags(set.into_iter().collect()));
         let send = aws
@@ -94,15 +87,6 @@ pub(super) async fn put_tags(cx: &Cx, arn: &str, want: &Tags, live: &Tags) -> Re
             .set_tags(Some(tags))
             .send();
         aws.call("elbv2:AddTags", send).await?;
-    }
-    if !removed.is_empty() {
-        let send = aws
-            .elbv2
-            .remove_tags()
-            .resource_arns(arn)
-            .set_tag_keys(Some(removed))
-            .send();
-        aws.call("elbv2:RemoveTags", send).await?;
     }
     Ok(())
 }
@@ -146,6 +130,27 @@ pub(super) fn claims<R: Wanted>(
     places
         .map(|(scope, address, _)| claim(&scope.name, address))
         .collect()
+}
+
+/// What something live is to each of the stacks that claim it.
+pub(super) fn found<R: Wanted>(
+    claims: Vec<Claim>,
+    id: &str,
+    tags: &Tags,
+    spec: &R,
+    outputs: &Outputs,
+) -> Vec<Found<R>> {
+    let found = claims.into_iter().map(|claim| Found {
+        stack: claim.stack,
+        address: claim.address,
+        id: id.to_owned(),
+        owner: claim.owner,
+        protected: tags.protected(),
+        retained: None,
+        spec: spec.clone(),
+        outputs: outputs.clone(),
+    });
+    found.collect()
 }
 
 /// Where something live of ours belongs in a stack of the run.

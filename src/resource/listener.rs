@@ -4,6 +4,8 @@
 //! here: AWS could change them, but not without a moment in which neither is served.
 //! Mutual authentication is always sent whole: what is left out of a `ModifyListener` stays as it
 //! was, so that leaving out the mode would not switch it off.
+//! Another target group first stands beside the old one without a share of the requests, because
+//! AWS checks the targets of a group only once a listener names it.
 //!
 //! IAM: `elasticloadbalancing:DescribeListeners`, `DescribeListenerAttributes`,
 //! `DescribeListenerCertificates`, `DescribeRules`, `DescribeTags`, `CreateListener`,
@@ -11,13 +13,15 @@
 //! `RemoveListenerCertificates`, `AddTags`, `RemoveTags`, `DeleteListener`.
 //! AWS: ELB API Reference 2015-12-01, `CreateListener`, `MutualAuthenticationAttributes`.
 
+mod tls_policy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, AdvertiseTrustStoreCaNamesEnum, Certificate, ForwardActionConfig,
     Listener as Described, ListenerAttribute, MutualAuthenticationAttributes, ProtocolEnum,
-    RedirectActionConfig, RedirectActionStatusCodeEnum,
+    RedirectActionConfig, RedirectActionStatusCodeEnum, TargetGroupTuple,
 };
 use futures::future::{join_all, try_join_all};
 
@@ -26,9 +30,10 @@ use super::elbv2::{self, Attributes};
 use super::load_balancer::{self, LoadBalancer};
 use super::{
     Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Replacement, Resource, Until,
+    target_group, target_registration, trust_store,
 };
-use crate::aws::Aws;
 use crate::aws::tags::Tags;
+use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -67,7 +72,7 @@ pub(crate) struct Https {
     pub(crate) mutual_authentication: MutualAuthentication,
     /// ARNs of further certificates, chosen by SNI.
     pub(crate) additional_certificates: BTreeSet<String>,
-    /// Where it forwards to; of a live one that does something else, what that is.
+    /// Where it forwards to; of a live one with several groups or none, what it does in words.
     pub(crate) target_group: Late<String>,
     /// Attributes that differ from AWS's default; of a live one, all.
     pub(crate) attributes: BTreeMap<String, String>,
@@ -183,7 +188,7 @@ impl Resource for Listener {
             return needs;
         };
         needs.push(Need::ready(&https.certificate));
-        needs.push(Need::exists(&https.target_group));
+        needs.extend(https.target_group_needs());
         if let MutualAuthentication::Verify { trust_store, .. } = &https.mutual_authentication {
             needs.push(Need::ready(trust_store));
         }
@@ -195,6 +200,15 @@ impl Resource for Listener {
                 .map(|address| Need::address(address, Until::Exists)),
         );
         needs
+    }
+
+    /// Requests go to another group only when something is registered there.
+    fn update_needs(&self) -> Vec<Need> {
+        let target_group = self.https().and_then(|https| https.target_group.address());
+        target_group
+            .map(|address| Need::address(&address.part("targets"), Until::Exists))
+            .into_iter()
+            .collect()
     }
 
     fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
@@ -271,6 +285,11 @@ impl Resource for Listener {
             "target_group",
             "default_action",
         ];
+        if touches(changes, "target_group")
+            && let Some(https) = self.https()
+        {
+            warm_up(cx, &live.id, &cx.value(&https.target_group)?).await?;
+        }
         if main.iter().any(|path| touches(changes, path)) {
             self.modify(cx, &live.id, changes).await?;
         }
@@ -297,18 +316,15 @@ impl Resource for Listener {
             .delete_listener()
             .listener_arn(&live.id)
             .send();
-        let deleted = cx
-            .aws()
-            .call("elbv2:DeleteListener", send)
-            .await
-            .map(drop)
-            .map_err(Error::from);
-        elbv2::absent_is(deleted, "ListenerNotFound", ())
+        tolerate(
+            cx.aws().call("elbv2:DeleteListener", send).await,
+            &["ListenerNotFound"],
+        )
     }
 
     async fn foreign_children(reader: &Reader, live: &Found<Self>) -> Result<Vec<String>> {
         let aws = &reader.aws;
-        let rules = elbv2::pages(async |marker| {
+        let rules = pages(async |marker| {
             let send = aws
                 .elbv2
                 .describe_rules()
@@ -467,7 +483,9 @@ impl Https {
             live.map(|live| &live.certificate),
         );
         diff.field("ssl_policy", ssl_policy, live.map(|live| &live.ssl_policy))
-            .widens_if(|| live.is_some_and(|live| is_weaker(ssl_policy, &live.ssl_policy)));
+            .widens_if(|| {
+                live.is_some_and(|live| tls_policy::accepts_more(ssl_policy, &live.ssl_policy))
+            });
         mutual_authentication.diff(live.map(|live| &live.mutual_authentication), diff);
         let live_additional = live.map(|live| &live.additional_certificates);
         if !additional_certificates.is_empty() || live.is_some() {
@@ -478,10 +496,7 @@ impl Https {
             );
         }
         // Whoever made it answer or ask something else may have had a reason.
-        let closed = |live: &Self| match &live.target_group {
-            Late::Known(group) => !group.starts_with("arn:"),
-            Late::From(..) => false,
-        };
+        let closed = |live: &Self| live.target_group_needs().is_empty();
         diff.late(
             "target_group",
             target_group,
@@ -494,6 +509,19 @@ impl Https {
             |_| elbv2::held(attributes, DEFAULTS, &BTreeSet::new()),
         );
         elbv2::diff_attributes(&held, &wanted, live.map(|live| &live.attributes), diff);
+    }
+
+    /// The group that is forwarded to, or all that a live one forwards to.
+    fn target_group_needs(&self) -> Vec<Need> {
+        match &self.target_group {
+            Late::From(..) => vec![Need::exists(&self.target_group)],
+            Late::Known(words) => {
+                let groups = words.split(' ').filter(|word| word.starts_with("arn:"));
+                groups
+                    .map(|arn| Need::exists(&Late::Known(arn.to_owned())))
+                    .collect()
+            }
+        }
     }
 
     /// The wanted attributes without empty ones, which stand for the default.
@@ -659,23 +687,47 @@ impl Redirect {
     }
 }
 
-/// What the names of TLS policies begin with, by the lowest version of TLS they accept.
-const TLS_FLOORS: [&[&str]; 4] = [
-    &["TLS13-1-0-", "2016-08", "FS-2018-06"],
-    &["TLS13-1-1-", "TLS-1-1-", "FS-1-1-"],
-    &["TLS13-1-2-", "TLS-1-2-", "FS-1-2-"],
-    &["TLS13-1-3-"],
-];
+/// How many groups one action may forward to.
+const GROUPS_AT_ONCE: usize = 5;
 
-/// Whether a TLS policy reaches further down than another; unknown policies are not ranked.
-fn is_weaker(policy: &str, than: &str) -> bool {
-    let floor = |policy: &str| {
-        let name = policy.strip_prefix("ELBSecurityPolicy-")?;
-        TLS_FLOORS
-            .iter()
-            .position(|names| names.iter().any(|start| name.starts_with(start)))
-    };
-    matches!((floor(policy), floor(than)), (Some(one), Some(other)) if one < other)
+/// Waits until a group that is to be forwarded to can answer; until then what is served stays.
+///
+/// AWS checks nobody in a group that no listener names, but it checks those of a share of nothing.
+async fn warm_up(cx: &Cx, id: &str, group: &str) -> Result<()> {
+    let described = describe_one(cx.aws(), id).await?;
+    let served = forwards(described.as_ref().map_or(&[], Described::default_actions));
+    match served
+        .iter()
+        .find(|one| one.target_group_arn() == Some(group))
+    {
+        Some(there) if there.weight() != Some(0) => return Ok(()),
+        None if served.is_empty() || served.len() == GROUPS_AT_ONCE => return Ok(()),
+        Some(_) => {}
+        None => {
+            let beside = TargetGroupTuple::builder()
+                .target_group_arn(group)
+                .weight(0);
+            let groups = served.iter().cloned().chain([beside.build()]).collect();
+            let config = ForwardActionConfig::builder().set_target_groups(Some(groups));
+            let action = Action::builder()
+                .r#type(ActionTypeEnum::Forward)
+                .forward_config(config.build());
+            let modify = cx.aws().elbv2.modify_listener().listener_arn(id);
+            let send = modify.default_actions(action.build()).send();
+            cx.aws().call("elbv2:ModifyListener", send).await?;
+        }
+    }
+    target_registration::wait_all_healthy(cx, group).await
+}
+
+/// The groups of a plain forward, with their weights.
+fn forwards(actions: &[Action]) -> &[TargetGroupTuple] {
+    match actions {
+        [action] => action
+            .forward_config()
+            .map_or(&[], ForwardActionConfig::target_groups),
+        _ => &[],
+    }
 }
 
 /// How long what was just made may be unknown to a load balancer.
@@ -799,23 +851,34 @@ impl Listed {
     }
 }
 
-/// All listeners of the load balancers that could be ours, and of those that the stacks only use.
+/// All listeners of the load balancers that could be ours, and of those that the stacks only use
+/// or have used.
 pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
     struct Listing;
     let read = || async {
-        let candidates = load_balancer::listing(reader).await?;
-        let used =
+        let (candidates, target_groups, trust_stores) = futures::try_join!(
+            load_balancer::listing(reader),
+            target_group::listing(reader),
+            trust_store::listing(reader)
+        )?;
+        let wanted =
             reader
                 .wanted::<Listener>()
                 .filter_map(|(_, _, want)| match &want.load_balancer {
                     Late::Known(arn) => Some(arn.clone()),
                     Late::From(..) => None,
                 });
-        let load_balancers: BTreeSet<String> = candidates
+        // A stack that goes says no more whose load balancer it used; what is its own still does.
+        let forwarding = target_groups.iter().flat_map(|one| one.users(reader));
+        let mut load_balancers: BTreeSet<String> = candidates
             .iter()
             .map(load_balancer::arn)
-            .chain(used)
+            .chain(wanted)
+            .chain(forwarding)
             .collect();
+        for store in trust_stores.iter() {
+            load_balancers.extend(store.users(reader)?.iter().map(|arn| load_balancer_of(arn)));
+        }
         let described = load_balancers.iter().map(|arn| describe(&reader.aws, arn));
         let described = try_join_all(described)
             .await?
@@ -827,6 +890,17 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
     reader
         .once::<Listing, Vec<Listed>>(|| Box::pin(read()))
         .await
+}
+
+/// The load balancer of a listener, both by ARN.
+fn load_balancer_of(listener: &str) -> String {
+    match listener.split_once(":listener/") {
+        Some((account, place)) => {
+            let load_balancer = place.rsplit_once('/').map_or(place, |(head, _)| head);
+            format!("{account}:loadbalancer/{load_balancer}")
+        }
+        None => listener.to_owned(),
+    }
 }
 
 /// Reads tags and settings together, which saves a round trip.
@@ -869,7 +943,7 @@ async fn settings(aws: &Aws, described: &Described) -> Result<Settings> {
 
 /// The listeners of a load balancer; none when it is gone.
 async fn describe(aws: &Aws, load_balancer: &str) -> Result<Vec<Described>> {
-    let listeners = elbv2::pages(async |marker| {
+    let listeners = pages(async |marker| {
         let send = aws
             .elbv2
             .describe_listeners()
@@ -884,16 +958,17 @@ async fn describe(aws: &Aws, load_balancer: &str) -> Result<Vec<Described>> {
 
 /// Whether AWS still knows a listener, of whomever it is.
 pub(super) async fn exists(aws: &Aws, arn: &str) -> Result<bool> {
+    Ok(describe_one(aws, arn).await?.is_some())
+}
+
+async fn describe_one(aws: &Aws, arn: &str) -> Result<Option<Described>> {
     let send = aws.elbv2.describe_listeners().listener_arns(arn).send();
     let answer = aws
         .call("elbv2:DescribeListeners", send)
         .await
         .map_err(Error::from);
-    elbv2::absent_is(
-        answer.map(|answer| !answer.listeners().is_empty()),
-        "ListenerNotFound",
-        false,
-    )
+    let listeners = answer.map(|answer| answer.listeners.unwrap_or_default());
+    Ok(elbv2::absent_is(listeners, "ListenerNotFound", Vec::new())?.pop())
 }
 
 /// What a listed listener is to the stacks of the run.
@@ -923,17 +998,8 @@ fn found(
         Settings::default()
     };
     let spec = live_spec(listed, settings);
-    let found = claims.into_iter().map(|claim| Found {
-        stack: claim.stack,
-        address: claim.address,
-        id: id.to_owned(),
-        owner: claim.owner,
-        protected: spec.tags.protected(),
-        retained: None,
-        spec: spec.clone(),
-        outputs: Outputs::new(),
-    });
-    Ok(found.collect())
+    let outputs = Outputs::new();
+    Ok(elbv2::found(claims, id, &listed.tags, &spec, &outputs))
 }
 
 /// The attributes; an empty value is no value.
@@ -956,7 +1022,7 @@ async fn attributes(aws: &Aws, id: &str) -> Result<Attributes> {
 
 /// The certificates besides the default one, which `DescribeListeners` leaves out.
 async fn additional_certificates(aws: &Aws, id: &str) -> Result<BTreeSet<String>> {
-    let certificates = elbv2::pages(async |marker| {
+    let certificates = pages(async |marker| {
         let send = aws
             .elbv2
             .describe_listener_certificates()
@@ -989,7 +1055,7 @@ fn live_spec(listed: &Listed, settings: Settings) -> Listener {
                     described.mutual_authentication(),
                 ),
                 additional_certificates: settings.additional_certificates,
-                target_group: Late::Known(target_group(described.default_actions())),
+                target_group: Late::Known(target_group_of(described.default_actions())),
                 attributes: settings.attributes,
                 revocations: Vec::new(),
             }))
@@ -1009,7 +1075,7 @@ fn live_spec(listed: &Listed, settings: Settings) -> Listener {
 
 /// What an HTTP listener does that is no redirect like ours.
 fn in_words(actions: &[Action]) -> String {
-    let action = target_group(actions);
+    let action = target_group_of(actions);
     if action.starts_with("arn:") {
         format!("forward to {action}")
     } else {
@@ -1017,10 +1083,10 @@ fn in_words(actions: &[Action]) -> String {
     }
 }
 
-/// The one group that is forwarded to, or what is done instead.
+/// The one group that is forwarded to, or in words what is done instead.
 ///
 /// AWS fills in both forms of a forward, whichever was sent.
-fn target_group(actions: &[Action]) -> String {
+fn target_group_of(actions: &[Action]) -> String {
     let [action] = actions else {
         let types: Vec<&str> = actions
             .iter()
@@ -1028,17 +1094,19 @@ fn target_group(actions: &[Action]) -> String {
             .collect();
         return types.join(", then ");
     };
-    let groups = action
-        .forward_config()
-        .map(ForwardActionConfig::target_groups)
-        .unwrap_or_default();
-    match (action.target_group_arn(), groups) {
+    match (action.target_group_arn(), forwards(actions)) {
         (Some(arn), _) => arn.to_owned(),
         (None, [one]) => one.target_group_arn().unwrap_or_default().to_owned(),
         (None, []) => action
             .r#type()
             .map_or_else(String::new, |kind| kind.as_str().to_owned()),
-        (None, several) => format!("forward to {} target groups", several.len()),
+        (None, several) => {
+            let shares = several.iter().map(|one| {
+                let (arn, weight) = (one.target_group_arn(), one.weight().unwrap_or(1));
+                format!("{} with weight {weight}", arn.unwrap_or_default())
+            });
+            shares.collect::<Vec<_>>().join(" and ")
+        }
     }
 }
 
@@ -1113,13 +1181,11 @@ mod tests {
     }
 
     #[test]
-    fn a_tls_policy_with_a_lower_floor_widens() {
+    fn a_tls_policy_that_accepts_more_widens() {
         let policy = |name: &str| https(verify(false), &format!("ELBSecurityPolicy-{name}"));
         let widens = |want: &str, live: &str| changes(&policy(want), &policy(live))[0].widens;
         assert!(widens("TLS13-1-2-Res-2021-06", "TLS13-1-3-2021-06"));
-        assert!(widens("2016-08", "TLS13-1-2-2021-06"));
-        assert!(!widens("TLS13-1-3-PQ-2025-09", "TLS13-1-3-2021-06"));
-        assert!(!widens("TLS14-2030-01", "TLS13-1-3-2021-06"));
+        assert!(!widens("TLS13-1-3-2021-06", "TLS13-1-2-Res-2021-06"));
     }
 
     #[test]

@@ -21,10 +21,10 @@ use futures::future::try_join_all;
 
 use super::context::Wait;
 use super::elbv2::{self, Attributes};
-use super::listener;
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Replacement, Resource};
-use crate::aws::Aws;
+use super::{ec2, listener};
 use crate::aws::tags::Tags;
+use crate::aws::{Aws, pages};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -416,7 +416,7 @@ fn state(described: Option<Described>) -> String {
 }
 
 async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
-    elbv2::pages(async |marker| {
+    pages(async |marker| {
         let send = aws
             .elbv2
             .describe_load_balancers()
@@ -446,10 +446,7 @@ async fn describe(aws: &Aws, id: &str) -> Result<Option<Described>> {
 /// Whether its nodes still have network interfaces, which name it in their description.
 async fn has_network_interfaces(aws: &Aws, id: &str) -> Result<bool> {
     let name = id.rsplit_once("loadbalancer/").map_or(id, |(_, name)| name);
-    let description = aws_sdk_ec2::types::Filter::builder()
-        .name("description")
-        .values(format!("ELB {name}"))
-        .build();
+    let description = ec2::filter("description", vec![format!("ELB {name}")]);
     let send = aws
         .ec2
         .describe_network_interfaces()
@@ -477,17 +474,8 @@ async fn found(
         Attributes::new()
     };
     let spec = live_spec(described, attributes, tags);
-    let found = claims.into_iter().map(|claim| Found {
-        stack: claim.stack,
-        address: claim.address,
-        id: id.clone(),
-        owner: claim.owner,
-        protected: spec.tags.protected(),
-        retained: None,
-        spec: spec.clone(),
-        outputs: outputs(described),
-    });
-    Ok(found.collect())
+    let outputs = outputs(described);
+    Ok(elbv2::found(claims, &id, &spec.tags, &spec, &outputs))
 }
 
 async fn attributes(aws: &Aws, id: &str) -> Result<Attributes> {

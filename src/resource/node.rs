@@ -41,7 +41,6 @@ pub(crate) enum Verdict {
     },
     /// The instance differs in what cannot be changed.
     Replace {
-        current: usize,
         changes: Vec<Change>,
         how: Replacement,
     },
@@ -244,7 +243,6 @@ impl<R: Wanted> Node for Typed<R> {
             (0, _) => Verdict::Keep { current },
             (_, false) => Verdict::Update { current, changes },
             (_, true) => Verdict::Replace {
-                current,
                 changes,
                 how: want.replacement(&self.live[current].spec),
             },

@@ -15,6 +15,7 @@ use futures::future::try_join_all;
 
 use super::bucket;
 use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
+use crate::aws::{pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
 
@@ -109,7 +110,7 @@ impl Resource for Object {
             cx.aws().call("s3:PutObject", send).await
         };
         match put().await {
-            // Another stack's destroy took the bucket after we looked.
+            // Another stack's destroy took our own bucket after we looked.
             Err(error) if error.is("NoSuchBucket") => {
                 bucket::make(cx.aws(), cx.identity(), &bucket).await?;
                 put().await?;
@@ -135,18 +136,17 @@ impl Resource for Object {
             .key(&live.spec.key)
             .expected_bucket_owner(&cx.identity().account)
             .send();
-        match cx.aws().call("s3:DeleteObject", send).await {
-            Err(error) if error.is("NoSuchBucket") => Ok(()),
-            other => other.map(drop).map_err(Error::from),
-        }
+        tolerate(
+            cx.aws().call("s3:DeleteObject", send).await,
+            &["NoSuchBucket"],
+        )
     }
 }
 
-/// All keys below a prefix; a bucket that does not exist has none.
+/// All keys below a prefix; our own bucket has none where it does not exist yet.
 async fn list(reader: &Reader, bucket: &str, prefix: &str) -> Result<Vec<String>> {
-    let mut keys = Vec::new();
-    let mut next = None;
-    loop {
+    let may_be_missing = bucket::is_own(bucket, &reader.identity, &reader.aws.region);
+    let objects = pages(async |next| {
         let send = reader
             .aws
             .s3
@@ -156,21 +156,20 @@ async fn list(reader: &Reader, bucket: &str, prefix: &str) -> Result<Vec<String>
             .expected_bucket_owner(&reader.identity.account)
             .set_continuation_token(next)
             .send();
-        let page = match reader.aws.call("s3:ListObjectsV2", send).await {
-            Err(error) if error.is("NoSuchBucket") => return Ok(keys),
-            other => other.map_err(|error| bucket::explain(error, bucket))?,
-        };
-        keys.extend(
-            page.contents
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|object| object.key),
-        );
-        next = page.next_continuation_token;
-        if next.is_none() {
-            return Ok(keys);
+        match reader.aws.call("s3:ListObjectsV2", send).await {
+            Err(error) if error.is("NoSuchBucket") && may_be_missing => Ok((Vec::new(), None)),
+            Err(error) if error.is("NoSuchBucket") => Err(bucket::missing(bucket)),
+            other => {
+                let page = other.map_err(|error| bucket::explain(error, bucket))?;
+                Ok((
+                    page.contents.unwrap_or_default(),
+                    page.next_continuation_token,
+                ))
+            }
         }
-    }
+    });
+    let keys = objects.await?.into_iter().filter_map(|object| object.key);
+    Ok(keys.collect())
 }
 
 /// The lock lies below the same prefix and is no object of this kind.

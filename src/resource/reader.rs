@@ -48,6 +48,11 @@ impl Reader {
         &self.scopes
     }
 
+    /// The names of the stacks of the run.
+    pub(crate) fn stack_names(&self) -> Vec<String> {
+        self.scopes.iter().map(|scope| scope.name.clone()).collect()
+    }
+
     /// Whether a stack of this name is part of the run.
     pub(crate) fn has_stack(&self, name: &str) -> bool {
         self.scopes.iter().any(|scope| scope.name == name)
@@ -84,8 +89,21 @@ impl Reader {
     ///
     /// What the read answered.
     pub(crate) async fn found<R: Wanted>(&self) -> Result<Arc<Vec<Found<R>>>> {
-        self.once::<Found<R>, _>(move || Box::pin(async { R::find(self).await.map(Arc::new) }))
+        self.once::<Found<R>, _>(move || Box::pin(self.read::<R>()))
             .await
+    }
+
+    /// A read that fails is told of the first resource that it was for.
+    async fn read<R: Wanted>(&self) -> Result<Arc<Vec<Found<R>>>> {
+        let first = self
+            .wanted::<R>()
+            .next()
+            .map(|(_, address, _)| address.clone());
+        let found = R::find(self).await.map(Arc::new);
+        found.map_err(|error| match &first {
+            Some(address) => error.about(address),
+            None => error,
+        })
     }
 
     /// Reads a listing once; `Key` tells listings apart.

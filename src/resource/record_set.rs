@@ -309,34 +309,28 @@ struct Pointed {
     tags: Tags,
 }
 
+impl Pointed {
+    /// What `found` is under the name that its output `name` says; nothing when it is not ours.
+    fn new<R>(found: &Found<R>, name: &str, tags: &Tags) -> Option<Self> {
+        let values = found.outputs.get(name).map(|values| values.join(""));
+        (found.owner == Owner::Ours).then(|| Self {
+            stack: found.stack.clone(),
+            dns_name: values.as_deref().map(plain_alias).unwrap_or_default(),
+            tags: tags.clone(),
+        })
+    }
+}
+
 async fn targets(reader: &Reader) -> Result<Vec<Pointed>> {
     let (balancers, domains) =
         futures::join!(reader.found::<LoadBalancer>(), reader.found::<DomainName>());
     let (balancers, domains) = (balancers?, domains?);
     let balancers = balancers
         .iter()
-        .filter(|found| found.owner == Owner::Ours)
-        .map(|found| Pointed {
-            stack: found.stack.clone(),
-            dns_name: found
-                .outputs
-                .get("dns_name")
-                .map(|values| plain_alias(&values.join("")))
-                .unwrap_or_default(),
-            tags: found.spec.tags.clone(),
-        });
+        .filter_map(|found| Pointed::new(found, "dns_name", &found.spec.tags));
     let domains = domains
         .iter()
-        .filter(|found| found.owner == Owner::Ours)
-        .map(|found| Pointed {
-            stack: found.stack.clone(),
-            dns_name: found
-                .outputs
-                .get("regional_domain_name")
-                .map(|values| plain_alias(&values.join("")))
-                .unwrap_or_default(),
-            tags: found.spec.tags.clone(),
-        });
+        .filter_map(|found| Pointed::new(found, "regional_domain_name", &found.spec.tags));
     Ok(balancers.chain(domains).collect())
 }
 

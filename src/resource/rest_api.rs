@@ -27,7 +27,7 @@ use super::{
     Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage,
 };
 use crate::aws::tags::Tags;
-use crate::aws::{Aws, AwsError, Identity};
+use crate::aws::{Aws, AwsError, Identity, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -190,7 +190,10 @@ impl Resource for RestApi {
                 .delete_rest_api()
                 .rest_api_id(&live.id)
                 .send();
-            unless_missing(cx.aws().call("apigateway:DeleteRestApi", send).await)
+            tolerate(
+                cx.aws().call("apigateway:DeleteRestApi", send).await,
+                &["NotFound"],
+            )
         })
         .await
     }
@@ -443,9 +446,7 @@ pub(super) async fn tagged(reader: &Reader) -> Result<Arc<Vec<Tagged>>> {
 }
 
 async fn list(aws: &Aws) -> Result<Vec<aws_sdk_apigateway::types::RestApi>> {
-    let mut apis = Vec::new();
-    let mut position = None;
-    loop {
+    pages(async |position| {
         let send = aws
             .apigateway
             .get_rest_apis()
@@ -453,12 +454,9 @@ async fn list(aws: &Aws) -> Result<Vec<aws_sdk_apigateway::types::RestApi>> {
             .set_position(position)
             .send();
         let page = aws.call("apigateway:GetRestApis", send).await?;
-        apis.extend(page.items.unwrap_or_default());
-        position = page.position.filter(|position| !position.is_empty());
-        if position.is_none() {
-            return Ok(apis);
-        }
-    }
+        Ok((page.items.unwrap_or_default(), page.position))
+    })
+    .await
 }
 
 async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
@@ -559,15 +557,7 @@ pub(super) async fn put_tags(cx: &Cx, path: &str, want: &Tags, live: &Tags) -> R
         cx.aws().region
     );
     let (set, removed) = want.changes(live);
-    if !set.is_empty() {
-        let send = cx
-            .aws()
-            .apigateway
-            .tag_resource()
-            .resource_arn(&arn)
-            .set_tags(Some(set.into_iter().collect()));
-        cx.aws().call("apigateway:TagResource", send.send()).await?;
-    }
+    // `mtlsgw:tags` goes on naming what leaves until it has left.
     if !removed.is_empty() {
         let send = cx
             .aws()
@@ -578,6 +568,15 @@ pub(super) async fn put_tags(cx: &Cx, path: &str, want: &Tags, live: &Tags) -> R
         cx.aws()
             .call("apigateway:UntagResource", send.send())
             .await?;
+    }
+    if !set.is_empty() {
+        let send = cx
+            .aws()
+            .apigateway
+            .tag_resource()
+            .resource_arn(&arn)
+            .set_tags(Some(set.into_iter().collect()));
+        cx.aws().call("apigateway:TagResource", send.send()).await?;
     }
     Ok(())
 }
@@ -620,14 +619,6 @@ pub(super) fn says(error: &Error, code: &str, words: &str) -> bool {
     error
         .aws()
         .is_some_and(|error| error.is(code) && error.message.to_lowercase().contains(words))
-}
-
-/// Takes "not found" for success: what was to be deleted is gone already.
-pub(super) fn unless_missing<T>(done: Result<T, AwsError>) -> Result<()> {
-    match done {
-        Err(error) if error.is("NotFound") => Ok(()),
-        other => other.map(drop).map_err(Error::from),
-    }
 }
 
 #[cfg(test)]

@@ -10,16 +10,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
-use aws_sdk_ec2::types::{
-    Filter, IpPermission, IpRange, Ipv6Range, ResourceType, TagSpecification, UserIdGroupPair,
-};
+use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 use serde::{Serialize, Serializer};
 
 use super::context::Wait;
+use super::ec2::{filter, put_tags, specification};
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
 use crate::aws::tags::Tags;
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -100,6 +100,42 @@ impl Rule {
     }
 }
 
+impl KnownRule {
+    /// Whether it lets in everything that the other one does.
+    ///
+    /// Two rules that cover another only together are not seen to; asking once too often is the
+    /// safe side.
+    fn covers(&self, other: &Self) -> bool {
+        let protocol = self.protocol == "-1" || self.protocol == other.protocol;
+        let ports = match (self.ports, other.ports) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some((first, last)), Some(other)) => first <= other.0 && other.1 <= last,
+        };
+        protocol && ports && (self.peer == other.peer || is_within(&other.peer, &self.peer))
+    }
+}
+
+/// Whether one range of addresses lies within another of the same family.
+fn is_within(inner: &str, outer: &str) -> bool {
+    let Some(((inner, inner_length), (outer, outer_length))) = range(inner).zip(range(outer))
+    else {
+        return false;
+    };
+    let top_bits = |address: IpAddr| match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let differing = (top_bits(inner) ^ top_bits(outer)).leading_zeros();
+    inner.is_ipv4() == outer.is_ipv4() && outer_length <= inner_length && outer_length <= differing
+}
+
+/// The address and prefix length of `10.0.0.0/8`.
+fn range(cidr: &str) -> Option<(IpAddr, u32)> {
+    let (address, length) = cidr.split_once('/')?;
+    Some((address.parse().ok()?, length.parse().ok()?))
+}
+
 impl fmt::Display for KnownRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.protocol.as_str(), self.ports) {
@@ -162,11 +198,7 @@ impl Resource for SecurityGroup {
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
-        let stacks: Vec<String> = reader
-            .scopes()
-            .iter()
-            .map(|scope| scope.name.clone())
-            .collect();
+        let stacks = reader.stack_names();
         let names: Vec<String> = reader
             .wanted::<Self>()
             .map(|(_, _, want)| want.name.clone())
@@ -198,7 +230,7 @@ impl Resource for SecurityGroup {
             .group_name(&self.name)
             .description(&self.description)
             .vpc_id(&self.vpc)
-            .tag_specifications(specification(&self.tags))
+            .tag_specifications(specification(ResourceType::SecurityGroup, &self.tags))
             .send();
         let created = aws.call("ec2:CreateSecurityGroup", send).await?;
         let id = created.group_id.unwrap_or_default();
@@ -239,10 +271,10 @@ impl Resource for SecurityGroup {
                 .delete_security_group()
                 .group_id(&live.id)
                 .send();
-            match cx.aws().call("ec2:DeleteSecurityGroup", send).await {
-                Err(error) if error.is("InvalidGroup.NotFound") => Ok(()),
-                other => other.map(drop).map_err(Error::from),
-            }
+            tolerate(
+                cx.aws().call("ec2:DeleteSecurityGroup", send).await,
+                &["InvalidGroup.NotFound"],
+            )
         })
         .await
     }
@@ -305,8 +337,11 @@ fn diff_rules(path: &str, want: &[Rule], live: Option<&[Rule]>, diff: &mut Diff<
         }
         return;
     };
-    let wider =
-        |live: &BTreeSet<KnownRule>| want.difference(live).any(|rule| rule.peer.contains('/'));
+    let wider = |live: &BTreeSet<KnownRule>| {
+        let uncovered = |rule: &&KnownRule| !live.iter().any(|live| live.covers(rule));
+        let mut new = want.iter().filter(uncovered);
+        new.any(|rule| rule.peer.contains('/'))
+    };
     let widens = path == "ingress" && live.as_ref().is_some_and(wider);
     diff.field(path, &want, live.as_ref()).widens_if(|| widens);
 }
@@ -354,7 +389,7 @@ async fn authorize<'a>(
                 .await
                 .map(drop)
         };
-        tolerate(done, "InvalidPermission.Duplicate")
+        tolerate(done, &["InvalidPermission.Duplicate"])
     })
     .await
 }
@@ -391,71 +426,11 @@ async fn revoke<'a>(
             .await
             .map(drop)
     };
-    tolerate(done, "InvalidPermission.NotFound")
-}
-
-/// Takes an error that says "it is already so" for success.
-fn tolerate(done: Result<(), AwsError>, code: &str) -> Result<()> {
-    match done {
-        Err(error) if error.is(code) => Ok(()),
-        other => other.map_err(Error::from),
-    }
-}
-
-/// Sets and removes the tags of an EC2 resource so that they become `want`.
-pub(super) async fn put_tags(aws: &Aws, id: &str, want: &Tags, live: &Tags) -> Result<()> {
-    let (set, removed) = want.changes(live);
-    let tag = |key: &str| aws_sdk_ec2::types::Tag::builder().key(key);
-    if !set.is_empty() {
-        let tags = set
-            .iter()
-            .map(|(key, value)| tag(key).value(value).build())
-            .collect();
-        let send = aws
-            .ec2
-            .create_tags()
-            .resources(id)
-            .set_tags(Some(tags))
-            .send();
-        aws.call("ec2:CreateTags", send).await?;
-    }
-    if !removed.is_empty() {
-        let tags = removed.iter().map(|key| tag(key).build()).collect();
-        let send = aws
-            .ec2
-            .delete_tags()
-            .resources(id)
-            .set_tags(Some(tags))
-            .send();
-        aws.call("ec2:DeleteTags", send).await?;
-    }
-    Ok(())
-}
-
-fn specification(tags: &Tags) -> TagSpecification {
-    let tag = |(key, value): (&String, &String)| {
-        aws_sdk_ec2::types::Tag::builder()
-            .key(key)
-            .value(value)
-            .build()
-    };
-    TagSpecification::builder()
-        .resource_type(ResourceType::SecurityGroup)
-        .set_tags(Some(tags.0.iter().map(tag).collect()))
-        .build()
-}
-
-fn filter(name: &str, values: Vec<String>) -> Filter {
-    Filter::builder()
-        .name(name)
-        .set_values(Some(values))
-        .build()
+    tolerate(done, &["InvalidPermission.NotFound"])
 }
 
 async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::SecurityGroup>> {
-    let mut groups = Vec::new();
-    let mut next = None;
-    loop {
+    pages(async |next| {
         let send = aws
             .ec2
             .describe_security_groups()
@@ -463,12 +438,9 @@ async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::S
             .set_next_token(next)
             .send();
         let page = aws.call("ec2:DescribeSecurityGroups", send).await?;
-        groups.extend(page.security_groups.unwrap_or_default());
-        next = page.next_token.filter(|token| !token.is_empty());
-        if next.is_none() {
-            return Ok(groups);
-        }
-    }
+        Ok((page.security_groups.unwrap_or_default(), page.next_token))
+    })
+    .await
 }
 
 fn found_by_tags(group: &aws_sdk_ec2::types::SecurityGroup) -> Option<Found<SecurityGroup>> {
@@ -608,6 +580,18 @@ mod tests {
         let open = group(vec![Rule::tcp(443, Peer::Cidr("0.0.0.0/0".to_owned()))]);
         assert!(changes(&open, &closed)[0].widens);
         assert!(!changes(&closed, &open)[0].widens);
+    }
+
+    #[test]
+    fn a_narrower_range_does_not_widen_access_and_another_one_does() {
+        let from = |cidr: &str| group(vec![Rule::tcp(443, Peer::Cidr(cidr.to_owned()))]);
+        let widens = |want: &str, live: &str| changes(&from(want), &from(live))[0].widens;
+        assert!(!widens("10.0.0.0/8", "0.0.0.0/0"));
+        assert!(!widens("10.1.2.0/24", "10.0.0.0/8"));
+        assert!(!widens("2001:db8::/32", "::/0"));
+        assert!(widens("0.0.0.0/0", "10.0.0.0/8"));
+        assert!(widens("11.0.0.0/8", "10.0.0.0/8"));
+        assert!(widens("::/0", "0.0.0.0/0"));
     }
 
     #[test]

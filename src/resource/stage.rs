@@ -16,6 +16,7 @@ use super::context::Wait;
 use super::rest_api::{self, Tagged, put_tags, remove, replace};
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
 use crate::aws::tags::Tags;
+use crate::aws::tolerate;
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -222,7 +223,10 @@ impl Resource for Stage {
                 .rest_api_id(&api)
                 .stage_name(&live.spec.name)
                 .send();
-            rest_api::unless_missing(cx.aws().call("apigateway:DeleteStage", send).await)
+            tolerate(
+                cx.aws().call("apigateway:DeleteStage", send).await,
+                &["NotFound"],
+            )
         })
         .await
     }

@@ -20,8 +20,8 @@ use futures::future::try_join_all;
 use super::context::Wait;
 use super::elbv2::{self, Attributes};
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until};
-use crate::aws::Aws;
 use crate::aws::tags::Tags;
+use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -224,13 +224,10 @@ impl Resource for TargetGroup {
                 .delete_target_group()
                 .target_group_arn(&live.id)
                 .send();
-            let deleted = cx
-                .aws()
-                .call("elbv2:DeleteTargetGroup", send)
-                .await
-                .map(drop)
-                .map_err(Error::from);
-            elbv2::absent_is(deleted, "TargetGroupNotFound", ())
+            tolerate(
+                cx.aws().call("elbv2:DeleteTargetGroup", send).await,
+                &["TargetGroupNotFound"],
+            )
         })
         .await
     }
@@ -400,7 +397,7 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
 }
 
 async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
-    elbv2::pages(async |marker| {
+    pages(async |marker| {
         let send = aws.elbv2.describe_target_groups().set_marker(marker).send();
         let page = aws.call("elbv2:DescribeTargetGroups", send).await?;
         Ok((page.target_groups.unwrap_or_default(), page.next_marker))
@@ -434,17 +431,7 @@ async fn found(reader: &Reader, listed: &Listed) -> Result<Vec<Found<TargetGroup
         Attributes::new()
     };
     let spec = live_spec(&listed.described, attributes, tags.clone());
-    let found = claims.into_iter().map(|claim| Found {
-        stack: claim.stack,
-        address: claim.address,
-        id: id.to_owned(),
-        owner: claim.owner,
-        protected: spec.tags.protected(),
-        retained: None,
-        spec: spec.clone(),
-        outputs: Outputs::new(),
-    });
-    Ok(found.collect())
+    Ok(elbv2::found(claims, id, tags, &spec, &Outputs::new()))
 }
 
 async fn attributes(aws: &Aws, id: &str) -> Result<Attributes> {

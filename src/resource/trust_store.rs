@@ -24,8 +24,8 @@ use super::{
     Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, elbv2,
     trust_store_revocation,
 };
-use crate::aws::Aws;
 use crate::aws::tags::Tags;
+use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result, listed};
 use crate::trust::{Bundle, Certificate, bundle_changes};
@@ -166,13 +166,10 @@ impl Resource for TrustStore {
                     .delete_trust_store()
                     .trust_store_arn(&live.id)
                     .send();
-                let deleted = cx
-                    .aws()
-                    .call("elbv2:DeleteTrustStore", send)
-                    .await
-                    .map(drop)
-                    .map_err(Error::from);
-                elbv2::absent_is(deleted, "TrustStoreNotFound", ())
+                tolerate(
+                    cx.aws().call("elbv2:DeleteTrustStore", send).await,
+                    &["TrustStoreNotFound"],
+                )
             },
         )
         .await
@@ -273,8 +270,9 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
         .await
 }
 
-async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
-    elbv2::pages(async |marker| {
+/// Every trust store of the region.
+pub(crate) async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
+    pages(async |marker| {
         let send = aws.elbv2.describe_trust_stores().set_marker(marker).send();
         let page = aws.call("elbv2:DescribeTrustStores", send).await?;
         Ok((page.trust_stores.unwrap_or_default(), page.next_marker))
@@ -332,7 +330,7 @@ async fn wait_unused(cx: &Cx, id: &str) -> Result<()> {
 
 /// The ARNs of the listeners that use a trust store.
 async fn associations(aws: &Aws, id: &str) -> Result<Vec<String>> {
-    let associations = elbv2::pages(async |marker| {
+    let associations = pages(async |marker| {
         let send = aws
             .elbv2
             .describe_trust_store_associations()
@@ -376,17 +374,7 @@ async fn found(reader: &Reader, listed: &Listed) -> Result<Vec<Found<TrustStore>
         revocations: Vec::new(),
         tags: tags.clone(),
     };
-    let found = claims.into_iter().map(|claim| Found {
-        stack: claim.stack,
-        address: claim.address,
-        id: id.clone(),
-        owner: claim.owner,
-        protected: tags.protected(),
-        retained: None,
-        spec: spec.clone(),
-        outputs: Outputs::new(),
-    });
-    Ok(found.collect())
+    Ok(elbv2::found(claims, id, tags, &spec, &Outputs::new()))
 }
 
 /// The bundle that AWS holds; one that cannot be read differs from every bundle that can.

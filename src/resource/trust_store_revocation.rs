@@ -23,7 +23,7 @@ use super::{
     Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, elbv2,
     trust_store,
 };
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, AwsError, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
 use crate::trust::{Crl, RevocationChanges, revocation_changes};
@@ -139,16 +139,12 @@ impl Resource for TrustStoreRevocation {
             .remove_trust_store_revocations()
             .trust_store_arn(store);
         let send = remove.revocation_ids(revocation).send();
-        match cx
-            .aws()
-            .call("elbv2:RemoveTrustStoreRevocations", send)
-            .await
-        {
-            Err(error) if error.is("RevocationIdNotFound") || error.is("TrustStoreNotFound") => {
-                Ok(())
-            }
-            other => other.map(drop).map_err(Error::from),
-        }
+        tolerate(
+            cx.aws()
+                .call("elbv2:RemoveTrustStoreRevocations", send)
+                .await,
+            &["RevocationIdNotFound", "TrustStoreNotFound"],
+        )
     }
 }
 
@@ -339,7 +335,7 @@ fn found(
 
 /// All revocations of a trust store; none when it is gone.
 pub(super) async fn describe_all(aws: &Aws, store: &str) -> Result<Vec<Described>> {
-    let revocations = elbv2::pages(async |marker| {
+    let revocations = pages(async |marker| {
         let send = aws
             .elbv2
             .describe_trust_store_revocations()

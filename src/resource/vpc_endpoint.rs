@@ -12,17 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{
-    Filter, NetworkInterface, ResourceType, State, SubnetConfiguration, TagSpecification,
-    UnsuccessfulItem, VpcEndpointType,
+    Filter, NetworkInterface, ResourceType, State, SubnetConfiguration, UnsuccessfulItem,
+    VpcEndpointType,
 };
 use serde_json::Value;
 
 use super::context::Wait;
+use super::ec2::{filter, put_tags, specification};
 use super::rest_api::{canonical_policy, policy_widens};
-use super::security_group::put_tags;
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Replacement, Resource};
 use crate::aws::tags::{STACK, Tags};
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, AwsError, pages};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -134,19 +134,12 @@ impl Resource for VpcEndpoint {
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
-        let stacks: Vec<String> = reader
-            .scopes()
-            .iter()
-            .map(|scope| scope.name.clone())
-            .collect();
-        let endpoints = describe(&reader.aws, filter(&format!("tag:{STACK}"), stacks)).await?;
-        let live: Vec<_> = endpoints
-            .iter()
-            .filter(|endpoint| !is_going(endpoint))
-            .collect();
+        let stacks = reader.stack_names();
+        let mut live = describe(&reader.aws, filter(&format!("tag:{STACK}"), stacks)).await?;
+        live.retain(|endpoint| !is_going(endpoint));
         let interfaces = interfaces_of(&reader.aws, &live).await?;
         Ok(live
-            .into_iter()
+            .iter()
             .filter_map(|endpoint| found(endpoint, &interfaces))
             .collect())
     }
@@ -178,7 +171,7 @@ impl Resource for VpcEndpoint {
                     hint: Some(hint),
                 });
             }
-            let interfaces = interfaces_of(cx.aws(), &[&endpoint]).await?;
+            let interfaces = interfaces_of(cx.aws(), std::slice::from_ref(&endpoint)).await?;
             let live = live_spec(&endpoint, &interfaces);
             let settled = is_available(&endpoint)
                 && live.addresses.keys().eq(self.subnets.iter())
@@ -277,7 +270,7 @@ impl VpcEndpoint {
                 .private_dns_enabled(self.private_dns)
                 .policy_document(self.policy.to_string())
                 .client_token(cx.token(&inputs))
-                .tag_specifications(specification(&self.tags))
+                .tag_specifications(specification(ResourceType::VpcEndpoint, &self.tags))
                 .send();
             let created = cx.aws().call("ec2:CreateVpcEndpoint", send).await?;
             Ok(created
@@ -333,30 +326,12 @@ fn configurations(addresses: &BTreeMap<String, String>) -> Option<Vec<SubnetConf
     Some(addresses.iter().map(pinned).collect()).filter(|list: &Vec<_>| !list.is_empty())
 }
 
-fn specification(tags: &Tags) -> TagSpecification {
-    let tag = |(key, value): (&String, &String)| {
-        aws_sdk_ec2::types::Tag::builder()
-            .key(key)
-            .value(value)
-            .build()
-    };
-    TagSpecification::builder()
-        .resource_type(ResourceType::VpcEndpoint)
-        .set_tags(Some(tags.0.iter().map(tag).collect()))
-        .build()
-}
-
-fn filter(name: &str, values: Vec<String>) -> Filter {
-    Filter::builder()
-        .name(name)
-        .set_values(Some(values))
-        .build()
-}
-
-async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::VpcEndpoint>> {
-    let mut endpoints = Vec::new();
-    let mut next = None;
-    loop {
+/// The endpoints that pass a filter.
+pub(crate) async fn describe(
+    aws: &Aws,
+    filter: Filter,
+) -> Result<Vec<aws_sdk_ec2::types::VpcEndpoint>> {
+    pages(async |next| {
         let send = aws
             .ec2
             .describe_vpc_endpoints()
@@ -364,12 +339,9 @@ async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::V
             .set_next_token(next)
             .send();
         let page = aws.call("ec2:DescribeVpcEndpoints", send).await?;
-        endpoints.extend(page.vpc_endpoints.unwrap_or_default());
-        next = page.next_token.filter(|token| !token.is_empty());
-        if next.is_none() {
-            return Ok(endpoints);
-        }
-    }
+        Ok((page.vpc_endpoints.unwrap_or_default(), page.next_token))
+    })
+    .await
 }
 
 /// By filter, because an id that is not known yet, or no longer, would be an error.
@@ -393,33 +365,26 @@ async fn stands(cx: &Cx, id: &str) -> Result<bool> {
 }
 
 /// The network interfaces of several endpoints in one call, up to [`FILTER_VALUES`].
-async fn interfaces_of(
+pub(crate) async fn interfaces_of(
     aws: &Aws,
-    endpoints: &[&aws_sdk_ec2::types::VpcEndpoint],
+    endpoints: &[aws_sdk_ec2::types::VpcEndpoint],
 ) -> Result<Vec<NetworkInterface>> {
     let ids: Vec<String> = endpoints
         .iter()
-        .flat_map(|endpoint| endpoint.network_interface_ids())
+        .flat_map(aws_sdk_ec2::types::VpcEndpoint::network_interface_ids)
         .cloned()
         .collect();
-    let chunks = ids.chunks(FILTER_VALUES).map(|ids| async {
-        let mut interfaces = Vec::new();
-        let mut next = None;
-        loop {
-            let filter = filter("network-interface-id", ids.to_vec());
+    let chunks = ids.chunks(FILTER_VALUES).map(|ids| {
+        pages(async |next| {
             let send = aws
                 .ec2
                 .describe_network_interfaces()
-                .filters(filter)
+                .filters(filter("network-interface-id", ids.to_vec()))
                 .set_next_token(next)
                 .send();
             let page = aws.call("ec2:DescribeNetworkInterfaces", send).await?;
-            interfaces.extend(page.network_interfaces.unwrap_or_default());
-            next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok::<_, Error>(interfaces);
-            }
-        }
+            Ok((page.network_interfaces.unwrap_or_default(), page.next_token))
+        })
     });
     Ok(futures::future::try_join_all(chunks).await?.concat())
 }

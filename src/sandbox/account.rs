@@ -84,6 +84,11 @@ impl Account {
         self.world.instant = self.timing() == Timing::Instant;
     }
 
+    /// Goes back to what is saved, after a handler that did not come to its end.
+    pub(super) fn recover(&mut self) {
+        self.world = self.past(&self.store.snapshot());
+    }
+
     /// Begins anew, with a fresh account.
     pub(super) fn reset(&mut self) -> Result<(), SandboxError> {
         let now = self.world.now;
@@ -203,25 +208,28 @@ impl Account {
                 Ok(Reply::Answer(response))
             }
             Err(refusal) => {
-                if self.store.differs(&self.world) {
-                    let now = self.world.now;
-                    self.world = store::revived(&self.store.snapshot(), &mut self.world);
-                    self.world.now = now;
-                    self.tick();
+                if !is_read(named.operation) && self.store.differs(&mut self.world) {
+                    self.world = self.past(&self.store.snapshot());
                 }
                 Ok(exchange.refuse(&refusal))
             }
         }
     }
 
+    /// The account as a snapshot has it, at the present time.
+    fn past(&self, snapshot: &[u8]) -> World {
+        let mut world = store::revived(snapshot, &self.world);
+        world.now = self.world.now;
+        world.instant = self.world.instant;
+        world.caller = self.world.caller;
+        world
+    }
+
     /// Answers a read from what was before the service's last write.
     fn recall(&mut self, exchange: &Exchange<'_>, named: &Named) -> Reply {
         let snapshot = self.before.get(exchange.service.name).cloned();
         let snapshot = snapshot.unwrap_or_else(|| self.store.snapshot());
-        let mut world = store::revived(&snapshot, &mut self.world);
-        world.now = self.world.now;
-        world.instant = self.world.instant;
-        world.caller = self.world.caller;
+        let mut world = self.past(&snapshot);
         match exchange.call(named, &mut world, &self.endpoint) {
             Ok(response) => Reply::Answer(response),
             Err(refusal) => exchange.refuse(&refusal),
@@ -278,7 +286,25 @@ fn find(request: &Request) -> Result<(&'static Service, Scope), Refusal> {
             format!("the sandbox does not model the service `{}`", scope.service),
         )
     })?;
+    if !is_region(&scope.region) {
+        let message = format!("`{}` is no region", scope.region);
+        return Err(Refusal::new(NOT_MODELLED, message));
+    }
     Ok((service, scope))
+}
+
+/// Whether a name has the form of a region's, `ap-northeast-1`: a slip would furnish a new one.
+fn is_region(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let is_word =
+        |part: &&str| part.len() >= 2 && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let [words @ .., number] = parts.as_slice() else {
+        return false;
+    };
+    words.len() >= 2
+        && words.iter().all(is_word)
+        && number.len() == 1
+        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Brings a request to S3 to its plain form, and verifies what it brings to be verified.

@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::world::{Call, Refusal, World};
-pub(super) use authority::authority_certificate;
 pub(super) use certificate::Certificate;
 pub(super) use request::settle;
 
@@ -191,9 +190,8 @@ fn get_certificate(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal>
         let message = format!("The certificate {arn} is not issued yet.");
         return Err(Refusal::new("RequestInProgressException", message));
     };
-    Ok(
-        json!({"Certificate": pem, "CertificateChain": Some(chain).filter(|chain| !chain.is_empty())}),
-    )
+    let chain = Some(chain).filter(|chain| !chain.is_empty());
+    Ok(json!({"Certificate": pem, "CertificateChain": chain}))
 }
 
 fn delete_certificate(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {

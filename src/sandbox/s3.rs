@@ -418,3 +418,39 @@ pub(super) fn tagged(world: &World, region: &str) -> Vec<(String, BTreeMap<Strin
     own.map(|(name, bucket)| (format!("arn:aws:s3:::{name}"), bucket.tags.clone()))
         .collect()
 }
+
+/// What the tests of this service share.
+#[cfg(test)]
+mod test {
+    use super::{Call, World, handle};
+    use serde_json::{Value, json};
+
+    /// The region of [`Call::of`].
+    pub(super) const HERE: &str = "ap-northeast-1";
+
+    pub(super) fn world() -> World {
+        World {
+            now: 1_767_323_045_000,
+            ..World::fresh("123456789012")
+        }
+    }
+
+    pub(super) fn answer(world: &mut World, operation: &str, input: &Value) -> Value {
+        handle(world, &Call::of(operation, input))
+            .unwrap_or_else(|refusal| panic!("{operation}: {refusal:?}"))
+    }
+
+    pub(super) fn refused(world: &mut World, operation: &str, input: &Value) -> String {
+        handle(world, &Call::of(operation, input))
+            .expect_err("is refused")
+            .code
+    }
+
+    pub(super) fn bucket(world: &mut World, name: &str) {
+        answer(
+            world,
+            "CreateBucket",
+            &json!({ "Bucket": name, "CreateBucketConfiguration": { "LocationConstraint": HERE } }),
+        );
+    }
+}

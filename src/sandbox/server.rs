@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -51,9 +51,14 @@ impl Server {
         }
     }
 
-    /// The account; a handler that panicked has not saved anything, so that it can go on.
+    /// The account; what a handler that panicked had begun is undone.
     pub(super) fn account(&self) -> MutexGuard<'_, Account> {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+        self.account.lock().unwrap_or_else(|poisoned| {
+            let mut account = poisoned.into_inner();
+            account.recover();
+            self.account.clear_poison();
+            account
+        })
     }
 
     /// Answers connections until `shutdown` resolves, then lets those end that are under way.

@@ -52,6 +52,8 @@ pub(super) struct Store {
     directory: PathBuf,
     /// The state as it was last written, which a refused call leaves in force.
     saved: Arc<[u8]>,
+    /// The time that it has.
+    saved_at: i64,
     objects: BTreeSet<String>,
     keys: BTreeMap<String, String>,
     calls: File,
@@ -119,6 +121,7 @@ impl Store {
             Self {
                 directory: directory.to_owned(),
                 saved,
+                saved_at: world.now,
                 objects,
                 keys,
                 calls,
@@ -147,6 +150,7 @@ impl Store {
         if state != self.saved {
             write(&self.directory.join(STATE), &state)?;
             self.saved = state;
+            self.saved_at = world.now;
         }
         Ok(())
     }
@@ -199,9 +203,12 @@ impl Store {
         Arc::clone(&self.saved)
     }
 
-    /// Whether saving the account would change the state.
-    pub(super) fn differs(&self, world: &World) -> bool {
-        serialised(world) != self.saved
+    /// Whether the account differs from its saved state by more than the time.
+    pub(super) fn differs(&self, world: &mut World) -> bool {
+        let now = std::mem::replace(&mut world.now, self.saved_at);
+        let differs = serialised(world) != self.saved;
+        world.now = now;
+        differs
     }
 
     /// Appends a call to the log.
@@ -219,14 +226,12 @@ impl Store {
 
     /// Forgets all calls.
     pub(super) fn forget_calls(&self) -> Result<(), SandboxError> {
-        self.calls
-            .set_len(0)
-            .map_err(SandboxError::io("write", &self.directory.join(CALLS)))
+        forget_calls(&self.directory)
     }
 }
 
 /// The account as a snapshot has it, with the contents and keys of the present one.
-pub(super) fn revived(snapshot: &[u8], present: &mut World) -> World {
+pub(super) fn revived(snapshot: &[u8], present: &World) -> World {
     let saved: Saved = serde_json::from_slice(snapshot).expect("the store wrote it");
     let mut world = saved.world;
     world.s3.share_bodies(&present.s3);
@@ -329,6 +334,17 @@ pub(super) fn calls(directory: &Path) -> Result<Vec<String>, SandboxError> {
         Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(SandboxError::io("read", &path)(error)),
+    }
+}
+
+/// Forgets all calls; a process that serves the directory goes on with the emptied log.
+pub(super) fn forget_calls(directory: &Path) -> Result<(), SandboxError> {
+    let path = directory.join(CALLS);
+    match OpenOptions::new().write(true).truncate(true).open(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(SandboxError::io("write", &path)(error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ mod model;
 mod pattern;
 mod query;
 mod rest;
+mod rest_answer;
 mod scalar;
 mod service;
 #[cfg(test)]
@@ -233,7 +234,7 @@ pub(super) fn encode(
     let model = service.model();
     let facts = &model.operations[operation];
     let mut response = match model.protocol {
-        Protocol::RestJson | Protocol::RestXml => rest::encode(model, facts, output)?,
+        Protocol::RestJson | Protocol::RestXml => rest_answer::encode(model, facts, output)?,
         Protocol::Json => {
             let body = match model.output(facts) {
                 Some(shape) => json::encode(model, shape, output)?.to_string().into_bytes(),

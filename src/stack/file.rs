@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::api::RawApi;
 use super::certificate::RawCertificate;
-use super::common::{Bucket, RawTags, Vpc, VpcForm};
+use super::common::{RawTags, Vpc, VpcForm};
 use super::context::Context;
 use super::domain::RawDomain;
 use super::endpoint::RawEndpoint;
@@ -23,7 +23,7 @@ use super::target_group::RawTargetGroup;
 use super::timeouts::RawTimeouts;
 use super::trust_store::RawTrustStore;
 use super::verify::RawVerify;
-use super::{Identity, Stack, identity};
+use super::{Stack, identity};
 
 /// A mutual-TLS gateway on AWS. A section that is absent is not built; one that names an existing thing uses it
 /// and never changes or deletes it.
@@ -96,12 +96,8 @@ impl RawStack {
     ///
     /// What is at fault is stood in for, so that the rest is checked, too.
     pub(super) fn build(self, source: Source, cx: &Context) -> Stack {
-        let raw = RawIdentity::new(self.name, self.region, self.account);
-        let Identity {
-            name,
-            region,
-            account,
-        } = raw.build(cx);
+        let identity = RawIdentity::new(self.name, self.region, self.account, self.bucket);
+        let identity = identity.build(cx);
         let vpc = self.vpc.map(|vpc| Vpc::from_shape(vpc, cx));
         let top = KeyPath::top;
         let load_balancer = self
@@ -130,13 +126,13 @@ impl RawStack {
             |name, path, raw| raw.build((name, path), &domains, load_balancer.as_ref(), cx),
         );
         Stack {
-            name,
-            region,
-            account,
+            name: identity.name,
+            region: identity.region,
+            account: identity.account,
             tags: read_tags(self.tags, cx),
             protect: self.protect,
             vpc,
-            bucket: read_bucket(self.bucket, cx),
+            bucket: identity.bucket,
             timeouts: self.timeouts.build(&top("timeouts"), cx),
             endpoint,
             apis,
@@ -245,27 +241,4 @@ fn read_tags(tags: BTreeMap<String, String>, cx: &Context) -> BTreeMap<String, S
 
 fn is_tag_character(c: char) -> bool {
     c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)
-}
-
-fn read_bucket(name: Option<String>, cx: &Context) -> Bucket {
-    let Some(name) = name else { return Bucket::Own };
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
-    let is_end = |c: char| c.is_ascii_alphanumeric();
-    let is_name = (3..=63).contains(&name.len())
-        && name.chars().all(allowed)
-        && name.starts_with(is_end)
-        && name.ends_with(is_end)
-        && !name.contains("..");
-    if !is_name {
-        let fault = Fault::new(
-            &KeyPath::top("bucket"),
-            format!("`{name}` is no bucket name"),
-        );
-        let fault = fault.allowed("3 to 63 lower-case letters, digits, `.` and `-`");
-        cx.fault(match name.strip_prefix("s3://") {
-            Some(rest) => fault.hint(format!("write `{}`", rest.trim_end_matches('/'))),
-            None => fault,
-        });
-    }
-    Bucket::Existing(name)
 }

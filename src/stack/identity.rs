@@ -1,8 +1,9 @@
-//! Name, region and account: what a stack is known by.
+//! Name, region and account, by which a stack is known, and the bucket, in which it leaves traces.
 
 use serde::Deserialize;
 
 use super::Identity;
+use super::common::Bucket;
 use super::context::Context;
 use super::fault::Fault;
 use super::path::KeyPath;
@@ -17,6 +18,8 @@ pub(super) struct RawIdentity {
     region: String,
     /// Account id.
     account: Option<String>,
+    /// Name of an existing bucket.
+    bucket: Option<String>,
 }
 
 /// What a name may be.
@@ -25,14 +28,20 @@ pub(super) const NAME_RULE: &str =
 
 impl RawIdentity {
     /// The keys that make up the identity.
-    pub(super) const KEYS: [&str; 3] = ["name", "region", "account"];
+    pub(super) const KEYS: [&str; 4] = ["name", "region", "account", "bucket"];
 
-    /// Makes the three, as they are written.
-    pub(super) fn new(name: String, region: String, account: Option<String>) -> Self {
+    /// Makes them, as they are written.
+    pub(super) fn new(
+        name: String,
+        region: String,
+        account: Option<String>,
+        bucket: Option<String>,
+    ) -> Self {
         Self {
             name,
             region,
             account,
+            bucket,
         }
     }
 
@@ -41,7 +50,7 @@ impl RawIdentity {
         &self.region
     }
 
-    /// Checks the three.
+    /// Checks them.
     pub(super) fn build(self, cx: &Context) -> Identity {
         check_name(&self.name, cx);
         check_region(&self.region, cx);
@@ -58,6 +67,7 @@ impl RawIdentity {
             name: self.name,
             region: self.region,
             account: self.account,
+            bucket: read_bucket(self.bucket, cx),
         }
     }
 }
@@ -73,6 +83,29 @@ pub(super) fn is_name(text: &str) -> bool {
     text.len() <= 20
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.split('-').all(is_part)
+}
+
+fn read_bucket(name: Option<String>, cx: &Context) -> Bucket {
+    let Some(name) = name else { return Bucket::Own };
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+    let is_end = |c: char| c.is_ascii_alphanumeric();
+    let is_name = (3..=63).contains(&name.len())
+        && name.chars().all(allowed)
+        && name.starts_with(is_end)
+        && name.ends_with(is_end)
+        && !name.contains("..");
+    if !is_name {
+        let fault = Fault::new(
+            &KeyPath::top("bucket"),
+            format!("`{name}` is no bucket name"),
+        );
+        let fault = fault.allowed("3 to 63 lower-case letters, digits, `.` and `-`");
+        cx.fault(match name.strip_prefix("s3://") {
+            Some(rest) => fault.hint(format!("write `{}`", rest.trim_end_matches('/'))),
+            None => fault,
+        });
+    }
+    Bucket::Existing(name)
 }
 
 fn check_name(name: &str, cx: &Context) {

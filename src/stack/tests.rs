@@ -627,7 +627,8 @@ fn the_identity_needs_nothing_else_of_the_file() {
         Identity {
             name: "a".into(),
             region: "eu-west-1".into(),
-            account: None
+            account: None,
+            bucket: Bucket::Own,
         }
     );
     let errors = identity_with(Path::new("a.yaml"), "name: a\n", &lookup).unwrap_err();

@@ -8,17 +8,22 @@ mod authority;
 mod revocation;
 mod server;
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 use super::algorithm::{KeyAlgorithm, SignatureCheck};
-use super::certificate::Certificate;
+use super::certificate::{Certificate, day};
 use super::crl::Crl;
 use super::digest::Sha256Digest;
 
 pub use authority::lint_bundle;
 pub use revocation::{lint_crl, lint_crls};
 pub use server::{lint_backend_certificate, lint_server_certificate};
+
+/// How many days before its end a certificate is worth a warning.
+const EXPIRY_DAYS: i64 = 30;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -102,11 +107,59 @@ fn seems_issued_by(certificate: &Certificate, issuer: &Certificate) -> bool {
 }
 
 /// Says whether a key lies in what a service takes: RSA of these sizes, or one of the three curves.
-fn key_is_accepted(key: &KeyAlgorithm, rsa_bits: std::ops::RangeInclusive<usize>) -> bool {
+fn key_is_accepted(key: &KeyAlgorithm, rsa_bits: RangeInclusive<usize>) -> bool {
     match key {
         KeyAlgorithm::Rsa(bits) => rsa_bits.contains(bits),
         KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::P521 => true,
         KeyAlgorithm::Other(_) => false,
+    }
+}
+
+/// Finds certificates of version 1 or 2.
+fn version(rule: &Rule, certificate: &Certificate) -> Option<Finding> {
+    let version = certificate.version;
+    let message = format!("it is an X.509 version {version} certificate");
+    (version != 3).then(|| rule.certificate(certificate, message))
+}
+
+/// Finds keys of the wrong kind or size.
+fn key(rule: &Rule, certificate: &Certificate, rsa_bits: RangeInclusive<usize>) -> Option<Finding> {
+    let key = &certificate.key_algorithm;
+    let message = format!("its key is {key}");
+    let refused = !key_is_accepted(key, rsa_bits);
+    refused.then(|| rule.certificate(certificate, message))
+}
+
+/// Finds signatures with SHA-1 and older.
+fn signature(rule: &Rule, certificate: &Certificate) -> Option<Finding> {
+    let algorithm = &certificate.signature_algorithm;
+    let message = format!("it is signed with {algorithm}");
+    let refused = !algorithm.is_accepted();
+    refused.then(|| rule.certificate(certificate, message))
+}
+
+/// The rules about the dates of a certificate.
+struct Dates {
+    expired: Rule,
+    not_yet_valid: Rule,
+    expiring: Rule,
+}
+
+impl Dates {
+    /// Finds certificates that are not valid now, or not for long.
+    fn check(&self, certificate: &Certificate, now: OffsetDateTime) -> Option<Finding> {
+        let (start, end) = (certificate.not_before, certificate.not_after);
+        if end < now {
+            let message = format!("it expired on {}", day(end));
+            return Some(self.expired.certificate(certificate, message));
+        }
+        if start > now {
+            let message = format!("it is valid from {} only", day(start));
+            return Some(self.not_yet_valid.certificate(certificate, message));
+        }
+        let left = days(days_left(end, now, EXPIRY_DAYS)?);
+        let message = format!("it expires on {}, in {left}", day(end));
+        Some(self.expiring.certificate(certificate, message))
     }
 }
 
@@ -122,6 +175,16 @@ fn days(count: i64) -> String {
         0 => "less than a day".to_owned(),
         1 => "1 day".to_owned(),
         _ => format!("{count} days"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_keys_are_refused() {
+        assert!(!key_is_accepted(&KeyAlgorithm::Rsa(1024), 2048..=8192));
     }
 }
 

@@ -293,13 +293,22 @@ pub(super) fn summary(report: &Report, figures: &Figures) -> String {
         calls,
         ..
     } = figures;
-    let done = report.done;
+    let done = counted(report.done, "change");
     write!(
         text,
-        "{style}{command} of {stack} {word}{style:#}: {done} changes, {calls} calls{again}."
+        "{style}{command} of {stack} {word}{style:#}: {done}, {calls} calls{again}."
     )
     .expect("writing to a String cannot fail");
     text
+}
+
+/// `1 change`, `2 changes`.
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
+    }
 }
 
 /// An error with its hint.

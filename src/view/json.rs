@@ -1,5 +1,9 @@
 //! Plans and events for programs; the forms are relied upon and versioned.
 
+use std::time::Duration;
+
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
@@ -13,7 +17,12 @@ const FORMAT_VERSION: &str = "1";
 
 /// The document of `plan --json`.
 pub(super) fn plans(planned: &[Planned]) -> Value {
-    let calls: u64 = planned.first().map_or(0, |one| one.aws.calls());
+    // Stacks of one region share their clients.
+    let clients: BTreeMap<&str, u64> = planned
+        .iter()
+        .map(|one| (one.aws.region.as_str(), one.aws.calls()))
+        .collect();
+    let calls: u64 = clients.values().sum();
     json!({
         "format_version": FORMAT_VERSION,
         "stacks": planned.iter().map(stack).collect::<Vec<_>>(),
@@ -30,6 +39,7 @@ fn stack(planned: &Planned) -> Value {
         })
     };
     let retained = |(address, reason): &(crate::resource::Address, String)| json!({"address": address, "reason": reason});
+    let foreign = |(address, children): &(crate::resource::Address, Vec<String>)| json!({"address": address, "children": children});
     json!({
         "name": planned.name,
         "account": planned.identity.account,
@@ -38,6 +48,7 @@ fn stack(planned: &Planned) -> Value {
         "changes": planned.plan.summaries,
         "unchanged": planned.plan.unchanged,
         "retained": planned.plan.retained.iter().map(retained).collect::<Vec<_>>(),
+        "foreign": planned.foreign.iter().map(foreign).collect::<Vec<_>>(),
         "warnings": planned.warnings,
         "expiries": planned.expiries.iter().map(expiry).collect::<Vec<_>>(),
     })
@@ -71,7 +82,7 @@ pub(super) fn planned(planned: &Planned) -> Vec<Value> {
 /// A line for something that happened.
 ///
 /// `elapsed_ms` is the step's own time where it has ended, and the run's so far elsewhere.
-pub(super) fn event(event: &Event, since_start: std::time::Duration) -> Value {
+pub(super) fn event(event: &Event, since_start: Duration) -> Value {
     let so_far = milliseconds(since_start);
     match event {
         Event::Started { address, doing } => json!({
@@ -108,12 +119,12 @@ pub(super) fn event(event: &Event, since_start: std::time::Duration) -> Value {
     }
 }
 
-fn milliseconds(elapsed: std::time::Duration) -> u64 {
+fn milliseconds(elapsed: Duration) -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The last line.
-pub(super) fn summary(report: &Report, figures: &Figures) -> Value {
+pub(super) fn summary(report: &Report, figures: &Figures, since_start: Duration) -> Value {
     let retained =
         |(address, reason): &(String, String)| json!({"address": address, "reason": reason});
     json!({
@@ -126,6 +137,7 @@ pub(super) fn summary(report: &Report, figures: &Figures) -> Value {
         "interrupted": report.interrupted,
         "retained": figures.retained.iter().map(retained).collect::<Vec<_>>(),
         "calls": figures.calls,
+        "elapsed_ms": milliseconds(since_start),
     })
 }
 

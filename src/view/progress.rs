@@ -26,7 +26,7 @@ struct Running {
 pub(super) struct Progress<'a> {
     view: &'a View,
     bars: Option<MultiProgress>,
-    running: BTreeMap<Address, Running>,
+    running: BTreeMap<(Address, Doing), Running>,
     /// The wall's clock: it is people who wait.
     wall: Clock,
 }
@@ -55,15 +55,20 @@ impl<'a> Progress<'a> {
 
     pub(super) fn show(&mut self, event: &Event) {
         match event {
-            Event::Started { address, doing } => self.start(address, verb(*doing)),
+            Event::Started { address, doing } => self.start(address, *doing),
             Event::Waiting { address, what } => self.wait(address, what),
             Event::Finished {
                 address,
                 doing,
                 elapsed,
             } => self.finish(address, *doing, *elapsed),
-            Event::Failed { address, error, .. } => {
-                self.end(address);
+            Event::Failed {
+                address,
+                doing,
+                error,
+                ..
+            } => {
+                self.end(address, *doing);
                 self.tell(&format!("{address}: failed: {error}"));
             }
             Event::Skipped {
@@ -80,7 +85,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn start(&mut self, address: &Address, says: &str) {
+    fn start(&mut self, address: &Address, doing: Doing) {
+        let says = verb(doing);
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner());
             let style = ProgressStyle::with_template("  {spinner} {msg} {elapsed}")
@@ -95,11 +101,12 @@ impl<'a> Progress<'a> {
             began: Instant::now(),
             says: says.to_owned(),
         };
-        self.running.insert(address.clone(), running);
+        self.running.insert((address.clone(), doing), running);
     }
 
     fn wait(&mut self, address: &Address, what: &str) {
-        if let Some(running) = self.running.get_mut(address) {
+        let mut steps = self.running.iter_mut();
+        if let Some((_, running)) = steps.find(|((of, _), _)| of == address) {
             running.says = format!("waiting for {what}");
             if let Some(bar) = &running.bar {
                 bar.set_message(format!("{address}: {}", running.says));
@@ -111,7 +118,7 @@ impl<'a> Progress<'a> {
 
     /// A wait that had nothing to wait for is not worth a line.
     fn finish(&mut self, address: &Address, doing: Doing, elapsed: Duration) {
-        self.end(address);
+        self.end(address, doing);
         let waited = matches!(doing, Doing::Ready | Doing::Gone);
         if !waited || elapsed >= Duration::from_secs(1) {
             self.tell(&format!(
@@ -122,14 +129,15 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn end(&mut self, address: &Address) {
-        if let Some(bar) = self.running.remove(address).and_then(|running| running.bar) {
+    fn end(&mut self, address: &Address, doing: Doing) {
+        let ended = self.running.remove(&(address.clone(), doing));
+        if let Some(bar) = ended.and_then(|running| running.bar) {
             bar.finish_and_clear();
         }
     }
 
     fn beat(&self) {
-        for (address, running) in &self.running {
+        for ((address, _), running) in &self.running {
             self.tell(&format!(
                 "{address}: still {} [{}]",
                 running.says,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::{Wiring, names, pairs};
-use crate::facts::{Subnet, Vpc, Zone};
+use crate::facts::{Origin, Subnet, Vpc, Zone};
 use crate::resource::load_balancer::{LoadBalancer, ReachedBy};
 use crate::resource::record_set::RECORD;
 use crate::resource::security_group::{Peer, Rule, SecurityGroup};
@@ -22,8 +22,8 @@ pub(super) enum Visibility {
 
 impl Wiring<'_> {
     /// Whether there are no facts because the file is only rendered.
-    fn is_rendered_only(&self) -> bool {
-        self.facts.vpcs.is_empty()
+    pub(super) fn is_rendered_only(&self) -> bool {
+        self.facts.origin == Origin::StandIns
     }
 
     /// The VPC.

@@ -206,8 +206,7 @@ impl Wiring<'_> {
                 }
             }
             CertificateSource::Find { name } => {
-                let known =
-                    self.facts.certificates.contains_key(name) || self.facts.vpcs.is_empty();
+                let known = self.facts.certificates.contains_key(name) || self.is_rendered_only();
                 if !known {
                     let hint = "request one with `request:`, or write the name as ACM lists it";
                     let message = format!(
@@ -285,6 +284,9 @@ impl Wiring<'_> {
             let found = self.zone("certificate.zone", zone, super::network::Visibility::Public);
             return found.into_iter().map(|zone| (zone.name, zone.id)).collect();
         }
+        if self.is_rendered_only() {
+            return BTreeMap::from([("${zone}".to_owned(), "${zone}".to_owned())]);
+        }
         let mut zones = BTreeMap::new();
         for name in std::iter::once(name).chain(others.iter().map(String::as_str)) {
             let Some(zone) = longest_zone(&self.facts.zones, name) else {
@@ -334,6 +336,7 @@ impl Wiring<'_> {
         Some(Import {
             fingerprints: all.map(|one| one.fingerprint.to_string()).collect(),
             shown: certificate.summary(),
+            key_algorithm: acm_key_algorithm(&certificate.key_algorithm),
             files: Some(ImportFiles {
                 names: certificate.dns_names.clone(),
                 certificate: Arc::from(certificate.pem()),
@@ -356,6 +359,17 @@ impl Wiring<'_> {
                 None
             }
         }
+    }
+}
+
+/// A kind of key as ACM names it: `RSA_2048`, `EC_prime256v1`.
+fn acm_key_algorithm(of: &trust::KeyAlgorithm) -> String {
+    match of {
+        trust::KeyAlgorithm::Rsa(bits) => format!("RSA_{bits}"),
+        trust::KeyAlgorithm::P256 => "EC_prime256v1".to_owned(),
+        trust::KeyAlgorithm::P384 => "EC_secp384r1".to_owned(),
+        trust::KeyAlgorithm::P521 => "EC_secp521r1".to_owned(),
+        trust::KeyAlgorithm::Other(name) => name.clone(),
     }
 }
 

@@ -9,7 +9,7 @@ use aws_sdk_apigateway::types::{GatewayResponse, Integration, Method, Model, Res
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, pages};
 use crate::error::Result;
 use crate::resource::context::hex;
 
@@ -36,9 +36,7 @@ fn digest_of(resources: &[Resource], responses: &[GatewayResponse], models: &[Mo
 }
 
 async fn resources(aws: &Aws, api: &str) -> Result<Vec<Resource>> {
-    let mut all = Vec::new();
-    let mut position = None;
-    loop {
+    pages(async |position| {
         let send = aws
             .apigateway
             .get_resources()
@@ -47,18 +45,13 @@ async fn resources(aws: &Aws, api: &str) -> Result<Vec<Resource>> {
             .limit(PAGE)
             .set_position(position);
         let page = aws.call("apigateway:GetResources", send.send()).await?;
-        all.extend(page.items.unwrap_or_default());
-        position = page.position.filter(|position| !position.is_empty());
-        if position.is_none() {
-            return Ok(all);
-        }
-    }
+        Ok((page.items.unwrap_or_default(), page.position))
+    })
+    .await
 }
 
 async fn gateway_responses(aws: &Aws, api: &str) -> Result<Vec<GatewayResponse>> {
-    let mut all = Vec::new();
-    let mut position = None;
-    loop {
+    pages(async |position| {
         let send = aws
             .apigateway
             .get_gateway_responses()
@@ -68,18 +61,13 @@ async fn gateway_responses(aws: &Aws, api: &str) -> Result<Vec<GatewayResponse>>
         let page = aws
             .call("apigateway:GetGatewayResponses", send.send())
             .await?;
-        all.extend(page.items.unwrap_or_default());
-        position = page.position.filter(|position| !position.is_empty());
-        if position.is_none() {
-            return Ok(all);
-        }
-    }
+        Ok((page.items.unwrap_or_default(), page.position))
+    })
+    .await
 }
 
 async fn models(aws: &Aws, api: &str) -> Result<Vec<Model>> {
-    let mut all = Vec::new();
-    let mut position = None;
-    loop {
+    pages(async |position| {
         let send = aws
             .apigateway
             .get_models()
@@ -87,12 +75,9 @@ async fn models(aws: &Aws, api: &str) -> Result<Vec<Model>> {
             .limit(PAGE)
             .set_position(position);
         let page = aws.call("apigateway:GetModels", send.send()).await?;
-        all.extend(page.items.unwrap_or_default());
-        position = page.position.filter(|position| !position.is_empty());
-        if position.is_none() {
-            return Ok(all);
-        }
-    }
+        Ok((page.items.unwrap_or_default(), page.position))
+    })
+    .await
 }
 
 fn methods(resource: &Resource) -> Value {

@@ -19,7 +19,7 @@ pub(super) struct Content {
     pub(super) key_algorithm: String,
     /// The common name, or the first of the alternative names.
     pub(super) domain_name: String,
-    /// The alternative names.
+    /// The alternative names, and the common name if it is none of them.
     pub(super) names: Vec<String>,
     /// `0a:1b:2c`.
     pub(super) serial: String,
@@ -43,16 +43,20 @@ impl Content {
     /// Reads a certificate; `None` where it is not one that ACM can hold.
     pub(super) fn read(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let names = alternative_names(&certificate);
+        let mut names = alternative_names(&certificate);
         let common_name = certificate.subject().iter_common_name().next();
         let common_name = common_name
             .and_then(|name| name.as_str().ok())
             .map(str::to_owned);
+        let domain_name = common_name.or_else(|| names.first().cloned())?;
+        if !names.contains(&domain_name) {
+            names.insert(0, domain_name.clone());
+        }
         Some(Self {
             pem: pem::encode(&pem::Pem::new("CERTIFICATE", der)),
             chain: String::new(),
             key_algorithm: key_algorithm(certificate.public_key())?,
-            domain_name: common_name.or_else(|| names.first().cloned())?,
+            domain_name,
             names,
             serial: certificate.raw_serial_as_string(),
             subject: certificate.subject().to_string(),

@@ -52,7 +52,8 @@ pub(super) fn import_certificate(world: &mut World, call: &Call<'_>) -> Result<V
 fn read_certificate(call: &Call<'_>, now: i64) -> Result<(Content, String), Refusal> {
     let mut blocks = certificates(&blob(call, "Certificate")?, "certificate")?;
     let Some(der) = blocks.pop().filter(|_| blocks.is_empty()) else {
-        let message = "The certificate field contains more than one certificate. You can specify only one certificate \
+        let message = "The certificate field contains more than one certificate. \
+                       You can specify only one certificate \
                        in this field.";
         return Err(invalid(message));
     };
@@ -64,13 +65,16 @@ fn read_certificate(call: &Call<'_>, now: i64) -> Result<(Content, String), Refu
         return Err(invalid("The certificate is not a valid X.509 certificate."));
     };
     check_certificate(&certificate, now)?;
-    check_chain(&certificate, &der, &chain)?;
-    if key_algorithm(certificate.public_key()).as_deref() == Some("RSA_1024") {
-        return Err(Refusal::not_modelled(
-            call.operation,
-            "an RSA key of 1024 bits",
-        ));
+    match key_algorithm(certificate.public_key()).as_deref() {
+        None => {
+            return Err(invalid(
+                "The key algorithm of the certificate is not supported.",
+            ));
+        }
+        Some("RSA_1024") => return Err(Refusal::not_modelled(call.operation, "RSA_1024")),
+        Some(_) => {}
     }
+    check_chain(&certificate, &der, &chain)?;
     let key = read_key(&blob(call, "PrivateKey")?)?;
     if key.public_key_raw() != certificate.public_key().subject_public_key.data.as_ref() {
         return Err(invalid(
@@ -79,7 +83,7 @@ fn read_certificate(call: &Call<'_>, now: i64) -> Result<(Content, String), Refu
     }
     let Some(content) = Content::read(&der) else {
         return Err(invalid(
-            "The certificate's key algorithm is not supported, or it names neither a domain nor an address.",
+            "The certificate names neither a domain nor an IP address.",
         ));
     };
     let chain = chain
@@ -106,7 +110,8 @@ fn blob(call: &Call<'_>, member: &str) -> Result<String, Refusal> {
     if bytes.len() > limit {
         let member = member[..1].to_ascii_lowercase() + &member[1..];
         let message = format!(
-            "1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must have length \
+            "1 validation error detected: Value at '{member}' failed to satisfy constraint: \
+             Member must have length \
              less than or equal to {limit}"
         );
         return Err(invalid(message));
@@ -157,7 +162,8 @@ fn check_chain(
             Ok(())
         } else {
             Err(invalid(
-                "Provided certificate is not a valid self signed. Please provide either a valid self-signed certificate \
+                "Provided certificate is not a valid self signed. Please provide either a valid \
+             self-signed certificate \
                  or certificate chain.",
             ))
         };

@@ -91,11 +91,12 @@ impl Validation {
 
     fn describe(&self, record_is_shown: bool, now: i64) -> Value {
         let record = json!({"Name": self.record_name, "Type": "CNAME", "Value": self.record_value});
+        let has_succeeded = self.has_succeeded(now);
         json!({
             "DomainName": self.name,
             "ValidationDomain": self.name,
             "ValidationMethod": "DNS",
-            "ValidationStatus": if self.has_succeeded(now) { "SUCCESS" } else { "PENDING_VALIDATION" },
+            "ValidationStatus": if has_succeeded { "SUCCESS" } else { "PENDING_VALIDATION" },
             "ResourceRecord": record_is_shown.then_some(record),
         })
     }
@@ -338,7 +339,12 @@ mod tests {
     }
 
     fn write(world: &mut World, zone: &str, name: &str, record_type: &str, value: &str) {
-        let record = json!({"Name": name, "Type": record_type, "TTL": 300, "ResourceRecords": [{"Value": value}]});
+        let record = json!({
+            "Name": name,
+            "Type": record_type,
+            "TTL": 300,
+            "ResourceRecords": [{"Value": value}],
+        });
         let changes = json!([{"Action": "UPSERT", "ResourceRecordSet": record}]);
         let input = json!({"HostedZoneId": zone, "ChangeBatch": {"Changes": changes}});
         route53::handle(world, &Call::of("ChangeResourceRecordSets", &input)).unwrap();
@@ -517,7 +523,11 @@ mod tests {
     #[test]
     fn a_token_makes_a_request_repeatable_for_an_hour() {
         let mut world = patient();
-        let mut input = json!({"DomainName": "example.com", "ValidationMethod": "DNS", "IdempotencyToken": "token"});
+        let mut input = json!({
+            "DomainName": "example.com",
+            "ValidationMethod": "DNS",
+            "IdempotencyToken": "token",
+        });
         let first = answer(&mut world, "RequestCertificate", &input);
         assert_eq!(answer(&mut world, "RequestCertificate", &input), first);
         input["DomainName"] = json!("www.example.com");
@@ -534,25 +544,23 @@ mod tests {
         let many: Vec<String> = (0..10)
             .map(|index| format!("host{index}.example.com"))
             .collect();
-        for (input, code) in [
-            (json!({"DomainName": "example.com"}), "SandboxNotModelled"),
+        for (member, value, code) in [
+            ("ValidationMethod", Value::Null, "SandboxNotModelled"),
+            ("ValidationMethod", json!("EMAIL"), "SandboxNotModelled"),
+            ("DomainName", json!(long), "InvalidParameterException"),
             (
-                json!({"DomainName": "example.com", "ValidationMethod": "EMAIL"}),
-                "SandboxNotModelled",
-            ),
-            (
-                json!({"DomainName": long, "ValidationMethod": "DNS"}),
+                "KeyAlgorithm",
+                json!("RSA_4096"),
                 "InvalidParameterException",
             ),
             (
-                json!({"DomainName": "example.com", "ValidationMethod": "DNS", "KeyAlgorithm": "RSA_4096"}),
-                "InvalidParameterException",
-            ),
-            (
-                json!({"DomainName": "example.com", "ValidationMethod": "DNS", "SubjectAlternativeNames": many}),
+                "SubjectAlternativeNames",
+                json!(many),
                 "LimitExceededException",
             ),
         ] {
+            let mut input = json!({"DomainName": "example.com", "ValidationMethod": "DNS"});
+            input[member] = value;
             assert_eq!(
                 refusal(&mut world, "RequestCertificate", &input),
                 code,

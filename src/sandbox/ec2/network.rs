@@ -520,21 +520,19 @@ mod tests {
         let vpc =
             answer(&mut world, "CreateVpc", json!({"CidrBlock": "10.0.0.0/16"}))["Vpc"]["VpcId"]
                 .clone();
-        let attribute = json!({"VpcId": vpc, "Attribute": "enableDnsHostnames"});
-        assert_eq!(
-            answer(&mut world, "DescribeVpcAttribute", attribute.clone())["EnableDnsHostnames"]["Value"],
-            false
-        );
-        answer(
-            &mut world,
-            "ModifyVpcAttribute",
-            json!({"VpcId": vpc, "EnableDnsHostnames": {"Value": true}}),
-        );
-        assert_eq!(
-            answer(&mut world, "DescribeVpcAttribute", attribute)["EnableDnsHostnames"]["Value"],
-            true
-        );
-        let both = json!({"VpcId": vpc, "EnableDnsHostnames": {"Value": true}, "EnableDnsSupport": {"Value": true}});
+        let is_enabled = |world: &mut World| {
+            let attribute = json!({"VpcId": vpc, "Attribute": "enableDnsHostnames"});
+            answer(world, "DescribeVpcAttribute", attribute)["EnableDnsHostnames"]["Value"].clone()
+        };
+        assert_eq!(is_enabled(&mut world), false);
+        let enable = json!({"VpcId": vpc, "EnableDnsHostnames": {"Value": true}});
+        answer(&mut world, "ModifyVpcAttribute", enable);
+        assert_eq!(is_enabled(&mut world), true);
+        let both = json!({
+            "VpcId": vpc,
+            "EnableDnsHostnames": {"Value": true},
+            "EnableDnsSupport": {"Value": true},
+        });
         assert_eq!(
             refusal(&mut world, "ModifyVpcAttribute", both),
             "InvalidParameterCombination"

@@ -404,7 +404,8 @@ pub(super) fn associate_route_table(world: &mut World, call: &Call<'_>) -> Resul
         .any(|table| table.serves(Some(&subnet_id)))
     {
         let message = format!(
-            "the specified association for subnet {subnet_id} conflicts with an existing association"
+            "the specified association for subnet {subnet_id} conflicts with \
+             an existing association"
         );
         return Err(Refusal::new("Resource.AlreadyAssociated", message));
     }
@@ -544,7 +545,10 @@ mod tests {
         let mut world = fresh();
         let (vpc, subnet, gateway) = vpc(&mut world);
         assert!(!is_public(&mut world, &subnet));
-        let filters = json!([{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]);
+        let filters = json!([
+            {"Name": "vpc-id", "Values": [vpc]},
+            {"Name": "association.main", "Values": ["true"]},
+        ]);
         let tables = answer(
             &mut world,
             "DescribeRouteTables",

@@ -205,7 +205,8 @@ impl State {
 
     /// Id and name of the group, as other resources show it.
     pub(super) fn group_reference(&self, id: &str) -> Value {
-        json!({"GroupId": id, "GroupName": self.security_group(id).map(|group| group.name.as_str())})
+        let name = self.security_group(id).map(|group| group.name.as_str());
+        json!({"GroupId": id, "GroupName": name})
     }
 
     /// Refuses groups that do not exist in the VPC.
@@ -344,7 +345,8 @@ fn check_text(parameter: &str, text: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = format!(
-        "Value ({text}) for parameter {parameter} is invalid. Character sets beyond ASCII are not supported, and it \
+        "Value ({text}) for parameter {parameter} is invalid. \
+         Character sets beyond ASCII are not supported, and it \
          may have at most 255 characters."
     );
     Err(Refusal::new("InvalidParameterValue", message))

@@ -144,7 +144,9 @@ pub(super) fn describe_tags(world: &mut World, call: &Call<'_>) -> Result<Value,
     let mut found: Vec<Value> = state
         .taggable(now)
         .flat_map(|(kind, id, tags)| tags.iter().map(move |(key, value)| (kind, id, key, value)))
-        .map(|(kind, id, key, value)| json!({"ResourceType": kind, "ResourceId": id, "Key": key, "Value": value}))
+        .map(|(kind, id, key, value)| {
+            json!({"ResourceType": kind, "ResourceId": id, "Key": key, "Value": value})
+        })
         .collect();
     let place = |tag: &Value| format!("{}\n{}", tag["ResourceId"], tag["Key"]);
     found.sort_by_key(place);
@@ -199,7 +201,11 @@ mod tests {
     fn a_tag_is_deleted_by_its_key_or_by_key_and_value() {
         let mut world = fresh();
         let vpc = answer(&mut world, "DescribeVpcs", json!({}))["Vpcs"][0]["VpcId"].clone();
-        let tags = json!([{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}, {"Key": "c", "Value": "3"}]);
+        let tags = json!([
+            {"Key": "a", "Value": "1"},
+            {"Key": "b", "Value": "2"},
+            {"Key": "c", "Value": "3"},
+        ]);
         answer(
             &mut world,
             "CreateTags",

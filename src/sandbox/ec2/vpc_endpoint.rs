@@ -245,6 +245,7 @@ pub(super) fn describe_vpc_endpoint_services(
         return Err(unknown_service(call, other));
     }
     let state = &world.region(call.region).ec2;
+    let private_name = format!("*.execute-api.{}.amazonaws.com", call.region);
     let service = json!({
         "ServiceName": name,
         "ServiceId": state.derived_id("vpce-svc", "execute-api"),
@@ -253,8 +254,8 @@ pub(super) fn describe_vpc_endpoint_services(
         "AvailabilityZones": zones(call.region),
         "Owner": "amazon",
         "BaseEndpointDnsNames": [format!("execute-api.{}.vpce.amazonaws.com", call.region)],
-        "PrivateDnsName": format!("*.execute-api.{}.amazonaws.com", call.region),
-        "PrivateDnsNames": [{"PrivateDnsName": format!("*.execute-api.{}.amazonaws.com", call.region)}],
+        "PrivateDnsName": private_name,
+        "PrivateDnsNames": [{"PrivateDnsName": private_name}],
         "PrivateDnsNameVerificationState": "verified",
         "VpcEndpointPolicySupported": true,
         "AcceptanceRequired": false,

@@ -91,7 +91,8 @@ pub(super) fn zone_of(call: &Call<'_>) -> Result<String, Refusal> {
         return Ok(wanted.to_owned());
     }
     let message = format!(
-        "Value ({wanted}) for parameter availabilityZone is invalid. Subnets can currently only be created in the \
+        "Value ({wanted}) for parameter availabilityZone is invalid. \
+         Subnets can currently only be created in the \
          following availability zones: {}.",
         zones.join(", ")
     );

@@ -181,3 +181,129 @@ pub(super) fn list(world: &World, call: &Call<'_>) -> Value {
     let token = found.next().and(last);
     json!({ "Buckets": buckets, "Owner": { "ID": world.account }, "Prefix": call.text("Prefix"), "ContinuationToken": token })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check_name;
+    use crate::sandbox::s3::handle;
+    use crate::sandbox::s3::test::{HERE, bucket, refused, world};
+    use crate::sandbox::world::Call;
+    use serde_json::{Value, json};
+
+    /// What creating a bucket is refused with in the named region, if it is.
+    fn created(region: &str, input: &Value) -> Result<(), String> {
+        let mut world = world();
+        let call = Call {
+            region,
+            ..Call::of("CreateBucket", input)
+        };
+        handle(&mut world, &call)
+            .map(drop)
+            .map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn only_the_home_region_needs_no_constraint_and_allows_any() {
+        let with = |constraint: &str| json!({ "Bucket": "new", "CreateBucketConfiguration": { "LocationConstraint": constraint } });
+        let without = json!({ "Bucket": "new" });
+        let illegal = Err("IllegalLocationConstraintException".to_owned());
+        assert_eq!(created("us-east-1", &without), Ok(()));
+        assert_eq!(created("us-east-1", &with("eu-west-1")), Ok(()));
+        assert_eq!(created("eu-west-1", &without), illegal);
+        assert_eq!(created("eu-west-1", &with("eu-west-2")), illegal);
+        assert_eq!(created("eu-west-1", &with("EU")), Ok(()));
+    }
+
+    #[test]
+    fn names_follow_the_rules() {
+        for name in ["abc", "a.b-c.1", "mtlsgw-123456789012-ap-northeast-1"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in [
+            "ab",
+            "Abc",
+            "-abc",
+            "abc.",
+            "a..b",
+            "192.0.2.1",
+            "xn--abc",
+            "abc-s3alias",
+            &"a".repeat(64),
+        ] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_that_is_there_is_not_made_again() {
+        let mut world = world();
+        bucket(&mut world, "mine");
+        let input = json!({ "Bucket": "mine", "CreateBucketConfiguration": { "LocationConstraint": HERE } });
+        assert_eq!(
+            refused(&mut world, "CreateBucket", &input),
+            "BucketAlreadyOwnedByYou"
+        );
+        if let Some(bucket) = world.s3.buckets.get_mut("mine") {
+            "someone".clone_into(&mut bucket.owner);
+        }
+        assert_eq!(
+            refused(&mut world, "CreateBucket", &input),
+            "BucketAlreadyExists"
+        );
+        assert_eq!(
+            refused(&mut world, "HeadBucket", &json!({ "Bucket": "mine" })),
+            "AccessDenied"
+        );
+    }
+
+    #[test]
+    fn an_expected_owner_guards_every_call_and_a_wrong_region_is_told_the_right_one() {
+        let mut world = world();
+        bucket(&mut world, "mine");
+        let input = json!({ "Bucket": "mine", "ExpectedBucketOwner": "111111111111" });
+        assert_eq!(refused(&mut world, "ListObjectsV2", &input), "AccessDenied");
+        let input = json!({ "Bucket": "mine" });
+        let elsewhere = Call {
+            region: "eu-west-1",
+            ..Call::of("HeadBucket", &input)
+        };
+        let refusal = handle(&mut world, &elsewhere).expect_err("is elsewhere");
+        assert_eq!(
+            (refusal.code.as_str(), refusal.status),
+            ("PermanentRedirect", 301)
+        );
+        assert_eq!(
+            refusal.headers,
+            [("x-amz-bucket-region".to_owned(), HERE.to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_bucket_with_anything_in_it_stays() {
+        let mut world = world();
+        bucket(&mut world, "mine");
+        handle(
+            &mut world,
+            &Call::of("PutObject", &json!({ "Bucket": "mine", "Key": "k" })),
+        )
+        .expect("is allowed");
+        assert_eq!(
+            refused(&mut world, "DeleteBucket", &json!({ "Bucket": "mine" })),
+            "BucketNotEmpty"
+        );
+        handle(
+            &mut world,
+            &Call::of("DeleteObject", &json!({ "Bucket": "mine", "Key": "k" })),
+        )
+        .expect("is allowed");
+        handle(
+            &mut world,
+            &Call::of("DeleteBucket", &json!({ "Bucket": "mine" })),
+        )
+        .expect("is empty");
+        assert_eq!(
+            refused(&mut world, "HeadBucket", &json!({ "Bucket": "mine" })),
+            "NoSuchBucket"
+        );
+    }
+}

@@ -246,3 +246,67 @@ pub(super) fn versions(world: &mut World, call: &Call<'_>) -> Result<Value, Refu
     );
     Ok(Value::Object(answer))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sandbox::s3::test::{answer, bucket, world};
+    use serde_json::{Value, json};
+
+    /// Texts of a member of all entries of a list.
+    fn texts<'v>(list: &'v Value, member: &str) -> Vec<&'v str> {
+        let entries = list.as_array().into_iter().flatten();
+        entries.filter_map(|entry| entry[member].as_str()).collect()
+    }
+
+    #[test]
+    fn pages_join_to_the_whole_and_prefixes_are_told_once() {
+        let mut world = world();
+        bucket(&mut world, "bbb");
+        for key in ["a", "d/1", "d/2", "e/1", "f"] {
+            answer(
+                &mut world,
+                "PutObject",
+                &json!({ "Bucket": "bbb", "Key": key }),
+            );
+        }
+        let mut input = json!({ "Bucket": "bbb", "MaxKeys": 2, "Delimiter": "/" });
+        let mut found = Vec::new();
+        loop {
+            let page = answer(&mut world, "ListObjectsV2", &input);
+            found.extend(
+                texts(&page["Contents"], "Key")
+                    .into_iter()
+                    .map(str::to_owned),
+            );
+            found.extend(
+                texts(&page["CommonPrefixes"], "Prefix")
+                    .into_iter()
+                    .map(str::to_owned),
+            );
+            if page["IsTruncated"] == false {
+                break;
+            }
+            input["ContinuationToken"] = page["NextContinuationToken"].clone();
+        }
+        // Within a page, keys and prefixes are lists of their own.
+        found.sort();
+        assert_eq!(found, ["a", "d/", "e/", "f"]);
+    }
+
+    #[test]
+    fn keys_are_escaped_where_it_is_asked_for() {
+        let mut world = world();
+        bucket(&mut world, "bbb");
+        answer(
+            &mut world,
+            "PutObject",
+            &json!({ "Bucket": "bbb", "Key": "a b/+" }),
+        );
+        let page = answer(
+            &mut world,
+            "ListObjectsV2",
+            &json!({ "Bucket": "bbb", "EncodingType": "url" }),
+        );
+        assert_eq!(texts(&page["Contents"], "Key"), ["a%20b/%2B"]);
+    }
+}

@@ -360,3 +360,113 @@ pub(super) fn tagging(world: &mut World, call: &Call<'_>) -> Result<Value, Refus
     }
     Ok(json!({ "VersionId": digest }))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sandbox::s3::test::{answer, bucket, refused, world};
+    use serde_json::{Value, json};
+
+    fn put(key: &str, condition: (&str, &str)) -> Value {
+        json!({ "Bucket": "bbb", "Key": key, condition.0: condition.1 })
+    }
+
+    #[test]
+    fn conditional_writes_lose_to_what_is_there() {
+        let mut world = world();
+        bucket(&mut world, "bbb");
+        let first = answer(&mut world, "PutObject", &put("lock", ("IfNoneMatch", "*")));
+        assert_eq!(
+            refused(&mut world, "PutObject", &put("lock", ("IfNoneMatch", "*"))),
+            "PreconditionFailed"
+        );
+        assert_eq!(
+            refused(&mut world, "PutObject", &put("lock", ("IfMatch", "\"00\""))),
+            "PreconditionFailed"
+        );
+        assert_eq!(
+            refused(&mut world, "PutObject", &put("none", ("IfMatch", "\"00\""))),
+            "NoSuchKey"
+        );
+        let etag = first["ETag"].as_str().expect("is a text");
+        answer(&mut world, "PutObject", &put("lock", ("IfMatch", etag)));
+        assert_eq!(
+            refused(
+                &mut world,
+                "DeleteObject",
+                &put("lock", ("IfMatch", "\"00\""))
+            ),
+            "PreconditionFailed"
+        );
+        answer(&mut world, "DeleteObject", &put("lock", ("IfMatch", etag)));
+        assert_eq!(
+            refused(
+                &mut world,
+                "HeadObject",
+                &json!({ "Bucket": "bbb", "Key": "lock" })
+            ),
+            "NoSuchKey"
+        );
+    }
+
+    #[test]
+    fn versions_are_kept_under_markers_and_deleted_one_by_one() {
+        let mut world = world();
+        bucket(&mut world, "bbb");
+        let object = json!({ "Bucket": "bbb", "Key": "k" });
+        assert!(answer(&mut world, "PutObject", &object)["VersionId"].is_null());
+        let versioning =
+            json!({ "Bucket": "bbb", "VersioningConfiguration": { "Status": "Enabled" } });
+        answer(&mut world, "PutBucketVersioning", &versioning);
+        let second = answer(&mut world, "PutObject", &object)["VersionId"].clone();
+        let marker = answer(&mut world, "DeleteObject", &object);
+        assert_eq!(marker["DeleteMarker"], true);
+        assert_eq!(refused(&mut world, "GetObject", &object), "NoSuchKey");
+        let versions = answer(
+            &mut world,
+            "ListObjectVersions",
+            &json!({ "Bucket": "bbb" }),
+        );
+        let count = |list: &str| versions[list].as_array().map_or(0, Vec::len);
+        assert_eq!((count("Versions"), count("DeleteMarkers")), (2, 1));
+        assert_eq!(
+            refused(&mut world, "DeleteBucket", &json!({ "Bucket": "bbb" })),
+            "BucketNotEmpty"
+        );
+        let all = json!([
+            { "Key": "k", "VersionId": "null" },
+            { "Key": "k", "VersionId": second },
+            { "Key": "k", "VersionId": marker["VersionId"] },
+        ]);
+        let deleted = answer(
+            &mut world,
+            "DeleteObjects",
+            &json!({ "Bucket": "bbb", "Delete": { "Objects": all } }),
+        );
+        assert_eq!(deleted["Deleted"].as_array().map_or(0, Vec::len), 3);
+        answer(&mut world, "DeleteBucket", &json!({ "Bucket": "bbb" }));
+    }
+
+    #[test]
+    fn what_was_put_comes_back() {
+        let mut world = world();
+        bucket(&mut world, "bbb");
+        let input = json!({ "Bucket": "bbb", "Key": "k", "ContentType": "text/plain", "Metadata": { "a": "b" }, "Tagging": "x=y%20z" });
+        answer(&mut world, "PutObject", &input);
+        let object = json!({ "Bucket": "bbb", "Key": "k" });
+        let found = answer(&mut world, "HeadObject", &object);
+        assert_eq!(
+            (&found["ContentType"], &found["Metadata"]),
+            (&json!("text/plain"), &json!({ "a": "b" }))
+        );
+        let tags = answer(&mut world, "GetObjectTagging", &object);
+        assert_eq!(tags["TagSet"], json!([{ "Key": "x", "Value": "y z" }]));
+        assert_eq!(
+            refused(
+                &mut world,
+                "PutObject",
+                &put("k", ("StorageClass", "GLACIER"))
+            ),
+            "SandboxNotModelled"
+        );
+    }
+}

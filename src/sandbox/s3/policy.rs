@@ -138,3 +138,68 @@ fn is_public(policy: &Value) -> bool {
             && statement["Condition"].is_null()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sandbox::s3::test::{answer, bucket, refused, world};
+    use serde_json::{Value, json};
+
+    fn policy(principal: &Value, resource: &str) -> Value {
+        let statement = json!({ "Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Resource": resource });
+        json!({ "Bucket": "bbb", "Policy": json!({ "Version": "2012-10-17", "Statement": statement }).to_string() })
+    }
+
+    #[test]
+    fn a_service_may_be_let_in_the_public_not_while_that_is_blocked() {
+        let mut world = world();
+        bucket(&mut world, "bbb");
+        let service = json!({ "Service": "logdelivery.elasticloadbalancing.amazonaws.com" });
+        answer(
+            &mut world,
+            "PutBucketPolicy",
+            &policy(&service, "arn:aws:s3:::bbb/*"),
+        );
+        let public = policy(&json!("*"), "arn:aws:s3:::bbb/*");
+        assert_eq!(
+            refused(&mut world, "PutBucketPolicy", &public),
+            "AccessDenied"
+        );
+        answer(
+            &mut world,
+            "DeletePublicAccessBlock",
+            &json!({ "Bucket": "bbb" }),
+        );
+        answer(&mut world, "PutBucketPolicy", &public);
+        let status = answer(
+            &mut world,
+            "GetBucketPolicyStatus",
+            &json!({ "Bucket": "bbb" }),
+        );
+        assert_eq!(status["PolicyStatus"]["IsPublic"], true);
+    }
+
+    #[test]
+    fn principals_and_resources_must_be_possible() {
+        let mut world = world();
+        bucket(&mut world, "bbb");
+        let account = json!({ "AWS": "123456789012" });
+        for input in [
+            policy(&json!({ "AWS": "bob" }), "arn:aws:s3:::bbb/*"),
+            policy(&json!({}), "arn:aws:s3:::bbb/*"),
+            policy(&account, "arn:aws:s3:::other/*"),
+            json!({ "Bucket": "bbb", "Policy": "{" }),
+            json!({ "Bucket": "bbb", "Policy": "{}" }),
+        ] {
+            assert_eq!(
+                refused(&mut world, "PutBucketPolicy", &input),
+                "MalformedPolicy",
+                "{input}"
+            );
+        }
+        answer(
+            &mut world,
+            "PutBucketPolicy",
+            &policy(&account, "arn:aws:s3:::bbb"),
+        );
+    }
+}

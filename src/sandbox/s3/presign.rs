@@ -95,3 +95,64 @@ pub(in crate::sandbox) fn check(request: &Request, now: i64) -> Result<Caller, R
     let message = "The request signature we calculated does not match the signature you provided.";
     Err(refusal(403, "SignatureDoesNotMatch", message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{check, presigned_url};
+    use crate::sandbox::s3::Place;
+    use crate::sandbox::s3::test::world;
+    use crate::sandbox::wire::{Request, pairs};
+    use crate::sandbox::world::{Call, Caller};
+    use serde_json::Value;
+    use std::time::Duration;
+
+    /// The request that a client makes of a URL.
+    fn request(method: &str, url: &str) -> Request {
+        let (path, query) = url
+            .trim_start_matches("http://127.0.0.1:4566")
+            .split_once('?')
+            .expect("is signed");
+        Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: pairs(query),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn a_services_url_is_good_for_one_object_one_method_and_its_time() {
+        let mut world = world();
+        let place = Place {
+            owner: "elb",
+            region: "eu-west-1",
+            bucket: "kept",
+            key: "a/b c",
+        };
+        world.s3.put_internal(&place, 0, b"content");
+        let call = Call::of("GetTrustStoreCaCertificatesBundle", &Value::Null);
+        let url = presigned_url(&world, &call, ("kept", "a/b c"), Duration::from_mins(10));
+        let judged = |method: &str, url: &str, now: i64| {
+            check(&request(method, url), now).map_err(|refusal| refusal.code)
+        };
+        let mismatch = Err("SignatureDoesNotMatch".to_owned());
+        assert_eq!(judged("GET", &url, world.now), Ok(Caller::Bearer));
+        assert_eq!(judged("DELETE", &url, world.now), mismatch);
+        assert_eq!(
+            judged("GET", &url.replace("b%20c", "other"), world.now),
+            mismatch
+        );
+        assert_eq!(
+            judged(
+                "GET",
+                &url.replace("Expires=600", "Expires=6000"),
+                world.now
+            ),
+            mismatch
+        );
+        assert_eq!(
+            judged("GET", &url, world.now + 601_000),
+            Err("AccessDenied".to_owned())
+        );
+    }
+}

@@ -24,6 +24,12 @@ struct Node {
     children: BTreeMap<String, Self>,
 }
 
+impl Node {
+    fn is_empty(&self) -> bool {
+        self.children.is_empty() && self.text.as_deref().is_none_or(str::is_empty)
+    }
+}
+
 /// Reads a form as the given input structure.
 pub(super) fn decode(
     (model, dialect): (&Model, Dialect),
@@ -61,7 +67,10 @@ impl FormReader<'_> {
         let mut known = Vec::new();
         for (name, member) in &shape.members {
             let wire = self.wire_name(name, member);
-            if let Some(child) = node.children.get(&wire)
+            let child = node.children.get(&wire);
+            // Go's SDK, and so Terraform, writes an empty text for what is not given.
+            let is_left_out = |child: &&Node| path.is_empty() && child.is_empty();
+            if let Some(child) = child.filter(|child| !is_left_out(child))
                 && let Some(value) = self.value(member, child, &join(path, name))
             {
                 result.insert(name.clone(), value);

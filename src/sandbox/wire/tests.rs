@@ -438,3 +438,56 @@ fn constraints_are_named_in_the_services_words() {
         )
     );
 }
+
+#[test]
+fn nested_members_are_held_to_the_model_too() {
+    let post = |path: &str, body: &str| Request {
+        method: "POST".to_owned(),
+        path: path.to_owned(),
+        body: body.as_bytes().to_vec(),
+        ..Request::default()
+    };
+    let targeted = |target: &str, body: &str| {
+        let headers = BTreeMap::from([("x-amz-target".to_owned(), target.to_owned())]);
+        Request {
+            headers,
+            ..post("/", body)
+        }
+    };
+    let change = "<ChangeResourceRecordSetsRequest><ChangeBatch><Changes><Change><Action>CREATE</Action>\
+                  <Bogus>x</Bogus></Change></Changes></ChangeBatch></ChangeResourceRecordSetsRequest>";
+    let tags =
+        "Version=2015-12-01&ResourceArns.member.1=a&Tags.member.1.Key=a&Tags.member.1.Bogus=x";
+    for (name, request) in [
+        ("elbv2", post("/", &format!("Action=AddTags&{tags}"))),
+        (
+            "ec2",
+            post(
+                "/",
+                "Action=DescribeVpcs&Version=2016-11-15&Filter.1.Bogus=x",
+            ),
+        ),
+        (
+            "apigateway",
+            post(
+                "/restapis",
+                "{\"name\":\"a\",\"endpointConfiguration\":{\"Bogus\":1}}",
+            ),
+        ),
+        (
+            "acm",
+            targeted(
+                "CertificateManager.RequestCertificate",
+                "{\"DomainName\":\"a.example.com\",\"Options\":{\"Bogus\":1}}",
+            ),
+        ),
+        ("route53", post("/2013-04-01/hostedzone/Z1/rrset", change)),
+    ] {
+        let service = SERVICES
+            .iter()
+            .find(|service| service.name == name)
+            .expect("is there");
+        let refusal = judged(service, &request).expect_err(name);
+        assert!(refusal.message.contains(BOGUS), "{name}: {refusal:?}");
+    }
+}

@@ -2,9 +2,9 @@
 
 use time::OffsetDateTime;
 
-use super::{Finding, Rule, Severity, days, days_left, key_is_accepted, seems_issued_by};
+use super::{Dates, Finding, Rule, Severity, key, seems_issued_by, signature, version};
 use crate::trust::bundle::Bundle;
-use crate::trust::certificate::{Certificate, day};
+use crate::trust::certificate::Certificate;
 
 /// The largest CA certificate, as PEM; the quota is fixed.
 const MAXIMUM_PEM: usize = 16 * 1024;
@@ -17,9 +17,6 @@ const DEFAULT_SUBJECT_BYTES: usize = 10_000;
 
 /// The longest chain that is verified, the client's certificate included; the quota is fixed.
 const MAXIMUM_DEPTH: usize = 4;
-
-/// How many days before its end a CA certificate is worth a warning.
-const EXPIRY_DAYS: i64 = 30;
 
 const NOT_A_CA: Rule = Rule {
     code: "ca-not-a-ca",
@@ -76,25 +73,25 @@ const PURPOSE: Rule = Rule {
     fix: "use a CA without extendedKeyUsage, or with clientAuth in it",
 };
 
-const EXPIRED: Rule = Rule {
-    code: "ca-expired",
-    severity: Severity::Warning,
-    why: "chains through an expired CA certificate do not verify: its clients are refused",
-    fix: "replace it by the CA's current certificate, or remove it",
-};
-
-const EXPIRING: Rule = Rule {
-    code: "ca-expiring",
-    severity: Severity::Warning,
-    why: "from then on the CA's clients are refused, whatever the dates of their own certificates",
-    fix: "add the CA's next certificate to the bundle now; both may be in it",
-};
-
-const NOT_YET_VALID: Rule = Rule {
-    code: "ca-not-yet-valid",
-    severity: Severity::Warning,
-    why: "until then the CA's clients are refused with ClientCertNotYetValid",
-    fix: "keep the CA's present certificate in the bundle until then",
+const DATES: Dates = Dates {
+    expired: Rule {
+        code: "ca-expired",
+        severity: Severity::Warning,
+        why: "chains through an expired CA certificate do not verify: its clients are refused",
+        fix: "replace it by the CA's current certificate, or remove it",
+    },
+    not_yet_valid: Rule {
+        code: "ca-not-yet-valid",
+        severity: Severity::Warning,
+        why: "until then the CA's clients are refused with ClientCertNotYetValid",
+        fix: "keep the CA's present certificate in the bundle until then",
+    },
+    expiring: Rule {
+        code: "ca-expiring",
+        severity: Severity::Warning,
+        why: "from then on the CA's clients are refused, whatever the dates of their own certificates",
+        fix: "add the CA's next certificate to the bundle now; both may be in it",
+    },
 };
 
 const SAME_SUBJECT: Rule = Rule {
@@ -149,13 +146,13 @@ pub fn lint_bundle(bundle: &Bundle, now: OffsetDateTime) -> Vec<Finding> {
     let each = bundle.certificates().iter().flat_map(|certificate| {
         [
             not_a_ca(certificate),
-            version(certificate),
-            key(certificate),
-            signature(certificate),
+            version(&VERSION, certificate),
+            key(&KEY, certificate, 2048..=8192),
+            signature(&SIGNATURE, certificate),
             size(certificate),
             no_cert_sign(certificate),
             purpose(certificate),
-            validity(certificate, now),
+            DATES.check(certificate, now),
             same_subject(certificate, bundle),
             no_root(certificate, bundle),
             depth(certificate, bundle),
@@ -174,27 +171,6 @@ fn not_a_ca(certificate: &Certificate) -> Option<Finding> {
         None => "it has no basicConstraints extension, which is what makes a certificate a CA's",
     };
     Some(NOT_A_CA.certificate(certificate, message))
-}
-
-/// Finds certificates of version 1 or 2.
-fn version(certificate: &Certificate) -> Option<Finding> {
-    let version = certificate.version;
-    let message = format!("it is an X.509 version {version} certificate");
-    (version != 3).then(|| VERSION.certificate(certificate, message))
-}
-
-/// Finds keys of the wrong kind or size.
-fn key(certificate: &Certificate) -> Option<Finding> {
-    let key = &certificate.key_algorithm;
-    let message = format!("its key is {key}");
-    (!key_is_accepted(key, 2048..=8192)).then(|| KEY.certificate(certificate, message))
-}
-
-/// Finds signatures with SHA-1 and older.
-fn signature(certificate: &Certificate) -> Option<Finding> {
-    let algorithm = &certificate.signature_algorithm;
-    let message = format!("it is signed with {algorithm}");
-    (!algorithm.is_accepted()).then(|| SIGNATURE.certificate(certificate, message))
 }
 
 /// Finds certificates that are too large.
@@ -226,21 +202,6 @@ fn purpose(certificate: &Certificate) -> Option<Finding> {
     let message = format!("its extendedKeyUsage ({purposes}) leaves out clientAuth");
     let limited = is_ca(certificate) && !certificate.allows_purpose("clientAuth");
     limited.then(|| PURPOSE.certificate(certificate, message))
-}
-
-/// Finds CAs that are not valid now, or not for long.
-fn validity(certificate: &Certificate, now: OffsetDateTime) -> Option<Finding> {
-    let (start, end) = (certificate.not_before, certificate.not_after);
-    if end < now {
-        return Some(EXPIRED.certificate(certificate, format!("it expired on {}", day(end))));
-    }
-    if start > now {
-        let message = format!("it is valid from {} only", day(start));
-        return Some(NOT_YET_VALID.certificate(certificate, message));
-    }
-    let left = days(days_left(end, now, EXPIRY_DAYS)?);
-    let message = format!("it expires on {}, in {left}", day(end));
-    Some(EXPIRING.certificate(certificate, message))
 }
 
 /// Finds names that stand for several keys; reports the later certificate.
@@ -408,10 +369,6 @@ mod tests {
             codes(&lint(&[&ed25519])),
             ["ca-key-unsupported", "ca-signature-weak"]
         );
-        assert!(!key_is_accepted(
-            &crate::trust::KeyAlgorithm::Rsa(1024),
-            2048..=8192
-        ));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Finding, Rule, Severity, days, days_left, key_is_accepted};
+use super::{Dates, Finding, Rule, Severity, key, signature, version};
 use crate::trust::certificate::{Certificate, day};
 use crate::trust::server::check_chain;
 
@@ -11,9 +11,6 @@ const MAXIMUM_PEM: usize = 32 * 1024;
 
 /// The largest chain that ACM imports, as PEM.
 const MAXIMUM_CHAIN_PEM: usize = 2 * 1024 * 1024;
-
-/// How many days before its end a server certificate is worth a warning.
-const EXPIRY_DAYS: i64 = 30;
 
 const VERSION: Rule = Rule {
     code: "server-version",
@@ -37,25 +34,25 @@ const SIGNATURE: Rule = Rule {
     fix: "issue the certificate again with SHA-256 or better",
 };
 
-const EXPIRED: Rule = Rule {
-    code: "server-expired",
-    severity: Severity::Error,
-    why: "ACM imports only certificates that are valid now",
-    fix: "give the current certificate",
-};
-
-const NOT_YET_VALID: Rule = Rule {
-    code: "server-not-yet-valid",
-    severity: Severity::Error,
-    why: "ACM imports only certificates that are valid now",
-    fix: "wait, or check the clock of the machine that issued it",
-};
-
-const EXPIRING: Rule = Rule {
-    code: "server-expiring",
-    severity: Severity::Warning,
-    why: "ACM does not renew imported certificates: from then on every client refuses the server",
-    fix: "replace the files by the next certificate and apply again before that day",
+const DATES: Dates = Dates {
+    expired: Rule {
+        code: "server-expired",
+        severity: Severity::Error,
+        why: "ACM imports only certificates that are valid now",
+        fix: "give the current certificate",
+    },
+    not_yet_valid: Rule {
+        code: "server-not-yet-valid",
+        severity: Severity::Error,
+        why: "ACM imports only certificates that are valid now",
+        fix: "wait, or check the clock of the machine that issued it",
+    },
+    expiring: Rule {
+        code: "server-expiring",
+        severity: Severity::Warning,
+        why: "ACM does not renew imported certificates: from then on every client refuses the server",
+        fix: "replace the files by the next certificate and apply again before that day",
+    },
 };
 
 const NO_NAMES: Rule = Rule {
@@ -129,10 +126,10 @@ pub fn lint_server_certificate(
     now: OffsetDateTime,
 ) -> Vec<Finding> {
     [
-        version(certificate),
-        key(certificate),
-        signature(certificate),
-        validity(certificate, now),
+        version(&VERSION, certificate),
+        key(&KEY, certificate, 2048..=4096),
+        signature(&SIGNATURE, certificate),
+        DATES.check(certificate, now),
         no_names(certificate),
         purpose(certificate),
         size(certificate, chain),
@@ -160,42 +157,6 @@ pub fn lint_backend_certificate(
         .chain(not_covered(&BACKEND_NAME, certificate, &[host]))
         .chain(backend_root(root))
         .collect()
-}
-
-/// Finds certificates of version 1 or 2.
-fn version(certificate: &Certificate) -> Option<Finding> {
-    let version = certificate.version;
-    let message = format!("it is an X.509 version {version} certificate");
-    (version != 3).then(|| VERSION.certificate(certificate, message))
-}
-
-/// Finds keys of the wrong kind or size.
-fn key(certificate: &Certificate) -> Option<Finding> {
-    let key = &certificate.key_algorithm;
-    let message = format!("its key is {key}");
-    (!key_is_accepted(key, 2048..=4096)).then(|| KEY.certificate(certificate, message))
-}
-
-/// Finds signatures with SHA-1 and older.
-fn signature(certificate: &Certificate) -> Option<Finding> {
-    let algorithm = &certificate.signature_algorithm;
-    let message = format!("it is signed with {algorithm}");
-    (!algorithm.is_accepted()).then(|| SIGNATURE.certificate(certificate, message))
-}
-
-/// Finds certificates that are not valid now, or not for long.
-fn validity(certificate: &Certificate, now: OffsetDateTime) -> Option<Finding> {
-    let (start, end) = (certificate.not_before, certificate.not_after);
-    if end < now {
-        return Some(EXPIRED.certificate(certificate, format!("it expired on {}", day(end))));
-    }
-    if start > now {
-        let message = format!("it is valid from {} only", day(start));
-        return Some(NOT_YET_VALID.certificate(certificate, message));
-    }
-    let left = days(days_left(end, now, EXPIRY_DAYS)?);
-    let message = format!("it expires on {}, in {left}", day(end));
-    Some(EXPIRING.certificate(certificate, message))
 }
 
 /// Finds certificates for nobody.

@@ -324,7 +324,8 @@ fn read_description(given: &Value) -> Result<Option<String>, Refusal> {
     if is_plain(text) {
         return Ok(Some(text.to_owned()).filter(|text| !text.is_empty()));
     }
-    let message = "Invalid rule description. Valid descriptions are strings less than 256 characters from the \
+    let message = "Invalid rule description. Valid descriptions are strings less than 256 \
+                   characters from the \
                    following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*";
     Err(Refusal::new("InvalidParameterValue", message))
 }

@@ -36,7 +36,8 @@ impl State {
         let vpc = self.existing_vpc(vpc_id)?;
         if !(vpc.has("EnableDnsSupport") && vpc.has("EnableDnsHostnames")) {
             let message = format!(
-                "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true \
+                "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC \
+                 attributes set to true \
                  for {vpc_id}"
             );
             return Err(Refusal::new("InvalidParameter", message));
@@ -47,7 +48,8 @@ impl State {
             .filter(|other| other.vpc_id == vpc_id && other.exists(now));
         if others.any(|other| other.private_dns) {
             let message = format!(
-                "private-dns-enabled cannot be set because there is already a conflicting DNS domain for \
+                "private-dns-enabled cannot be set because there is already a conflicting DNS \
+                 domain for \
                  execute-api.{}.amazonaws.com in the VPC {vpc_id}",
                 self.region
             );
