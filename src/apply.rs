@@ -271,8 +271,8 @@ impl Run<'_> {
                     elapsed,
                 });
             }
-            // A wait inside the step ended because the run does.
-            Some(Err(Error::Interrupted)) => self.status[i] = Status::Lost(address),
+            // Abandoned, or a wait inside the step ended, because the run does.
+            None | Some(Err(Error::Interrupted)) => self.status[i] = Status::Lost(address),
             Some(Err(error)) => {
                 let error = error.about(&address);
                 self.status[i] = Status::Lost(address.clone());
@@ -284,7 +284,6 @@ impl Run<'_> {
                     elapsed,
                 });
             }
-            None => self.status[i] = Status::Lost(address),
         }
     }
 

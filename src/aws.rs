@@ -217,7 +217,7 @@ impl Aws {
 /// A wait for a rate that people are told of.
 const LONG_WAIT: Duration = Duration::from_secs(2);
 /// A request that is silent for so long is given up; the SDK's own default waits for ever.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(60);
+const ATTEMPT_LIMIT: Duration = Duration::from_mins(1);
 
 /// The AWS environment as every AWS tool reads it; the sandbox reads none of it.
 async fn load_config(target: &Target, region: &str, clock: &Clock) -> SdkConfig {

@@ -25,7 +25,7 @@ const RENEWED_EVERY: Duration = Duration::from_secs(30);
 const STALE_AFTER: Duration = Duration::from_mins(5);
 
 /// Renewals may fail for so long; then others will soon take the lock for stale.
-const SILENT_AT_MOST: Duration = Duration::from_secs(240);
+const SILENT_AT_MOST: Duration = Duration::from_mins(4);
 
 /// Who holds a lock.
 #[derive(Debug, Clone, Serialize, Deserialize)]

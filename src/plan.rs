@@ -616,7 +616,9 @@ impl<'a> Graph<'a> {
         );
         for (live, (delete, _)) in self.of[i].delete.clone() {
             for (other, instance, need) in self.references_to(i, live) {
-                if let Some((deleted, gone)) = self.deletion_of(other, instance) {
+                let deletion = self.deletion_of(other, instance);
+                // What goes with this one has no deletion of its own, but may have to be replaced.
+                if let Some((deleted, gone)) = deletion.filter(|(deleted, _)| *deleted != delete) {
                     self.edge(if need.holds_until_gone { gone } else { deleted }, delete);
                 } else if !delete_first {
                     let moved = [self.of[other].make, self.of[other].ready];

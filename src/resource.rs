@@ -288,8 +288,8 @@ pub(crate) trait Resource: Clone + fmt::Debug + Send + Sync + Sized + 'static {
         &[]
     }
 
-    /// Whether deleting this live one, with `wanted` remaining of its kind, lets more through than before.
-    fn removal_widens(&self, _wanted: &BTreeMap<Address, Self>) -> bool {
+    /// Whether deleting this live one, with `wanted` remaining, lets more through than before.
+    fn removal_widens(&self, _wanted: &Resources) -> bool {
         false
     }
 

@@ -161,6 +161,10 @@ impl Running {
 /// # Errors
 ///
 /// If the directory cannot be used, or its state not be read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this waits for another process, which no clock of ours speeds up"
+)]
 pub async fn open(options: Options) -> Result<Running, SandboxError> {
     const PATIENCE: u32 = 200;
     for _ in 0..PATIENCE {

@@ -46,11 +46,13 @@ pub(crate) struct Subject {
     pub(crate) stack: Option<Stack>,
 }
 
+/// A stack with what it wants and what was found.
+type ReadStack = (Subject, Wired, Vec<Box<dyn Node>>);
+
 /// What was read of one region.
 struct Read {
     reader: Reader,
-    /// Each stack with what it wants and what was found.
-    stacks: Vec<(Subject, Wired, Vec<Box<dyn Node>>)>,
+    stacks: Vec<ReadStack>,
 }
 
 /// A stack's plan with all that is needed to show and to run it.
@@ -243,7 +245,7 @@ impl Session {
             .filter_map(|subject| subject.stack.as_ref())
             .collect();
         // Without an identity nothing else is worth waiting for.
-        let facts = async { Ok(Facts::read(&aws, &stacks).await) };
+        let facts = async { Ok(Box::pin(Facts::read(&aws, &stacks)).await) };
         let (identity, facts) = futures::try_join!(aws.identity(), facts)?;
         for subject in &subjects {
             guard(subject, &identity)?;

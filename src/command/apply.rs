@@ -125,7 +125,7 @@ pub(super) async fn run_plan(
     let interrupt = async {
         tokio::select! {
             () = interrupted(view) => {}
-            error = lock.keep() => *lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+            error = Box::pin(lock.keep()) => *lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
     };
     let work = async {

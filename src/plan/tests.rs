@@ -313,6 +313,18 @@ fn what_goes_with_its_parent_has_no_step_of_its_own_but_still_holds_what_it_uses
 }
 
 #[test]
+fn a_replaced_parent_goes_when_its_children_are_replaced_as_well() {
+    let made = plan(vec![
+        toy("balancer", replace).live("lb-1", vec![]),
+        toy("listener", replace)
+            .needs("balancer", Until::Exists)
+            .live("listener-1", vec![to("lb-1").parent()]),
+    ]);
+    assert_eq!(made.step("delete listener"), None);
+    assert!(made.orders("ready listener", "delete balancer"));
+}
+
+#[test]
 fn a_child_leaves_after_its_parent_has_changed() {
     let made = plan(vec![
         toy("store", update).live("store-1", vec![]),

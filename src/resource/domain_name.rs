@@ -13,7 +13,8 @@ use aws_sdk_apigateway::types::{
 
 use super::context::Wait;
 use super::rest_api::{self, PAGE, put_tags, replace};
-use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, base_path_mapping};
+use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
+use super::{base_path_mapping, record_set};
 use crate::aws::tags::Tags;
 use crate::aws::{Aws, AwsError, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
@@ -30,6 +31,8 @@ pub(crate) struct DomainName {
     pub(crate) security_policy: String,
     /// Its tags.
     pub(crate) tags: Tags,
+    /// Tags of a live one that remember records nothing wants any more, which still stand.
+    pub(crate) lingering: Tags,
 }
 
 impl Resource for DomainName {
@@ -45,6 +48,7 @@ impl Resource for DomainName {
             certificate,
             security_policy,
             tags,
+            lingering: _,
         } = self;
         diff.field("name", name, live.map(|live| &live.name))
             .replaces();
@@ -64,10 +68,18 @@ impl Resource for DomainName {
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let domains = list(&reader.aws).await?;
-        Ok(domains
+        let mut all: Vec<_> = domains
             .iter()
             .flat_map(|domain| found(reader, domain))
-            .collect())
+            .collect();
+        for one in all.iter_mut().filter(|one| one.owner == Owner::Ours) {
+            let want = reader.wanted_in::<Self>(&one.stack);
+            let want = want.get(&one.address).map(|want| &want.tags);
+            let tags = std::mem::take(&mut one.spec.tags);
+            (one.spec.tags, one.spec.lingering) =
+                record_set::take_lingering(&reader.aws, want, tags).await?;
+        }
+        Ok(all)
     }
 
     async fn create(&self, cx: &Cx) -> Result<Created> {
@@ -269,6 +281,7 @@ fn found(
     };
     let ours = spec.tags.stack().filter(|stack| reader.has_stack(stack));
     if let (Some(stack), Some(address)) = (ours, spec.tags.address()) {
+        let address = renamed(reader, stack, &spec.name).unwrap_or(address);
         return vec![found(stack, address, Owner::Ours)];
     }
     let whose = format!(
@@ -282,6 +295,14 @@ fn found(
             found(&scope.name, address.clone(), Owner::Foreign(whose.clone()))
         })
         .collect()
+}
+
+/// The address at which a stack wants a domain; another one than it has when its section is renamed.
+fn renamed(reader: &Reader, stack: &str, name: &str) -> Option<Address> {
+    let mut wanted = reader.wanted::<DomainName>();
+    wanted
+        .find(|(scope, _, want)| scope.name == stack && want.name == name)
+        .map(|(_, address, _)| address.clone())
 }
 
 fn live_spec(domain: &aws_sdk_apigateway::types::DomainName) -> DomainName {
@@ -299,6 +320,7 @@ fn live_spec(domain: &aws_sdk_apigateway::types::DomainName) -> DomainName {
             .map_or("", SecurityPolicy::as_str)
             .to_owned(),
         tags: Tags::live(tags.map(|(key, value)| (key.as_str(), value.as_str()))),
+        lingering: Tags::default(),
     }
 }
 
@@ -316,7 +338,6 @@ fn outputs(name: Option<&str>, zone: Option<&str>) -> Outputs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::Address;
 
     fn domain(security_policy: &str) -> DomainName {
         let live = aws_sdk_apigateway::types::DomainName::builder()

@@ -105,23 +105,25 @@ pub(super) struct Claim {
 /// Says where something live belongs by its tags, or whose place it takes without being ours.
 ///
 /// `what` names it for people; `takes_place_of` says whether it stands where
-/// a stack wants one.
+/// a stack wants one. Where two of a stack cannot stand, what stands there already is what is
+/// wanted there, whatever its tags call it: a section that got another name keeps its resource.
 pub(super) fn claims<R: Wanted>(
     reader: &Reader,
     tags: &Tags,
     what: &str,
     takes_place_of: impl Fn(&str, &R) -> bool,
 ) -> Vec<Claim> {
-    if let Some((stack, address)) = place(reader, tags) {
+    let mut places = reader
+        .wanted::<R>()
+        .filter(|(scope, _, want)| takes_place_of(&scope.name, want));
+    if let Some((stack, tagged)) = place(reader, tags) {
+        let wanted = places.find(|(scope, _, _)| scope.name == stack);
         return vec![Claim {
+            address: wanted.map_or(tagged, |(_, address, _)| address.clone()),
             stack,
-            address,
             owner: Owner::Ours,
         }];
     }
-    let places = reader
-        .wanted::<R>()
-        .filter(|(scope, _, want)| takes_place_of(&scope.name, want));
     let claim = |stack: &str, address: &Address| Claim {
         stack: stack.to_owned(),
         address: address.clone(),

@@ -78,6 +78,8 @@ pub(crate) struct Https {
     pub(crate) attributes: BTreeMap<String, String>,
     /// Revocations of the trust store, all of which come before the listener; not compared.
     pub(crate) revocations: Vec<Address>,
+    /// The registration of the group's targets: nobody is sent to an empty group; not compared.
+    pub(crate) registration: Option<Address>,
 }
 
 /// An HTTP listener that redirects.
@@ -192,6 +194,8 @@ impl Resource for Listener {
         if let MutualAuthentication::Verify { trust_store, .. } = &https.mutual_authentication {
             needs.push(Need::ready(trust_store));
         }
+        let registration = https.registration.iter();
+        needs.extend(registration.map(|address| Need::address(address, Until::Created)));
         // Without its revocations a trust store accepts what was revoked.
         needs.extend(
             https
@@ -476,6 +480,7 @@ impl Https {
             target_group,
             attributes,
             revocations: _,
+            registration: _,
         } = self;
         diff.late(
             "certificate",
@@ -1058,6 +1063,7 @@ fn live_spec(listed: &Listed, settings: Settings) -> Listener {
                 target_group: Late::Known(target_group_of(described.default_actions())),
                 attributes: settings.attributes,
                 revocations: Vec::new(),
+                registration: None,
             }))
         }
         _ => match action.and_then(Redirect::live) {
@@ -1135,6 +1141,7 @@ mod tests {
             target_group: Late::Known("arn:target-group".to_owned()),
             attributes: Attributes::new(),
             revocations: vec![Address::parse("trust_store.crl[\"1\"]")],
+            registration: Some(Address::parse("target_group.targets")),
         };
         listener(443, Listens::Https(Box::new(https)))
     }

@@ -1,6 +1,6 @@
 //! The application load balancer that clients connect to.
 //!
-//! Natural key: its name, unique in the account and region. The scheme is fixed: another one means
+//! Natural key: its name, unique in the account and region. Scheme and VPC are fixed: another one means
 //! another load balancer, with listeners and target groups of its own. Attributes that the stack
 //! does not mention are held at AWS's defaults.
 //!
@@ -22,7 +22,7 @@ use futures::future::try_join_all;
 use super::context::Wait;
 use super::elbv2::{self, Attributes};
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Replacement, Resource};
-use super::{ec2, listener};
+use super::{ec2, listener, record_set};
 use crate::aws::tags::Tags;
 use crate::aws::{Aws, pages};
 use crate::diff::{Change, Diff, touches};
@@ -35,6 +35,8 @@ pub(crate) struct LoadBalancer {
     pub(crate) name: String,
     /// `internet-facing` or `internal`; fixed.
     pub(crate) scheme: String,
+    /// The VPC of its subnets; fixed.
+    pub(crate) vpc: String,
     /// The subnets of its nodes.
     pub(crate) subnets: BTreeSet<String>,
     /// Its security groups.
@@ -49,6 +51,8 @@ pub(crate) struct LoadBalancer {
     pub(crate) reached_by: ReachedBy,
     /// Its tags.
     pub(crate) tags: Tags,
+    /// Tags of a live one that remember records nothing wants any more, which still stand.
+    pub(crate) lingering: Tags,
 }
 
 /// How clients find a load balancer.
@@ -104,6 +108,7 @@ impl Resource for LoadBalancer {
         let Self {
             name,
             scheme,
+            vpc,
             subnets,
             security_groups,
             ip_address_type,
@@ -111,6 +116,7 @@ impl Resource for LoadBalancer {
             unmanaged: _,
             reached_by: _,
             tags,
+            lingering: _,
         } = self;
         if live.is_none() {
             diff.field("name", name, None);
@@ -118,6 +124,8 @@ impl Resource for LoadBalancer {
         diff.field("scheme", scheme, live.map(|live| &live.scheme))
             .replaces()
             .widens_if(|| scheme == "internet-facing");
+        diff.field("vpc", vpc, live.map(|live| &live.vpc))
+            .replaces();
         diff.field("subnets", subnets, live.map(|live| &live.subnets));
         let live_groups = live.map(|live| live.security_groups.as_slice());
         let wider = live_groups.is_some_and(|live| adds_group(security_groups, live, diff));
@@ -312,13 +320,11 @@ impl Resource for LoadBalancer {
 impl LoadBalancer {
     /// All attributes that are managed, as they should be.
     fn held(&self) -> Attributes {
-        let deny_internet = if self.scheme == "internal" {
-            "true"
-        } else {
-            "false"
-        };
         let mut defaults: BTreeMap<&str, &str> = DEFAULTS.into();
-        defaults.insert("ipv6.deny_all_igw_traffic", deny_internet);
+        // AWS's default for internal ones depends on how they came to be.
+        if self.scheme != "internal" {
+            defaults.insert("ipv6.deny_all_igw_traffic", "false");
+        }
         let mut held = elbv2::held(&self.attributes, defaults, &self.unmanaged);
         for logs in LOGS {
             let prefix = format!("{logs}.prefix");
@@ -473,7 +479,18 @@ async fn found(
     } else {
         Attributes::new()
     };
-    let spec = live_spec(described, attributes, tags);
+    let wants = reader.wanted::<LoadBalancer>();
+    let want = claims.iter().find(|claim| claim.owner == Owner::Ours);
+    let want = want.and_then(|claim| {
+        let mut wants = wants
+            .filter(|(scope, address, _)| scope.name == claim.stack && **address == claim.address);
+        wants.next().map(|(_, _, want)| &want.tags)
+    });
+    let (tags, lingering) = record_set::take_lingering(&reader.aws, want, tags).await?;
+    let spec = LoadBalancer {
+        lingering,
+        ..live_spec(described, attributes, tags)
+    };
     let outputs = outputs(described);
     Ok(elbv2::found(claims, &id, &spec.tags, &spec, &outputs))
 }
@@ -509,6 +526,7 @@ fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadB
         scheme: described
             .scheme()
             .map_or_else(String::new, |scheme| scheme.as_str().to_owned()),
+        vpc: described.vpc_id().unwrap_or_default().to_owned(),
         subnets: subnets.map(str::to_owned).collect(),
         security_groups: groups.map(|group| Late::Known(group.clone())).collect(),
         ip_address_type: described
@@ -518,6 +536,7 @@ fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadB
         unmanaged: BTreeSet::new(),
         reached_by: ReachedBy::DnsName,
         tags,
+        lingering: Tags::default(),
     }
 }
 
@@ -554,6 +573,7 @@ mod tests {
         LoadBalancer {
             name: "shop-1".to_owned(),
             scheme: "internal".to_owned(),
+            vpc: "vpc-1".to_owned(),
             subnets: BTreeSet::from(["subnet-1".to_owned(), "subnet-2".to_owned()]),
             security_groups: vec![Late::Known("sg-1".to_owned())],
             ip_address_type: "ipv4".to_owned(),
@@ -561,6 +581,7 @@ mod tests {
             unmanaged: BTreeSet::new(),
             reached_by: ReachedBy::Record,
             tags: Tags::default(),
+            lingering: Tags::default(),
         }
     }
 
@@ -589,14 +610,25 @@ mod tests {
     }
 
     #[test]
-    fn denying_internet_gateways_is_the_default_of_internal_ones_only() {
+    fn denying_internet_gateways_is_left_to_internal_ones_unless_the_file_says() {
         let live = load_balancer(&[("ipv6.deny_all_igw_traffic", "true")]);
         assert_eq!(changes(&load_balancer(&[]), &live), vec![]);
+        let open = load_balancer(&[("ipv6.deny_all_igw_traffic", "false")]);
+        assert_eq!(changes(&load_balancer(&[]), &open), vec![]);
+        assert_eq!(changes(&live, &open).len(), 1);
         let mut public = load_balancer(&[]);
         public.scheme = "internet-facing".to_owned();
         let changes = changes(&public, &live);
         assert!(changes[0].replaces && changes[0].widens);
         assert_eq!(changes[1].path, "attributes.ipv6.deny_all_igw_traffic");
+    }
+
+    #[test]
+    fn another_vpc_means_another_load_balancer() {
+        let (want, mut live) = (load_balancer(&[]), load_balancer(&[]));
+        live.vpc = "vpc-2".to_owned();
+        let changes = changes(&want, &live);
+        assert!(changes[0].path == "vpc" && changes[0].replaces);
     }
 
     #[test]

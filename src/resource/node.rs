@@ -131,7 +131,7 @@ pub(super) fn pair<R: Wanted>(
             });
             let widening = live
                 .iter()
-                .map(|one| one.spec.removal_widens(want))
+                .map(|one| one.spec.removal_widens(&scope.resources))
                 .collect();
             let want = want.get(address).cloned();
             let node = Typed {

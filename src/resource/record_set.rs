@@ -1,14 +1,16 @@
 //! The alias record by which clients find the gateway.
 //!
-//! Natural key: zone, name and type. Records have no tags; ours are known by the tag
-//! `mtlsgw:record` of the load balancer (or custom domain) they point to, written before the
-//! record, and by a target that only this stack can have made. The record is written last and
-//! waits for everything behind it.
+//! Natural key: zone, name and type. Records have no tags; where ours are is remembered by tags
+//! `mtlsgw:record` of the load balancer and of the custom domains, written before the record and
+//! removed after it, and whose a record there is tells its target: one that only this stack can
+//! have made, or that is remembered too. The record is written last and waits for everything
+//! behind it.
 //!
 //! IAM: `route53:ListResourceRecordSets`, `ChangeResourceRecordSets`, `GetChange`.
 //! AWS: Route 53 API Reference, `AliasTarget`, `ChangeResourceRecordSets`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_route53::types::{
     AliasTarget, Change as RecordChange, ChangeAction, ChangeBatch, ChangeStatus,
@@ -16,20 +18,27 @@ use aws_sdk_route53::types::{
 };
 use futures::future::try_join_all;
 
-use super::context::Wait;
+use sha2::{Digest, Sha256};
+
+use super::context::{Wait, hex};
 use super::domain_name::DomainName;
+use super::listener::Listener;
 use super::load_balancer::LoadBalancer;
 use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until};
+use super::{elbv2, rest_api};
 use crate::aws::Aws;
 use crate::aws::tags::Tags;
-use crate::diff::{Change, Diff};
+use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
-/// The tag on what a record points to: `<zone id>/<name>`. Other records than `main` add their name to the key.
-pub(crate) const RECORD: &str = "mtlsgw:record";
+/// What begins the key of a tag that remembers a place; a digest of the place follows.
+const RECORD: &str = "mtlsgw:record";
+
+/// For how long clients keep an answer: the time to live of an alias to AWS's own names.
+const TIME_TO_LIVE: Duration = Duration::from_mins(1);
 
 /// An alias record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct RecordSet {
     /// The hosted zone's id.
     pub(crate) zone: String,
@@ -47,8 +56,21 @@ pub(crate) struct RecordSet {
     pub(crate) overwrite: Overwrite,
     /// What has to work before clients are sent there.
     pub(crate) destinations: Vec<Address>,
-    /// The DNS name as the record spells it; deleting has to repeat it.
-    pub(crate) spelled: Option<String>,
+    /// The record of the same name that makes room first, where one of somebody else's is taken over.
+    pub(crate) makes_room: Option<Address>,
+    /// The record as Route 53 holds it; deleting has to repeat it.
+    pub(crate) held: Option<ResourceRecordSet>,
+    /// Tags of a live one that remember it and that nothing wants any more; they go with it.
+    pub(crate) forgets: Vec<(Holder, Tags)>,
+}
+
+/// Something tagged that remembers records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// A load balancer or listener, by its ARN.
+    Elb(String),
+    /// A custom domain, by its name.
+    Domain(String),
 }
 
 /// Whether a record of somebody else's may be taken over.
@@ -66,11 +88,21 @@ impl Resource for RecordSet {
     fn needs(&self) -> Vec<Need> {
         // Clients may hold the old answer for a minute, so what it points to goes only after that.
         let alias = Need::ready(&self.alias_dns_name).holds_until_gone();
+        // The custom domain that answers to the name is known by it.
+        let domain = Need::ready(&Late::Known(self.name.clone())).holds_until_gone();
         let destinations = self
             .destinations
             .iter()
             .map(|address| Need::address(address, Until::Ready));
-        std::iter::once(alias).chain(destinations).collect()
+        let room = self
+            .makes_room
+            .iter()
+            .map(|address| Need::address(address, Until::Exists));
+        [alias, domain]
+            .into_iter()
+            .chain(destinations)
+            .chain(room)
+            .collect()
     }
 
     fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
@@ -83,14 +115,16 @@ impl Resource for RecordSet {
             evaluate_target_health,
             overwrite: _,
             destinations: _,
-            spelled: _,
+            makes_room: _,
+            held: _,
+            forgets: _,
         } = self;
         diff.field("zone", zone, live.map(|live| &live.zone))
             .replaces();
         diff.field("name", name, live.map(|live| &live.name))
             .replaces();
-        diff.field("type", record_type, live.map(|live| &live.record_type))
-            .replaces();
+        // Only a CNAME that is taken over differs here, and one batch puts ours in its place.
+        diff.field("type", record_type, live.map(|live| &live.record_type));
         diff.late(
             "alias.dns_name",
             alias_dns_name,
@@ -102,8 +136,7 @@ impl Resource for RecordSet {
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
-        let (targets, balancers) = futures::join!(targets(reader), reader.found::<LoadBalancer>());
-        let (targets, _) = (targets?, balancers?);
+        let targets = targets(reader).await?;
         let places = places(reader, &targets);
         let names: BTreeSet<(String, String)> = places
             .iter()
@@ -130,97 +163,141 @@ impl Resource for RecordSet {
     }
 
     async fn create(&self, cx: &Cx) -> Result<Created> {
-        let change = put(cx, ChangeAction::Upsert, &self.zone, self.record(cx)?).await?;
         let id = format!("{}/{}/{}", self.zone, self.name, self.record_type);
-        Ok(Created {
-            id,
-            outputs: Outputs::from([("change", vec![change])]),
-        })
+        let changes = vec![(ChangeAction::Create, self.record(cx)?)];
+        let outputs = self.put(cx, changes).await?;
+        Ok(Created { id, outputs })
     }
 
     async fn ready(&self, cx: &Cx, _id: &str) -> Result<Outputs> {
-        match cx.output(&cx.address, "change") {
-            Some(change) => in_sync(cx, &change.join("")).await.map(|()| Outputs::new()),
-            None => Ok(Outputs::new()),
+        if let Some(change) = cx.output(&cx.address, "change") {
+            in_sync(cx, &change.join("")).await?;
         }
+        // What it pointed to before goes after this step.
+        if cx.output(&cx.address, "repointed").is_some() {
+            until_forgotten(cx).await;
+        }
+        Ok(Outputs::new())
     }
 
-    async fn update(&self, cx: &Cx, _live: &Found<Self>, _changes: &[Change]) -> Result<Outputs> {
-        self.create(cx).await.map(|created| created.outputs)
+    /// Deletes and makes it in one batch, which Route 53 refuses if the record is no longer the
+    /// one that was planned for.
+    async fn update(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<Outputs> {
+        let held = live.spec.held.iter().cloned();
+        let batch = held.map(|held| (ChangeAction::Delete, held));
+        let batch = batch.chain([(ChangeAction::Create, self.record(cx)?)]);
+        let mut outputs = self.put(cx, batch.collect()).await?;
+        if touches(changes, "alias.dns_name") {
+            outputs.insert("repointed", vec![cx.value(&self.alias_dns_name)?]);
+        }
+        forget(cx, live).await?;
+        Ok(outputs)
     }
 
     async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
-        let record = live.spec.record(cx)?;
-        match put(cx, ChangeAction::Delete, &live.spec.zone, record).await {
-            Ok(change) => {
-                cx.learn(Outputs::from([("deletion", vec![change])]));
-                Ok(())
-            }
+        let held = live.spec.held.iter().cloned();
+        let batch = held.map(|held| (ChangeAction::Delete, held)).collect();
+        match change(cx, &live.spec.zone, batch).await {
+            Ok(change) => cx.learn(Outputs::from([("deletion", vec![change])])),
             // Somebody was faster: the record is gone, or is no longer the one that was ours.
             Err(error)
-                if error.is_code("InvalidChangeBatch") || error.is_code("NoSuchHostedZone") =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error),
+                if error.is_code("InvalidChangeBatch") || error.is_code("NoSuchHostedZone") => {}
+            Err(error) => return Err(error),
         }
+        forget(cx, live).await
     }
 
     /// All name servers know it, and the alias's time to live of 60 s has passed at the clients.
     async fn gone(cx: &Cx, _live: &Found<Self>) -> Result<()> {
         if let Some(change) = cx.output(&cx.address, "deletion") {
             in_sync(cx, &change.join("")).await?;
-            cx.tell_waiting("clients to forget the record");
-            cx.aws()
-                .clock
-                .sleep(std::time::Duration::from_mins(1))
-                .await;
+            until_forgotten(cx).await;
         }
         Ok(())
     }
 }
 
 impl RecordSet {
+    /// The record as Route 53 is to hold it.
     fn record(&self, cx: &Cx) -> Result<ResourceRecordSet> {
-        let dns_name = match &self.spelled {
-            Some(spelled) => spelled.clone(),
-            None => cx.value(&self.alias_dns_name)?,
-        };
-        let failed =
-            |error: aws_sdk_route53::error::BuildError| Error::step(&cx.address, error.to_string());
         let alias = AliasTarget::builder()
             .hosted_zone_id(cx.value(&self.alias_zone)?)
-            .dns_name(dns_name)
+            .dns_name(cx.value(&self.alias_dns_name)?)
             .evaluate_target_health(self.evaluate_target_health)
             .build()
-            .map_err(failed)?;
+            .map_err(|error| incomplete(cx, &error))?;
         ResourceRecordSet::builder()
             .name(&self.name)
             .r#type(RrType::from(self.record_type.as_str()))
             .alias_target(alias)
             .build()
-            .map_err(failed)
+            .map_err(|error| incomplete(cx, &error))
+    }
+
+    /// Makes the changes after which the record is as it should be.
+    async fn put(
+        &self,
+        cx: &Cx,
+        changes: Vec<(ChangeAction, ResourceRecordSet)>,
+    ) -> Result<Outputs> {
+        match change(cx, &self.zone, changes).await {
+            Ok(change) => Ok(Outputs::from([("change", vec![change])])),
+            // The answer to an earlier attempt was lost, or somebody else wrote there since.
+            Err(error) if error.is_code("InvalidChangeBatch") => {
+                if self.stands(cx).await? {
+                    return Ok(Outputs::new());
+                }
+                Err(Error::Step {
+                    address: cx.address.clone(),
+                    message: error.to_string(),
+                    hint: Some(format!(
+                        "the records at `{}` are not as they were planned for: look what stands there, and plan again",
+                        self.name
+                    )),
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the record is there as it should be.
+    async fn stands(&self, cx: &Cx) -> Result<bool> {
+        let want = self.record(cx)?;
+        let sets = at_name(cx.aws(), &self.zone, &self.name).await?;
+        let target = |set: &ResourceRecordSet| {
+            let alias = set.alias_target()?;
+            let zone = alias.hosted_zone_id().to_owned();
+            let health = alias.evaluate_target_health();
+            Some((plain_alias(alias.dns_name()), zone, health))
+        };
+        Ok(sets.iter().any(|set| {
+            set.r#type() == want.r#type()
+                && set.set_identifier().is_none()
+                && target(set) == target(&want)
+        }))
     }
 }
 
-/// Changes one record; gives the change's id.
-async fn put(
+fn incomplete(cx: &Cx, error: &aws_sdk_route53::error::BuildError) -> Error {
+    Error::step(&cx.address, error.to_string())
+}
+
+/// Changes records in one batch, whole or not at all; gives the change's id.
+async fn change(
     cx: &Cx,
-    action: ChangeAction,
     zone: &str,
-    record: ResourceRecordSet,
+    changes: Vec<(ChangeAction, ResourceRecordSet)>,
 ) -> Result<String> {
-    let failed =
-        |error: aws_sdk_route53::error::BuildError| Error::step(&cx.address, error.to_string());
-    let change = RecordChange::builder()
-        .action(action)
-        .resource_record_set(record)
-        .build()
-        .map_err(failed)?;
-    let batch = ChangeBatch::builder()
-        .changes(change)
-        .build()
-        .map_err(failed)?;
+    let changes = changes.into_iter().map(|(action, record)| {
+        RecordChange::builder()
+            .action(action)
+            .resource_record_set(record)
+            .build()
+    });
+    let batch = changes
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|changes| ChangeBatch::builder().set_changes(Some(changes)).build())
+        .map_err(|error| incomplete(cx, &error))?;
     let wait = Wait::new("an earlier change of the zone", 2, 120);
     let passes = |error: &Error| error.is_code("PriorRequestNotComplete");
     cx.retry_while(wait, passes, || async {
@@ -250,6 +327,144 @@ async fn in_sync(cx: &Cx, change: &str) -> Result<()> {
             .map(|_| ()))
     })
     .await
+}
+
+/// Waits for as long as clients may go on with the old answer.
+async fn until_forgotten(cx: &Cx) {
+    cx.tell_waiting("clients to forget the old answer");
+    cx.aws().clock.sleep(TIME_TO_LIVE).await;
+}
+
+/// Removes the tags that remember a record that has just been deleted or repointed.
+///
+/// They stay while the name still leads there with the record of another type.
+async fn forget(cx: &Cx, live: &Found<RecordSet>) -> Result<()> {
+    let RecordSet {
+        zone,
+        name,
+        alias_dns_name: Late::Known(old),
+        forgets,
+        ..
+    } = &live.spec
+    else {
+        return Ok(());
+    };
+    if forgets.is_empty() || leads_to(cx.aws(), zone, name, Some(old)).await? {
+        return Ok(());
+    }
+    for (holder, tags) in forgets {
+        let removed = match holder {
+            Holder::Elb(arn) => elbv2::put_tags(cx, arn, &Tags::default(), tags).await,
+            Holder::Domain(name) => {
+                let path = format!("/domainnames/{name}");
+                rest_api::put_tags(cx, &path, &Tags::default(), tags).await
+            }
+        };
+        match removed {
+            Err(error)
+                if ["LoadBalancerNotFound", "ListenerNotFound", "NotFound"]
+                    .iter()
+                    .any(|code| error.is_code(code)) => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether an alias stands at a name; with `target`, one that leads there.
+async fn leads_to(aws: &Aws, zone: &str, name: &str, target: Option<&str>) -> Result<bool> {
+    let sets = at_name(aws, zone, name).await?;
+    let mut aliases = sets.iter().filter_map(ResourceRecordSet::alias_target);
+    Ok(aliases.any(|alias| {
+        target.is_none_or(|target| plain_alias(alias.dns_name()) == plain_alias(target))
+    }))
+}
+
+/// A place of a record as a tag remembers it.
+///
+/// The key `mtlsgw:record/<digest>` is one for each place, so that remembering another place never
+/// overwrites one where the record still is. The value is `<zone id>/<name>`, then `/<address>`
+/// unless that is `record`, then `/<target>` where the target does not tell whose the record is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// The hosted zone's id.
+    pub(crate) zone: String,
+    /// The record's name, as in [`RecordSet::name`].
+    pub(crate) name: String,
+    /// `record` or `records.<name>`; the type is added.
+    pub(crate) address: Address,
+    /// The DNS name of a target that the stack has not made.
+    pub(crate) target: Option<String>,
+}
+
+impl Memory {
+    /// The tag, key and value.
+    pub(crate) fn tag(&self) -> (String, String) {
+        let Self {
+            zone,
+            name,
+            address,
+            target,
+        } = self;
+        let name = escaped(name);
+        let target = target.as_deref().unwrap_or_default();
+        let digest = hex(&Sha256::digest(format!("{zone}/{name}/{target}")));
+        let value = match (address.as_str(), target) {
+            ("record", "") => format!("{zone}/{name}"),
+            (address, "") => format!("{zone}/{name}/{address}"),
+            (address, target) => format!("{zone}/{name}/{address}/{target}"),
+        };
+        (format!("{RECORD}/{}", &digest[..8]), value)
+    }
+
+    /// What a tag remembers, if it is such a tag.
+    fn read(key: &str, value: &str) -> Option<Self> {
+        key.strip_prefix(RECORD)?.strip_prefix('/')?;
+        let mut parts = value.splitn(4, '/').map(str::to_owned);
+        Some(Self {
+            zone: parts.next()?,
+            name: parts.next()?.replace('@', "*"),
+            address: Address::parse(parts.next().as_deref().unwrap_or("record")),
+            target: parts.next(),
+        })
+    }
+
+    /// All that `tags` remember.
+    fn all(tags: &Tags) -> impl Iterator<Item = Self> {
+        tags.0
+            .iter()
+            .filter_map(|(key, value)| Self::read(key, value))
+    }
+}
+
+/// Tag values allow no `*`, and names contain no `@`.
+fn escaped(name: &str) -> String {
+    name.replace('*', "@")
+}
+
+/// Takes out of the live tags of something wanted those that remember a record that still stands.
+///
+/// Nothing wants them any more; they are removed after the record, never before.
+pub(super) async fn take_lingering(
+    aws: &Aws,
+    want: Option<&Tags>,
+    mut tags: Tags,
+) -> Result<(Tags, Tags)> {
+    let mut lingering = Tags::default();
+    let Some(want) = want else {
+        return Ok((tags, lingering));
+    };
+    for (key, value) in tags.clone().0 {
+        let Some(memory) = Memory::read(&key, &value).filter(|_| !want.0.contains_key(&key)) else {
+            continue;
+        };
+        let target = memory.target.as_deref();
+        if leads_to(aws, &memory.zone, &memory.name, target).await? {
+            tags.0.remove(&key);
+            lingering.0.insert(key, value);
+        }
+    }
+    Ok((tags, lingering))
 }
 
 /// The records at exactly this name; Route 53 lists from a name on and has no filter.
@@ -302,22 +517,30 @@ pub(crate) fn plain_alias(dns_name: &str) -> String {
         .unwrap_or(plain)
 }
 
-/// Something of ours that records may point to.
+/// Something of ours that records may point to, or that remembers them.
 struct Pointed {
     stack: String,
+    holder: Holder,
+    /// Empty for what nothing can point to.
     dns_name: String,
+    /// All that it has.
     tags: Tags,
+    /// Those it should have; nothing when it goes.
+    want: Option<Tags>,
 }
 
 impl Pointed {
-    /// What `found` is under the name that its output `name` says; nothing when it is not ours.
-    fn new<R>(found: &Found<R>, name: &str, tags: &Tags) -> Option<Self> {
-        let values = found.outputs.get(name).map(|values| values.join(""));
-        (found.owner == Owner::Ours).then(|| Self {
-            stack: found.stack.clone(),
-            dns_name: values.as_deref().map(plain_alias).unwrap_or_default(),
-            tags: tags.clone(),
-        })
+    /// The tags that remember a place and that go with the record there.
+    fn forgets(&self, place: &Place) -> Option<(Holder, Tags)> {
+        let want = self.want.as_ref().filter(|_| self.stack == place.stack)?;
+        let goes = |key: &str, value: &str| {
+            let memory = Memory::read(key, value);
+            memory.is_some_and(|memory| (memory.zone, memory.name) == place.key())
+                && !want.0.contains_key(key)
+        };
+        let mut tags = self.tags.clone();
+        tags.0.retain(|key, value| goes(key, value));
+        (!tags.0.is_empty()).then(|| (self.holder.clone(), tags))
     }
 }
 
@@ -327,11 +550,61 @@ async fn targets(reader: &Reader) -> Result<Vec<Pointed>> {
     let (balancers, domains) = (balancers?, domains?);
     let balancers = balancers
         .iter()
-        .filter_map(|found| Pointed::new(found, "dns_name", &found.spec.tags));
+        .filter(|one| one.owner == Owner::Ours)
+        .map(|one| Pointed {
+            stack: one.stack.clone(),
+            holder: Holder::Elb(one.id.clone()),
+            dns_name: output(&one.outputs, "dns_name"),
+            tags: both(&one.spec.tags, &one.spec.lingering),
+            want: wanted_tags(reader, one, |want: &LoadBalancer| &want.tags),
+        });
     let domains = domains
         .iter()
-        .filter_map(|found| Pointed::new(found, "regional_domain_name", &found.spec.tags));
-    Ok(balancers.chain(domains).collect())
+        .filter(|one| one.owner == Owner::Ours)
+        .map(|one| Pointed {
+            stack: one.stack.clone(),
+            holder: Holder::Domain(one.id.clone()),
+            dns_name: output(&one.outputs, "regional_domain_name"),
+            tags: both(&one.spec.tags, &one.spec.lingering),
+            want: wanted_tags(reader, one, |want: &DomainName| &want.tags),
+        });
+    let pointed: Vec<Pointed> = balancers.chain(domains).collect();
+    if !pointed.is_empty() {
+        return Ok(pointed);
+    }
+    // Behind somebody else's load balancer and without a domain the listeners remember.
+    let listeners = reader.found::<Listener>().await?;
+    let listeners = listeners
+        .iter()
+        .filter(|one| one.owner == Owner::Ours)
+        .map(|one| Pointed {
+            stack: one.stack.clone(),
+            holder: Holder::Elb(one.id.clone()),
+            dns_name: String::new(),
+            tags: one.spec.tags.clone(),
+            want: wanted_tags(reader, one, |want: &Listener| &want.tags),
+        });
+    Ok(listeners.collect())
+}
+
+fn both(tags: &Tags, lingering: &Tags) -> Tags {
+    let all = tags.0.iter().chain(&lingering.0);
+    Tags::live(all.map(|(key, value)| (key.as_str(), value.as_str())))
+}
+
+fn output(outputs: &Outputs, name: &str) -> String {
+    let values = outputs.get(name).map(|values| values.join(""));
+    values.as_deref().map(plain_alias).unwrap_or_default()
+}
+
+/// The tags that something live should have.
+fn wanted_tags<R: super::Wanted>(
+    reader: &Reader,
+    found: &Found<R>,
+    tags: impl Fn(&R) -> &Tags,
+) -> Option<Tags> {
+    let want = reader.wanted_in::<R>(&found.stack);
+    want.get(&found.address).map(|want| tags(want).clone())
 }
 
 /// Where a record of ours is, or should be.
@@ -342,6 +615,13 @@ struct Place {
     address: Address,
     zone: String,
     name: String,
+}
+
+impl Place {
+    /// Zone and name.
+    fn key(&self) -> (String, String) {
+        (self.zone.clone(), self.name.clone())
+    }
 }
 
 fn places(reader: &Reader, targets: &[Pointed]) -> BTreeSet<Place> {
@@ -357,24 +637,29 @@ fn places(reader: &Reader, targets: &[Pointed]) -> BTreeSet<Place> {
             })
         });
     let remembered = targets.iter().flat_map(|target| {
-        target.tags.0.iter().filter_map(|(key, value)| {
-            let address = match key.strip_prefix(RECORD)? {
-                "" => Address::parse("record"),
-                rest => Address::parse(&format!("records{rest}")),
-            };
-            let (zone, name) = value.split_once('/')?;
-            Some(Place {
-                stack: target.stack.clone(),
-                address,
-                zone: zone.to_owned(),
-                name: name.to_owned(),
-            })
+        Memory::all(&target.tags).map(|memory| Place {
+            stack: target.stack.clone(),
+            address: memory.address,
+            zone: memory.zone,
+            name: memory.name,
         })
     });
-    wanted.chain(remembered).collect()
+    merged(wanted.collect(), remembered)
 }
 
-/// Whose a record at a place of ours is.
+/// What is wanted somewhere is not remembered there under another address: its section was renamed.
+fn merged(wanted: BTreeSet<Place>, remembered: impl IntoIterator<Item = Place>) -> BTreeSet<Place> {
+    let key = |place: &Place| (place.stack.clone(), place.key());
+    let taken: BTreeSet<_> = wanted.iter().map(key).collect();
+    let remembered: BTreeMap<_, Place> = remembered
+        .into_iter()
+        .map(|place| (key(&place), place))
+        .filter(|(key, _)| !taken.contains(key))
+        .collect();
+    wanted.into_iter().chain(remembered.into_values()).collect()
+}
+
+/// What a record at a place of ours is to the stack.
 fn judge(
     reader: &Reader,
     place: &Place,
@@ -382,10 +667,6 @@ fn judge(
     targets: &[Pointed],
 ) -> Option<Found<RecordSet>> {
     let record_type = set.r#type().as_str().to_owned();
-    let shown = format!(
-        "the record {} {} exists and is not this stack's",
-        place.name, record_type
-    );
     let address = match record_type.as_str() {
         // A CNAME tolerates no other record beside it; the rest does not concern us.
         "A" | "CNAME" => place.address.part("a"),
@@ -396,19 +677,20 @@ fn judge(
     let dns_name = alias
         .map(|alias| plain_alias(alias.dns_name()))
         .unwrap_or_default();
-    let ours = targets
-        .iter()
-        .any(|target| target.stack == place.stack && target.dns_name == dns_name)
-        || made_by(&place.stack, &dns_name);
     let wanted = reader.wanted_in::<RecordSet>(&place.stack);
     let may_take = wanted
         .get(&address)
         .is_some_and(|want| want.overwrite == Overwrite::Allow);
-    let owner = if ours || (may_take && alias.is_some()) {
+    let owner = if set.set_identifier().is_some() {
+        let shown = format!("{} {record_type} has a routing policy", place.name);
+        Owner::Foreign(format!("the record {shown}, so it is not this stack's"))
+    } else if may_take || leads_to_us(&reader.aws.region, place, &dns_name, targets) {
         Owner::Ours
     } else {
-        Owner::Foreign(shown)
+        let shown = format!("{} {record_type}", place.name);
+        Owner::Foreign(format!("the record {shown} exists and is not this stack's"))
     };
+    let alias_zone = alias.map(|alias| alias.hosted_zone_id().to_owned());
     Some(Found {
         stack: place.stack.clone(),
         id: format!("{}/{}/{record_type}", place.zone, place.name),
@@ -421,22 +703,38 @@ fn judge(
             name: place.name.clone(),
             record_type,
             alias_dns_name: Late::Known(dns_name),
-            alias_zone: Late::Known(
-                alias
-                    .map(|alias| alias.hosted_zone_id().to_owned())
-                    .unwrap_or_default(),
-            ),
+            alias_zone: Late::Known(alias_zone.unwrap_or_default()),
             evaluate_target_health: alias.is_some_and(AliasTarget::evaluate_target_health),
             overwrite: Overwrite::Refuse,
             destinations: Vec::new(),
-            spelled: alias.map(|alias| alias.dns_name().to_owned()),
+            makes_room: None,
+            held: Some(set.clone()),
+            forgets: targets
+                .iter()
+                .filter_map(|target| target.forgets(place))
+                .collect(),
         },
         outputs: Outputs::new(),
     })
 }
 
-/// Whether only a load balancer of this stack can have had that DNS name: `[internal-]<stack>-<8 hex>-…elb….`
-fn made_by(stack: &str, dns_name: &str) -> bool {
+/// Whether an alias to `dns_name` at a place of ours is ours.
+fn leads_to_us(region: &str, place: &Place, dns_name: &str, targets: &[Pointed]) -> bool {
+    let of_stack = || targets.iter().filter(|target| target.stack == place.stack);
+    let remembered = |target: &Pointed| {
+        Memory::all(&target.tags).any(|memory| {
+            memory.target.as_deref() == Some(dns_name) && (memory.zone, memory.name) == place.key()
+        })
+    };
+    // A record that is no alias leads nowhere, and what nothing can point to has no name.
+    !dns_name.is_empty()
+        && (of_stack().any(|target| target.dns_name == dns_name || remembered(target))
+            || made_by(&place.stack, region, dns_name))
+}
+
+/// Whether only a load balancer of this stack can have had that DNS name:
+/// `[internal-]<stack>-<8 hex>-….<region>.elb.…`.
+fn made_by(stack: &str, region: &str, dns_name: &str) -> bool {
     let plain = dns_name.strip_prefix("internal-").unwrap_or(dns_name);
     let hash = plain
         .strip_prefix(stack)
@@ -445,13 +743,44 @@ fn made_by(stack: &str, dns_name: &str) -> bool {
     hash.is_some_and(|(hash, rest)| {
         hash.len() == 8
             && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-            && rest.contains(".elb.")
+            && rest.contains(&format!(".{region}.elb."))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const REGION: &str = "eu-west-1";
+    const GONE: &str = "internal-shop-1a2b3c4d-123.eu-west-1.elb.amazonaws.com";
+
+    fn memory(address: &str, target: Option<&str>) -> Memory {
+        Memory {
+            zone: "Z1".to_owned(),
+            name: "*.example.com".to_owned(),
+            address: Address::parse(address),
+            target: target.map(str::to_owned),
+        }
+    }
+
+    fn place(address: &str) -> Place {
+        Place {
+            stack: "shop".to_owned(),
+            address: Address::parse(address),
+            zone: "Z1".to_owned(),
+            name: "*.example.com".to_owned(),
+        }
+    }
+
+    fn domain(tags: impl IntoIterator<Item = (String, String)>) -> Pointed {
+        Pointed {
+            stack: "shop".to_owned(),
+            holder: Holder::Domain("api.example.com".to_owned()),
+            dns_name: String::new(),
+            tags: Tags::live(tags),
+            want: Some(Tags::default()),
+        }
+    }
 
     #[test]
     fn alias_targets_are_compared_without_prefix_case_and_dot() {
@@ -469,17 +798,72 @@ mod tests {
 
     #[test]
     fn a_load_balancer_that_is_gone_is_still_known_by_its_name() {
-        assert!(made_by(
-            "shop",
-            "shop-1a2b3c4d-123.eu-west-1.elb.amazonaws.com"
-        ));
-        assert!(made_by(
-            "shop",
-            "internal-shop-1a2b3c4d-123.eu-west-1.elb.amazonaws.com"
-        ));
-        assert!(!made_by(
-            "shop",
-            "shop-window-123.eu-west-1.elb.amazonaws.com"
-        ));
+        assert!(made_by("shop", REGION, GONE));
+        assert!(made_by("shop", REGION, &GONE["internal-".len()..]));
+        let window = "shop-window-123.eu-west-1.elb.amazonaws.com";
+        assert!(!made_by("shop", REGION, window));
+    }
+
+    #[test]
+    fn a_stack_of_the_same_name_in_another_region_is_somebody_else() {
+        assert!(!made_by("shop", "eu-west-2", GONE));
+    }
+
+    #[test]
+    fn a_place_is_read_as_it_was_written_whatever_the_name() {
+        let existing = Some("front-1.eu-west-1.elb.amazonaws.com");
+        for memory in [
+            memory("record", None),
+            memory("records.users", None),
+            memory("record", existing),
+        ] {
+            let (key, value) = memory.tag();
+            let allowed = |c: char| c.is_alphanumeric() || "_.:/=+-@ ".contains(c);
+            assert!(key.chars().chain(value.chars()).all(allowed), "{value}");
+            assert_eq!(Memory::read(&key, &value), Some(memory));
+        }
+        assert_eq!(memory("record", None).tag().1, "Z1/@.example.com");
+    }
+
+    #[test]
+    fn each_place_has_a_tag_of_its_own_whatever_its_section() {
+        let mut other = memory("record", None);
+        let renamed = memory("records.users", None);
+        assert_eq!(other.tag().0, renamed.tag().0);
+        other.name = "api.example.com".to_owned();
+        assert_ne!(other.tag().0, renamed.tag().0);
+    }
+
+    #[test]
+    fn a_renamed_section_is_not_a_second_place() {
+        let wanted = BTreeSet::from([place("records.users")]);
+        assert_eq!(merged(wanted.clone(), [place("record")]), wanted);
+        let alone = merged(BTreeSet::new(), [place("record"), place("record")]);
+        assert_eq!(alone, BTreeSet::from([place("record")]));
+    }
+
+    #[test]
+    fn an_alias_to_somebody_elses_load_balancer_is_ours_where_that_is_remembered() {
+        let front = "front-1.eu-west-1.elb.amazonaws.com";
+        let here = place("record");
+        let knows = [domain([memory("record", Some(front)).tag()])];
+        assert!(leads_to_us(REGION, &here, front, &knows));
+        assert!(!leads_to_us(REGION, &here, "back-1.example.org", &knows));
+        assert!(!leads_to_us(REGION, &here, front, &[domain([])]));
+    }
+
+    #[test]
+    fn a_record_that_is_no_alias_leads_nowhere() {
+        assert!(!leads_to_us(REGION, &place("record"), "", &[domain([])]));
+    }
+
+    #[test]
+    fn only_what_is_not_wanted_is_forgotten() {
+        let (key, value) = memory("record", None).tag();
+        let mut domain = domain([(key.clone(), value.clone())]);
+        let forgotten = domain.forgets(&place("record")).expect("is unwanted");
+        assert_eq!(forgotten.1, Tags::live([(key.clone(), value.clone())]));
+        domain.want = Some(Tags::live([(key, value)]));
+        assert_eq!(domain.forgets(&place("record")), None);
     }
 }

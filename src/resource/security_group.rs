@@ -12,7 +12,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
+use aws_sdk_ec2::types::{
+    Filter, IpPermission, IpRange, Ipv6Range, PrefixListId, ResourceType, UserIdGroupPair,
+};
 use serde::{Serialize, Serializer};
 
 use super::context::Wait;
@@ -58,6 +60,8 @@ pub(crate) enum Peer {
     Cidr(String),
     /// Members of a group.
     Group(Late<String>),
+    /// The ranges of a prefix list; never wanted, so that one added by hand is seen and removed.
+    PrefixList(String),
 }
 
 /// A rule whose peer is known, ready to be compared and shown.
@@ -89,7 +93,7 @@ impl Rule {
 
     fn known(&self, resolve: impl Fn(&Late<String>) -> Option<String>) -> Option<KnownRule> {
         let peer = match &self.peer {
-            Peer::Cidr(cidr) => cidr.clone(),
+            Peer::Cidr(known) | Peer::PrefixList(known) => known.clone(),
             Peer::Group(group) => resolve(group)?,
         };
         Some(KnownRule {
@@ -163,7 +167,7 @@ impl Resource for SecurityGroup {
             .chain(&self.egress)
             .filter_map(|rule| match &rule.peer {
                 Peer::Group(group) => Some(Need::exists(group)),
-                Peer::Cidr(_) => None,
+                Peer::Cidr(_) | Peer::PrefixList(_) => None,
             })
             .collect()
     }
@@ -203,13 +207,13 @@ impl Resource for SecurityGroup {
             .wanted::<Self>()
             .map(|(_, _, want)| want.name.clone())
             .collect();
-        let by_tag = describe(&reader.aws, filter("tag:mtlsgw:stack", stacks));
+        let by_tag = describe(&reader.aws, vec![filter("tag:mtlsgw:stack", stacks)]);
         // The name finds a group that stands in our place without being ours.
         let by_name = async {
             if names.is_empty() {
                 Ok(Vec::new())
             } else {
-                describe(&reader.aws, filter("group-name", names)).await
+                describe(&reader.aws, vec![filter("group-name", names)]).await
             }
         };
         let (by_tag, by_name) = futures::try_join!(by_tag, by_name)?;
@@ -232,15 +236,23 @@ impl Resource for SecurityGroup {
             .vpc_id(&self.vpc)
             .tag_specifications(specification(ResourceType::SecurityGroup, &self.tags))
             .send();
-        let created = aws.call("ec2:CreateSecurityGroup", send).await?;
-        let id = created.group_id.unwrap_or_default();
-        let live = Self {
-            ingress: vec![],
-            egress: vec![Rule::everything("0.0.0.0/0")],
-            ..self.clone()
+        let created = match aws.call("ec2:CreateSecurityGroup", send).await {
+            // An earlier try may have taken effect although its answer was lost.
+            Err(error) if error.is("InvalidGroup.Duplicate") => {
+                let ours = self.made_before(cx).await?;
+                ours.ok_or(error)?
+            }
+            other => other?.group_id.unwrap_or_default(),
         };
-        self.put_rules(cx, &id, &live).await?;
-        Ok(Created::id(id))
+        let id = filter("group-id", vec![created.clone()]);
+        let wait = Wait::new("the security group to be known", 2, 60);
+        // What a new group lets out depends on the VPC: without IPv6 there is no rule for it.
+        let live = cx.wait_until(wait, || async {
+            Ok(describe(aws, vec![id.clone()]).await?.pop())
+        });
+        let live = live_spec(&live.await?);
+        self.put_rules(cx, &created, &live).await?;
+        Ok(Created::id(created))
     }
 
     async fn update(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<Outputs> {
@@ -278,9 +290,39 @@ impl Resource for SecurityGroup {
         })
         .await
     }
+
+    /// A group that another one's rules name cannot be deleted.
+    async fn foreign_children(reader: &Reader, live: &Found<Self>) -> Result<Vec<String>> {
+        let naming = |rules: &str| {
+            let filter = filter(&format!("{rules}.group-id"), vec![live.id.clone()]);
+            describe(&reader.aws, vec![filter])
+        };
+        let (ingress, egress) =
+            futures::try_join!(naming("ip-permission"), naming("egress.ip-permission"))?;
+        let all = ingress.iter().chain(&egress);
+        let foreign = all.filter(|group| live_spec(group).tags.stack() != Some(&live.stack));
+        let ids: BTreeSet<&str> = foreign.filter_map(|group| group.group_id()).collect();
+        Ok(ids
+            .into_iter()
+            .map(|id| format!("the rules of the security group {id} that name it"))
+            .collect())
+    }
 }
 
 impl SecurityGroup {
+    /// The group of this name, if it is the one that these tags say.
+    async fn made_before(&self, cx: &Cx) -> Result<Option<String>> {
+        let by_name = vec![
+            filter("group-name", vec![self.name.clone()]),
+            filter("vpc-id", vec![self.vpc.clone()]),
+        ];
+        let same =
+            |tags: Tags| tags.stack() == self.tags.stack() && tags.address() == self.tags.address();
+        let found = describe(cx.aws(), by_name).await?;
+        let ours = found.into_iter().find(|group| same(live_spec(group).tags));
+        Ok(ours.and_then(|group| group.group_id))
+    }
+
     /// Authorizes what is missing before revoking what is too much, so that no open connection is cut off.
     async fn put_rules(&self, cx: &Cx, id: &str, live: &Self) -> Result<()> {
         let known = |rules: &[Rule]| -> Result<BTreeSet<KnownRule>> {
@@ -429,12 +471,15 @@ async fn revoke<'a>(
     tolerate(done, &["InvalidPermission.NotFound"])
 }
 
-async fn describe(aws: &Aws, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::SecurityGroup>> {
+async fn describe(
+    aws: &Aws,
+    filters: Vec<Filter>,
+) -> Result<Vec<aws_sdk_ec2::types::SecurityGroup>> {
     pages(async |next| {
         let send = aws
             .ec2
             .describe_security_groups()
-            .filters(filter.clone())
+            .set_filters(Some(filters.clone()))
             .set_next_token(next)
             .send();
         let page = aws.call("ec2:DescribeSecurityGroups", send).await?;
@@ -523,9 +568,14 @@ fn rules(permission: &IpPermission) -> Vec<Rule> {
         .user_id_group_pairs()
         .iter()
         .filter_map(|pair| pair.group_id());
+    let lists = permission
+        .prefix_list_ids()
+        .iter()
+        .filter_map(|list| list.prefix_list_id());
     ipv4.chain(ipv6)
         .map(|cidr| Peer::Cidr(cidr.to_owned()))
         .chain(groups.map(|group| Peer::Group(Late::Known(group.to_owned()))))
+        .chain(lists.map(|list| Peer::PrefixList(list.to_owned())))
         .map(|peer| Rule {
             protocol: protocol.clone(),
             ports,
@@ -542,6 +592,9 @@ fn permission(rule: &KnownRule) -> IpPermission {
     match rule.peer.as_str() {
         group if group.starts_with("sg-") => permission
             .user_id_group_pairs(UserIdGroupPair::builder().group_id(group).build())
+            .build(),
+        list if list.starts_with("pl-") => permission
+            .prefix_list_ids(PrefixListId::builder().prefix_list_id(list).build())
             .build(),
         cidr if cidr.contains(':') => permission
             .ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).build())
@@ -603,6 +656,22 @@ mod tests {
         let one = group(vec![Rule::tcp(443, a.clone()), Rule::tcp(443, b.clone())]);
         let other = group(vec![Rule::tcp(443, b), Rule::tcp(443, a)]);
         assert_eq!(changes(&one, &other), vec![]);
+    }
+
+    #[test]
+    fn rules_of_prefix_lists_are_seen_and_revoked_as_such() {
+        let list = PrefixListId::builder().prefix_list_id("pl-1").build();
+        let live = IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(443)
+            .to_port(443)
+            .prefix_list_ids(list)
+            .build();
+        let rules = rules(&live);
+        assert_eq!(rules, [Rule::tcp(443, Peer::PrefixList("pl-1".to_owned()))]);
+        let known = rules[0].known(|_| None).unwrap();
+        assert_eq!(permission(&known), live);
+        assert_eq!(changes(&group(vec![]), &group(rules))[0].path, "ingress");
     }
 
     #[test]

@@ -370,6 +370,13 @@ impl Listed {
     pub(super) fn port(&self) -> u16 {
         number(self.described.port())
     }
+
+    /// The load balancers that forward to it, if it belongs to a stack of the run.
+    pub(super) fn users(&self, reader: &Reader) -> Vec<String> {
+        elbv2::place(reader, &self.tags)
+            .map(|_| self.described.load_balancer_arns().to_vec())
+            .unwrap_or_default()
+    }
 }
 
 /// All candidates for target groups of ours.

@@ -118,10 +118,10 @@ impl Resource for TargetRegistration {
         let group = group_of(&live.id);
         let want: BTreeSet<String> = cx.value(&self.targets)?.into_iter().collect();
         let had: BTreeSet<String> = cx.value(&live.spec.targets)?.into_iter().collect();
-        let added: BTreeSet<String> = &want - &had;
-        self.register(cx, group, &added).await?;
-        if !added.is_empty() && target_group::is_in_use(cx.aws(), group).await? {
-            self.wait_healthy(cx, group, &added).await?;
+        self.register(cx, group, &(&want - &had)).await?;
+        // Also those that an interrupted run has registered take over only when they can answer.
+        if target_group::is_in_use(cx.aws(), group).await? {
+            self.wait_healthy(cx, group, &want).await?;
         }
         deregister(cx, group, |target| !want.contains(&name(target, self.port))).await?;
         Ok(Outputs::new())
@@ -182,19 +182,34 @@ impl TargetRegistration {
     }
 
     async fn wait_healthy(&self, cx: &Cx, group: &str, targets: &BTreeSet<String>) -> Result<()> {
-        let wait =
-            Wait::new("the targets to become healthy", 15, 600).at_most(cx.timeout("targets"));
-        let unhealthy = async || -> Result<Vec<String>> {
-            let health = describe(cx.aws(), group).await?;
-            Ok(unhealthy(&health, targets, self.port))
-        };
-        let healthy = cx
-            .wait_until(wait, async || {
-                Ok(unhealthy().await?.is_empty().then_some(()))
-            })
-            .await;
-        elbv2::with_reason(healthy, async || Ok(unhealthy().await?.join("; "))).await
+        wait_while(cx, group, |health| unhealthy(health, targets, self.port)).await
     }
+}
+
+/// Waits until all that is registered with a group is healthy.
+pub(super) async fn wait_all_healthy(cx: &Cx, group: &str) -> Result<()> {
+    wait_while(cx, group, |health| {
+        let registered = health.iter().filter(|one| is_registered(one));
+        registered.filter_map(complaint).collect()
+    })
+    .await
+}
+
+/// Waits while something is wrong with targets, and says what it was if that takes too long.
+async fn wait_while(
+    cx: &Cx,
+    group: &str,
+    complaints: impl Fn(&[TargetHealthDescription]) -> Vec<String>,
+) -> Result<()> {
+    let wait = Wait::new("the targets to become healthy", 15, 600).at_most(cx.timeout("targets"));
+    let look = async || -> Result<Vec<String>> {
+        let health = describe(cx.aws(), group).await?;
+        Ok(complaints(&health))
+    };
+    let healthy = cx
+        .wait_until(wait, async || Ok(look().await?.is_empty().then_some(())))
+        .await;
+    elbv2::with_reason(healthy, async || Ok(look().await?.join("; "))).await
 }
 
 /// The targets in the order of live ones, because order means nothing.
@@ -206,7 +221,7 @@ fn sorted(targets: &Late<Vec<String>>, diff: &Diff<'_>) -> Late<Vec<String>> {
     Late::Known(set.into_iter().collect())
 }
 
-/// What is wrong with targets that are not healthy: `10.0.1.7: Target.Timeout: Request timed out`.
+/// What is wrong with targets that are not healthy or not there.
 fn unhealthy(
     health: &[TargetHealthDescription],
     targets: &BTreeSet<String>,
@@ -217,26 +232,29 @@ fn unhealthy(
             one.target()
                 .is_some_and(|described| name(described, port) == *target)
         };
-        let Some(health) = health
-            .iter()
-            .find(is_it)
-            .and_then(|one| one.target_health())
-        else {
-            return Some(format!("{target}: not registered"));
-        };
-        let state = health
-            .state()
-            .map_or("unknown", TargetHealthStateEnum::as_str);
-        let reason = health
-            .reason()
-            .map_or(state, TargetHealthReasonEnum::as_str);
-        let said = health
-            .description()
-            .map(|said| format!(": {said}"))
-            .unwrap_or_default();
-        (state != "healthy").then(|| format!("{target}: {reason}{said}"))
+        match health.iter().find(is_it) {
+            Some(described) => complaint(described),
+            None => Some(format!("{target}: not registered")),
+        }
     };
     targets.iter().filter_map(judge).collect()
+}
+
+/// What is wrong with a target: `10.0.1.7: Target.Timeout: Request timed out`.
+fn complaint(described: &TargetHealthDescription) -> Option<String> {
+    let health = described.target_health();
+    let state = health
+        .and_then(|health| health.state())
+        .map_or("unknown", TargetHealthStateEnum::as_str);
+    let reason = health
+        .and_then(|health| health.reason())
+        .map_or(state, TargetHealthReasonEnum::as_str);
+    let said = health
+        .and_then(|health| health.description())
+        .map(|said| format!(": {said}"))
+        .unwrap_or_default();
+    let target = described.target().and_then(|target| target.id());
+    (state != "healthy").then(|| format!("{}: {reason}{said}", target.unwrap_or_default()))
 }
 
 /// Deregisters the targets that go, as AWS itself names them, and lets them finish their requests.

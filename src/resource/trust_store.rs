@@ -219,6 +219,8 @@ pub(super) struct Listed {
     tags: Tags,
     /// Its revocations; that they cannot be read matters only if it is ours.
     pub(super) revocations: Result<Vec<DescribeTrustStoreRevocation>>,
+    /// The listeners that use it, which may be deleted already; read like the revocations.
+    associations: Result<Vec<String>>,
 }
 
 impl Listed {
@@ -229,6 +231,14 @@ impl Listed {
         wanted
             .any(|(scope, wanted, _)| scope.name == stack && *wanted == address)
             .then_some((stack, address))
+    }
+
+    /// The ARNs of the listeners that use it, if it belongs to a stack of the run.
+    pub(super) fn users(&self, reader: &Reader) -> Result<Vec<String>> {
+        match elbv2::place(reader, &self.tags) {
+            Some(_) => self.associations.clone(),
+            None => Ok(Vec::new()),
+        }
     }
 }
 
@@ -244,25 +254,29 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
             .filter(|(_, name)| reader.may_be_ours(name))
             .collect();
         let arns: Vec<String> = candidates.iter().map(|(arn, _)| arn.clone()).collect();
-        // Tags and revocations together, which saves a round trip.
-        let revocations = arns
-            .iter()
-            .map(|arn| trust_store_revocation::describe_all(&reader.aws, arn));
-        let (tags, revocations) =
-            futures::join!(elbv2::tags_of(&reader.aws, &arns), join_all(revocations));
+        // Tags and the rest together, which saves a round trip.
+        let details = arns.iter().map(async |arn| {
+            futures::join!(
+                trust_store_revocation::describe_all(&reader.aws, arn),
+                associations(&reader.aws, arn)
+            )
+        });
+        let (tags, details) = futures::join!(elbv2::tags_of(&reader.aws, &arns), join_all(details));
         let mut tags = tags?;
-        let listed = candidates
-            .into_iter()
-            .zip(revocations)
-            .map(|((id, name), revocations)| {
-                let tags = tags.remove(&id).unwrap_or_default();
-                Listed {
-                    id,
-                    name,
-                    tags,
-                    revocations,
-                }
-            });
+        let listed =
+            candidates
+                .into_iter()
+                .zip(details)
+                .map(|((id, name), (revocations, associations))| {
+                    let tags = tags.remove(&id).unwrap_or_default();
+                    Listed {
+                        id,
+                        name,
+                        tags,
+                        revocations,
+                        associations,
+                    }
+                });
         Ok(Arc::new(listed.collect()))
     };
     reader
@@ -359,6 +373,7 @@ async fn found(reader: &Reader, listed: &Listed) -> Result<Vec<Found<TrustStore>
         name,
         tags,
         revocations: _,
+        associations: _,
     } = listed;
     let what = format!("the trust store `{name}` ({id})");
     let claims = elbv2::claims::<TrustStore>(reader, tags, &what, |_, want| want.name == *name);

@@ -9,7 +9,6 @@
 //! reads in the caller's name.
 //! AWS: ELB API Reference 2015-12-01, `AddTrustStoreRevocations`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -19,14 +18,17 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use futures::future::try_join_all;
 
 use super::context::Wait;
+use super::trust_store::TrustStore;
 use super::{
-    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, elbv2,
-    trust_store,
+    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Resources, Until,
+    elbv2, trust_store,
 };
 use crate::aws::{Aws, AwsError, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
-use crate::trust::{Crl, RevocationChanges, revocation_changes};
+use crate::trust::{
+    Bundle, Certificate, Crl, DistinguishedName, RevocationChanges, revocation_changes,
+};
 
 /// One CRL of a trust store; its id is `<trust store ARN>#<revocation id>`.
 ///
@@ -41,6 +43,8 @@ pub(crate) struct TrustStoreRevocation {
     pub(crate) bucket: String,
     /// The key of the CRL's object, output `key` of the object.
     pub(crate) object: Late<String>,
+    /// Of a live one, the CA that issued the CRL and those above it; none where that is not known.
+    pub(crate) vouchers: Vec<DistinguishedName>,
 }
 
 /// Where the revocation by a CRL stands: `trust_store.crl["sha256:12ab…"]`.
@@ -77,8 +81,13 @@ impl Resource for TrustStoreRevocation {
         std::iter::once(trust_store).chain(object).collect()
     }
 
-    fn removal_widens(&self, wanted: &BTreeMap<Address, Self>) -> bool {
-        !readmitted([self], wanted.values()).is_empty()
+    /// What nobody vouches for any more is not let in, revoked or not.
+    fn removal_widens(&self, wanted: &Resources) -> bool {
+        let bundles = wanted.trust_stores.values().map(|store| &store.bundle);
+        let trusted = |ca: &Certificate| self.vouchers.iter().any(|name| name.matches(&ca.subject));
+        let vouched =
+            self.vouchers.is_empty() || bundles.flat_map(Bundle::certificates).any(trusted);
+        vouched && !readmitted([self], wanted.trust_store_revocations.values()).is_empty()
     }
 
     /// The content is part of the address, so what stands there has it.
@@ -88,6 +97,7 @@ impl Resource for TrustStoreRevocation {
             crl,
             bucket: _,
             object: _,
+            vouchers: _,
         } = self;
         if live.is_none() {
             diff.field("crl", &crl.as_ref().map(|crl| crl.summary()), None);
@@ -107,7 +117,16 @@ impl Resource for TrustStoreRevocation {
             let (stack, address) = listed.wanted_at(reader)?;
             Some(find_in(&reader.aws, listed, stack, address))
         });
-        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+        let (found, stores) =
+            futures::try_join!(try_join_all(found), reader.found::<TrustStore>())?;
+        let mut found: Vec<Found<Self>> = found.into_iter().flatten().collect();
+        for one in &mut found {
+            let store = stores.iter().find(|store| store.id == parts(&one.id).0);
+            if let (Some(store), Some(crl)) = (store, &one.spec.crl) {
+                one.spec.vouchers = vouchers(&store.spec.bundle, &crl.issuer);
+            }
+        }
+        Ok(found)
     }
 
     async fn create(&self, cx: &Cx) -> Result<Created> {
@@ -287,6 +306,33 @@ impl TrustStoreRevocation {
     }
 }
 
+/// A CA of the bundle and those above it, by name: whoever trusts one of them trusts what it issued.
+///
+/// None for a CA that is not in the bundle: clients bring it along, and who is above it is not known.
+fn vouchers(bundle: &Bundle, issuer: &DistinguishedName) -> Vec<DistinguishedName> {
+    let named = |name: &DistinguishedName| {
+        let all = bundle.certificates().iter();
+        all.filter(|ca| ca.subject.matches(name))
+            .map(|ca| ca.issuer.clone())
+            .collect::<Vec<_>>()
+    };
+    let mut above = named(issuer);
+    let mut vouchers = Vec::new();
+    if !above.is_empty() {
+        vouchers.push(issuer.clone());
+    }
+    while let Some(name) = above.pop() {
+        if !vouchers
+            .iter()
+            .any(|known: &DistinguishedName| known.matches(&name))
+        {
+            above.extend(named(&name));
+            vouchers.push(name);
+        }
+    }
+    vouchers
+}
+
 /// The revocations of one of our trust stores.
 async fn find_in(
     aws: &Aws,
@@ -328,6 +374,7 @@ fn found(
             crl: crl.map(Arc::new),
             bucket: String::new(),
             object: Late::Known(String::new()),
+            vouchers: Vec::new(),
         },
         outputs: Outputs::new(),
     }
@@ -390,6 +437,7 @@ fn parts(id: &str) -> (&str, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::tags::Tags;
     use crate::resource::Target;
     use crate::trust::fixtures::Authority;
 
@@ -400,6 +448,7 @@ mod tests {
             crl: Some(Arc::new(crl)),
             bucket: "bucket".to_owned(),
             object: Late::From(trust_store.part("object"), "key"),
+            vouchers: Vec::new(),
         }
     }
 
@@ -413,6 +462,41 @@ mod tests {
             (1, 1)
         );
         assert_eq!(readmitted([&old], [&old, &new]), vec![]);
+    }
+
+    #[test]
+    fn nobody_is_readmitted_whose_ca_goes_with_its_crl() {
+        let (root, other) = (Authority::new("Root"), Authority::new("Other"));
+        let issuing = root.intermediate("Issuing");
+        let [root, issuing_ca, other] = [&root, &issuing, &other].map(Authority::certificate);
+        let live = bundle_of([&root, &issuing_ca, &other]);
+        let mut crl = revocation(issuing.crl(&[1]));
+        crl.vouchers = vouchers(&live, &issuing_ca.subject);
+        assert!(crl.removal_widens(&wanted([&root])));
+        assert!(crl.removal_widens(&wanted([&issuing_ca])));
+        assert!(!crl.removal_widens(&wanted([&other])));
+        crl.vouchers = vouchers(&bundle_of([&other]), &issuing_ca.subject);
+        assert!(crl.removal_widens(&wanted([&other])));
+    }
+
+    fn bundle_of<const N: usize>(certificates: [&Certificate; N]) -> Bundle {
+        certificates.into_iter().cloned().collect()
+    }
+
+    fn wanted<const N: usize>(certificates: [&Certificate; N]) -> Resources {
+        let store = TrustStore {
+            name: "shop-1".to_owned(),
+            bundle: bundle_of(certificates),
+            bucket: String::new(),
+            object: Late::Known(String::new()),
+            revocations: Vec::new(),
+            tags: Tags::default(),
+        };
+        let mut wanted = Resources::default();
+        wanted
+            .trust_stores
+            .insert(Address::parse("trust_store"), store);
+        wanted
     }
 
     #[test]

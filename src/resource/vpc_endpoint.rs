@@ -43,9 +43,14 @@ pub(crate) struct VpcEndpoint {
     pub(crate) policy: Value,
     /// The security groups of its network interfaces.
     pub(crate) security_groups: Vec<Late<String>>,
+    /// EC2's state in lower case; wanted: `available`. Those in [`LOST`] never get there.
+    pub(crate) state: String,
     /// Its tags.
     pub(crate) tags: Tags,
 }
+
+/// The states of an endpoint that never becomes available.
+const LOST: &[&str] = &["failed", "rejected", "expired"];
 
 /// How many values a filter takes.
 const FILTER_VALUES: usize = 200;
@@ -76,6 +81,7 @@ impl Resource for VpcEndpoint {
             private_dns,
             policy,
             security_groups,
+            state,
             tags,
         } = self;
         diff.field("vpc", vpc, live.map(|live| &live.vpc))
@@ -107,6 +113,9 @@ impl Resource for VpcEndpoint {
             security_groups,
             live.map(|live| live.security_groups.as_slice()),
         );
+        if let Some(live) = live.filter(|live| LOST.contains(&live.state.as_str())) {
+            diff.field("state", state, Some(&live.state)).replaces();
+        }
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
@@ -147,12 +156,13 @@ impl Resource for VpcEndpoint {
     async fn create(&self, cx: &Cx) -> Result<Created> {
         for salt in 0..SALTS {
             let id = self.create_with(cx, salt).await?;
-            // A token that was used before may answer with what has been deleted since.
+            // A token that was used before may answer with what has been deleted or has failed since.
             if stands(cx, &id).await? {
                 return Ok(Created::id(id));
             }
         }
-        let message = "AWS answers every client token with an endpoint that has been deleted";
+        let message =
+            "AWS answers every client token with an endpoint that has been deleted or has failed";
         Err(Error::step(&cx.address, message))
     }
 
@@ -164,11 +174,11 @@ impl Resource for VpcEndpoint {
                 return Ok(None);
             };
             if let Some(message) = failure(&endpoint) {
-                let hint = format!("delete `{id}` and run the same command again");
+                let hint = "correct the cause and run the same command again, which replaces it";
                 return Err(Error::Step {
                     address: cx.address.clone(),
                     message,
-                    hint: Some(hint),
+                    hint: Some(hint.to_owned()),
                 });
             }
             let interfaces = interfaces_of(cx.aws(), std::slice::from_ref(&endpoint)).await?;
@@ -357,7 +367,7 @@ async fn describe_one(aws: &Aws, id: &str) -> Result<Option<aws_sdk_ec2::types::
 async fn stands(cx: &Cx, id: &str) -> Result<bool> {
     for _ in 0..LOOKS {
         if let Some(endpoint) = describe_one(cx.aws(), id).await? {
-            return Ok(!is_going(&endpoint));
+            return Ok(failure(&endpoint).is_none());
         }
         cx.aws().clock.sleep(Duration::from_secs(2)).await;
     }
@@ -446,6 +456,7 @@ fn live_spec(
         private_dns: endpoint.private_dns_enabled().unwrap_or_default(),
         policy: policy.unwrap_or_default(),
         security_groups: groups.map(|id| Late::Known(id.to_owned())).collect(),
+        state: endpoint.state().map_or("", State::as_str).to_lowercase(),
         tags: Tags::live(tags),
     }
 }
@@ -475,7 +486,7 @@ fn is_going(endpoint: &aws_sdk_ec2::types::VpcEndpoint) -> bool {
 
 /// Why an endpoint will never become available, if it will not.
 fn failure(endpoint: &aws_sdk_ec2::types::VpcEndpoint) -> Option<String> {
-    if !is_going(endpoint) && !is_in(endpoint, &["failed", "rejected", "expired"]) {
+    if !is_going(endpoint) && !is_in(endpoint, LOST) {
         return None;
     }
     let state = endpoint.state().map_or("", State::as_str);
@@ -600,6 +611,21 @@ mod tests {
             vpc: "vpc-2".to_owned(),
             ..pinned("10.0.1.7")
         }));
+    }
+
+    #[test]
+    fn an_endpoint_that_has_failed_is_replaced_and_one_on_its_way_is_not() {
+        let judged = |state: &str| {
+            let mut diff = Diff::new(&|_: &Address, _: &str| None);
+            let live = VpcEndpoint {
+                state: state.to_owned(),
+                ..endpoint()
+            };
+            endpoint().diff(Some(&live), &mut diff);
+            diff.into_changes().iter().any(|change| change.replaces)
+        };
+        assert!(judged("failed") && judged("rejected"));
+        assert!(!judged("pending"));
     }
 
     #[test]

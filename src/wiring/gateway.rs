@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::network::load_balancer_address;
 use super::{Wiring, key_of, names, section};
+use crate::aws::tags::Tags;
 use crate::resource::base_path_mapping::BasePathMapping;
 use crate::resource::deployment::{Content, Deployment};
 use crate::resource::domain_name::DomainName;
@@ -127,18 +128,13 @@ impl Wiring<'_> {
                     .base_path_mappings
                     .insert(place, mapping);
             }
-            let mut tags = self.tags(&address);
-            if self.stack.load_balancer.is_none() {
-                tags = self
-                    .record_tags()
-                    .into_iter()
-                    .fold(tags, |tags, (key, value)| tags.with(&key, value));
-            }
+            let tags = self.remembering(&address);
             let resource = DomainName {
                 name: domain.name,
                 certificate: certificate.clone(),
                 security_policy: domain.security_policy.as_str().to_owned(),
                 tags,
+                lingering: Tags::default(),
             };
             self.wired.resources.domain_names.insert(address, resource);
         }
@@ -278,15 +274,26 @@ impl Wiring<'_> {
                 target_group: Late::id(&target_group_address(&listener.target_group)),
                 attributes: listener.attributes,
                 revocations: self.revocations(),
+                registration: Some(target_group_address(&listener.target_group).part("targets")),
             };
             let resource = Listener {
                 load_balancer: load_balancer.clone(),
                 port: listener.port,
                 listens: Listens::Https(Box::new(https)),
-                tags: self.tags(&address),
+                tags: if self.is_remembered_elsewhere() {
+                    self.tags(&address)
+                } else {
+                    self.remembering(&address)
+                },
             };
             self.wired.resources.listeners.insert(address, resource);
         }
+    }
+
+    /// Whether something else than the listeners remembers where the records are.
+    fn is_remembered_elsewhere(&self) -> bool {
+        let resources = &self.wired.resources;
+        !resources.load_balancers.is_empty() || !resources.domain_names.is_empty()
     }
 
     fn mutual_authentication(&self, wanted: stack::MutualAuthentication) -> MutualAuthentication {
@@ -326,6 +333,7 @@ impl Wiring<'_> {
             };
             let (dns_name, alias_zone) = self.alias(&record.target);
             let address = section("record", "records", &name);
+            let room = record.overwrite.then(|| address.part("a"));
             for record_type in self.record_types(&record.target) {
                 let set = RecordSet {
                     zone: zone.id.clone(),
@@ -340,7 +348,9 @@ impl Wiring<'_> {
                         Overwrite::Refuse
                     },
                     destinations: self.destinations(),
-                    spelled: None,
+                    makes_room: room.clone().filter(|_| record_type == "AAAA"),
+                    held: None,
+                    forgets: Vec::new(),
                 };
                 self.wired
                     .resources

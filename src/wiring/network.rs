@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Wiring, names, pairs};
+use super::{Wiring, key_of, names, pairs, section};
+use crate::aws::tags::Tags;
 use crate::facts::{Origin, Subnet, Vpc, Zone};
 use crate::resource::load_balancer::{LoadBalancer, ReachedBy};
-use crate::resource::record_set::RECORD;
+use crate::resource::record_set::{Memory, plain_alias};
 use crate::resource::security_group::{Peer, Rule, SecurityGroup};
 use crate::resource::vpc_endpoint::VpcEndpoint;
 use crate::resource::{Address, Late};
@@ -257,6 +258,7 @@ impl Wiring<'_> {
                 EndpointPolicy::Document(document) => document,
             },
             security_groups,
+            state: "available".to_owned(),
             tags: self.tags(&address),
             vpc: vpc.id,
         };
@@ -410,15 +412,11 @@ impl Wiring<'_> {
             SecurityGroups::Existing(ids) => ids.iter().cloned().map(Late::Known).collect(),
             SecurityGroups::Own => vec![self.load_balancer_group(&balancer, &address, &vpc)],
         };
-        let tags = self
-            .record_tags()
-            .into_iter()
-            .fold(self.tags(&address), |tags, (key, value)| {
-                tags.with(&key, value)
-            });
+        let tags = self.remembering(&address);
         let resource = LoadBalancer {
             name: self.load_balancer_name(&balancer, &vpc),
             scheme: balancer.scheme.as_str().to_owned(),
+            vpc: vpc.id.clone(),
             subnets: subnets.into_iter().map(|subnet| subnet.id).collect(),
             security_groups,
             ip_address_type: balancer.ip_address_type.as_str().to_owned(),
@@ -430,6 +428,7 @@ impl Wiring<'_> {
                 ReachedBy::Record
             },
             tags,
+            lingering: Tags::default(),
         };
         self.wired
             .resources
@@ -525,32 +524,35 @@ impl Wiring<'_> {
         })
     }
 
-    /// Which records lead here, remembered before they are made.
-    pub(super) fn record_tags(&mut self) -> Vec<(String, String)> {
+    /// The tags of the resource at `address`, by which it remembers the records before they are made.
+    pub(super) fn remembering(&mut self, address: &Address) -> Tags {
         let visibility = self.visibility();
-        let records: Vec<_> = self
-            .stack
-            .records
-            .iter()
-            .map(|(name, record)| (name.clone(), record.clone()))
-            .collect();
-        let mut tags = Vec::new();
-        for (name, record) in records {
-            let key = format!("{}.zone", super::key_of("record", "records", &name));
+        let target = self.existing_target();
+        let mut tags = self.tags(address);
+        for (name, record) in self.stack.records.clone() {
+            let key = format!("{}.zone", key_of("record", "records", &name));
             let Some(zone) = self.zone(&key, &record.zone, visibility) else {
                 continue;
             };
-            let suffix = if name == "main" {
-                String::new()
-            } else {
-                format!(".{name}")
+            let memory = Memory {
+                zone: zone.id,
+                name: record.name,
+                address: section("record", "records", &name),
+                target: target.clone(),
             };
-            tags.push((
-                format!("{RECORD}{suffix}"),
-                format!("{}/{}", zone.id, record.name),
-            ));
+            let (key, value) = memory.tag();
+            tags = tags.with(&key, value);
         }
         tags
+    }
+
+    /// The DNS name of somebody else's load balancer that the records lead to.
+    fn existing_target(&self) -> Option<String> {
+        let Some(stack::LoadBalancer::Existing { arn }) = &self.stack.load_balancer else {
+            return None;
+        };
+        let existing = self.facts.load_balancers.get(arn)?;
+        Some(plain_alias(&existing.dns_name))
     }
 
     /// Whether clients come from the internet.

@@ -39,6 +39,7 @@ impl Wiring<'_> {
                 crl: Some(Arc::clone(crl)),
                 bucket: bucket.clone(),
                 object: self.object(crl.pem().as_bytes()),
+                vouchers: Vec::new(),
             };
             let address = trust_store_revocation::address(&address, crl);
             self.wired

@@ -1,1 +1,119 @@
 //! The first command of the README.
+
+use std::fs;
+
+use crate::support::Scenario;
+
+const KEYS: [&str; 3] = ["root_key.pem", "client_key.pem", "revoked_key.pem"];
+
+const FILES: [&str; 6] = [
+    "petstore.yaml",
+    "root_cert.pem",
+    "root.crl",
+    "client_cert.pem",
+    "revoked_cert.pem",
+    "stack.yaml",
+];
+
+#[test]
+fn a_newcomer_gets_a_stack_that_is_applied_and_planned_again() {
+    let scenario = Scenario::empty();
+    let outcome = scenario.run_bare(["quickstart"]).ok();
+    for file in KEYS.iter().chain(&FILES) {
+        let path = scenario.path("quickstart").join(file);
+        assert!(path.exists(), "no {file}: {outcome}");
+    }
+    let outcome = outcome
+        .says("apply of quickstart complete")
+        .says("No changes.");
+    let outcome = outcome
+        .says("mtlsgw destroy --sandbox")
+        .says("real account");
+    assert!(outcome.stdout.contains("Plan: 20 to create"), "{outcome}");
+}
+
+#[test]
+fn what_the_quickstart_says_to_do_next_works() {
+    let scenario = Scenario::empty();
+    scenario.run_bare(["quickstart", "first"]).ok();
+    let directory = scenario.path("first");
+    scenario
+        .run_in(&directory, ["plan", "--sandbox", "--detailed-exitcode"])
+        .ok();
+    let stack = directory.join("stack.yaml");
+    let text = fs::read_to_string(&stack).expect("is there");
+    let text = text.replace(
+        "target_group: {}",
+        "target_group: { deregistration_delay_seconds: 60 }",
+    );
+    fs::write(&stack, text).expect("can be written");
+    scenario
+        .run_in(&directory, ["plan", "--sandbox", "--detailed-exitcode"])
+        .exits(2);
+    scenario
+        .run_in(&directory, ["destroy", "--sandbox", "--yes"])
+        .ok();
+    let list = ["list", "--sandbox", "--region", "ap-northeast-1"];
+    scenario.run_in(&directory, list).ok().says("no stacks");
+}
+
+#[test]
+fn a_second_quickstart_refuses_and_changes_nothing() {
+    let scenario = Scenario::empty();
+    scenario.run_bare(["quickstart", "first"]).ok();
+    let read = || {
+        let files = KEYS
+            .iter()
+            .chain(&FILES)
+            .chain(&[".mtlsgw/sandbox/calls.log"]);
+        let read = |file| fs::read(scenario.path("first").join(file)).expect("is there");
+        files.map(read).collect::<Vec<_>>()
+    };
+    let before = read();
+    let outcome = scenario.run_bare(["quickstart", "first"]).exits(1);
+    outcome
+        .says("first/stack.yaml is there already")
+        .says("hint:");
+    assert_eq!(read(), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_their_owner_can_read_the_keys() {
+    use std::os::unix::fs::PermissionsExt;
+    let scenario = Scenario::empty();
+    scenario.run_bare(["quickstart"]).ok();
+    let mode = |file: &str| {
+        let metadata = scenario
+            .path("quickstart")
+            .join(file)
+            .metadata()
+            .expect("is there");
+        metadata.permissions().mode() & 0o777
+    };
+    for key in KEYS {
+        assert_eq!(mode(key), 0o600, "{key}");
+    }
+    assert_eq!(mode(".mtlsgw/sandbox/keys"), 0o700);
+}
+
+#[test]
+fn keys_and_sandbox_are_kept_out_of_repositories() {
+    let scenario = Scenario::empty();
+    scenario.run_bare(["quickstart"]).ok();
+    assert_eq!(
+        scenario.read("quickstart/.gitignore"),
+        "*_key.pem\n.mtlsgw/\n"
+    );
+}
+
+#[test]
+fn every_quickstart_has_a_ca_of_its_own() {
+    let scenario = Scenario::empty();
+    scenario.run_bare(["quickstart", "first"]).ok();
+    scenario.run_bare(["quickstart", "second"]).ok();
+    assert_ne!(
+        scenario.read("first/root_cert.pem"),
+        scenario.read("second/root_cert.pem")
+    );
+}

@@ -28,7 +28,7 @@ const FROM_11: &[Weakness] = &[Tls12, Tls11, Cbc, CbcSha1, Rsa, RsaSha1];
 const FROM_10: &[Weakness] = &[Tls12, Tls11, Tls10, Cbc, CbcSha1, Rsa, RsaSha1];
 
 /// What policies accept, by their names without `FIPS`, `PQ` and most dates: those say nothing here.
-const POLICIES: [(&str, &[Weakness]); 23] = [
+const POLICIES: [(&str, &[Weakness]); 24] = [
     ("TLS13-1-3", &[]),
     ("TLS13-1-3-RFC9151", &[]),
     ("TLS13-1-2-Res", &[Tls12]),
@@ -52,6 +52,7 @@ const POLICIES: [(&str, &[Weakness]); 23] = [
     ("TLS-1-1", FROM_11),
     ("FS", &[Tls12, Tls11, Tls10, Cbc, CbcSha1]),
     ("TLS13-1-0", FROM_10),
+    ("2016", FROM_10),
 ];
 
 /// Whether a policy accepts what another does not; one that nobody knows may accept anything.
@@ -66,9 +67,6 @@ pub(super) fn accepts_more(policy: &str, than: &str) -> bool {
 /// What a policy accepts; `None` for one that is newer than this list.
 fn weaknesses(policy: &str) -> Option<&'static [Weakness]> {
     let name = policy.strip_prefix("ELBSecurityPolicy-")?;
-    if name == "2016-08" {
-        return Some(FROM_10);
-    }
     let name = name.replace("-FIPS", "").replace("-PQ", "");
     let dated = |known: &str| is_dated(&name, known);
     let found = POLICIES.iter().find(|(known, _)| dated(known));
@@ -83,7 +81,7 @@ fn is_dated(name: &str, known: &str) -> bool {
         .map(|rest| rest.split('-').collect());
     match parts.as_deref() {
         Some([year, month]) => year.len() == 4 && month.len() == 2,
-        Some([month]) => month.len() == 2 && known.contains("-20"),
+        Some([month]) => month.len() == 2 && known.contains("20"),
         _ => false,
     }
 }

@@ -1,7 +1,5 @@
 //! Certificate revocation lists, read without holding their entries: a list can have 500,000.
 
-use std::ops::Range;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::AlgorithmIdentifier;
@@ -14,27 +12,24 @@ const END: &str = "-----END X509 CRL-----";
 /// The largest file; AWS does not raise it.
 const LARGEST: usize = 50 * 1024 * 1024;
 
-/// A revocation list in DER with the places of its parts.
+/// A revocation list that ELB takes.
 #[derive(Debug)]
-pub(in crate::sandbox) struct Crl {
-    der: Vec<u8>,
-    /// What is signed.
-    signed: Range<usize>,
-    /// The issuer's name.
-    issuer: Range<usize>,
-    /// `thisUpdate`, and `nextUpdate` where there is one.
-    validity: Range<usize>,
+pub(super) struct Crl {
+    /// How many entries it has; ELB counts those with negative serial numbers, too.
+    pub(super) entries: u64,
+}
+
+/// The parts of a list in DER that ELB looks at.
+struct Parts<'d> {
     /// The contents of `revokedCertificates`, empty where nothing is revoked.
-    entries: Range<usize>,
-    /// What follows the entries inside what is signed: the list's extensions, if any.
-    extensions: Range<usize>,
+    entries: &'d [u8],
     /// The signature's algorithm and the signature.
-    signature: Range<usize>,
+    signature: &'d [u8],
 }
 
 impl Crl {
     /// Reads a revocation file: one list, in PEM.
-    pub(in crate::sandbox) fn from_pem(content: &[u8]) -> Result<Self, String> {
+    pub(super) fn from_pem(content: &[u8]) -> Result<Self, String> {
         const MALFORMED: &str = "The revocation file is not a PEM encoded CRL";
         if content.len() > LARGEST {
             return Err(format!(
@@ -56,17 +51,15 @@ impl Crl {
                 .decode_vec(line.trim(), &mut der)
                 .map_err(|_| MALFORMED)?;
         }
-        Self::from_der(der)
-            .ok_or_else(|| MALFORMED.to_owned())?
-            .checked()
+        Parts::of(&der).ok_or(MALFORMED)?.checked()
     }
+}
 
+impl<'d> Parts<'d> {
     /// Finds the parts of a list; none where it is not one.
-    fn from_der(der: Vec<u8>) -> Option<Self> {
-        let within = |part: &[u8]| offset_in(&der, part);
-        let (rest, list) = element(&der, SEQUENCE)?;
+    fn of(der: &'d [u8]) -> Option<Self> {
+        let (rest, list) = element(der, SEQUENCE)?;
         let (signature, tbs) = element(list, SEQUENCE)?;
-        let signed_length = list.len() - signature.len();
         if !rest.is_empty() {
             return None;
         }
@@ -75,91 +68,22 @@ impl Crl {
         let (dates, _) = element(issuer, SEQUENCE)?;
         let after_this_update = time(dates)?;
         let after_dates = time(after_this_update).unwrap_or(after_this_update);
-        let (after_entries, entries) =
-            element(after_dates, SEQUENCE).unwrap_or((after_dates, &after_dates[..0]));
-        let signed = within(list)..within(list) + signed_length;
-        let crl = Self {
-            signed: signed.clone(),
-            issuer: within(issuer)..within(dates),
-            validity: within(dates)..within(after_dates),
-            entries: within(entries)..within(entries) + entries.len(),
-            extensions: within(after_entries)..within(after_entries) + after_entries.len(),
-            signature: signed.end..within(list) + list.len(),
-            der: Vec::new(),
-        };
-        Some(Self { der, ..crl })
+        let entries = element(after_dates, SEQUENCE).map_or(&[][..], |(_, entries)| entries);
+        Some(Self { entries, signature })
     }
 
     /// Refuses a list with entries that cannot be read or a signature that ELB does not take.
-    fn checked(self) -> Result<Self, String> {
-        let (_, algorithm) = AlgorithmIdentifier::from_der(&self.der[self.signature.clone()])
+    fn checked(&self) -> Result<Crl, String> {
+        let (_, algorithm) = AlgorithmIdentifier::from_der(self.signature)
             .map_err(|_| "The signature of the CRL cannot be read")?;
         bundle::check_signature(&algorithm).map_err(|complaint| format!("The CRL: {complaint}"))?;
-        let mut rest = &self.der[self.entries.clone()];
+        let (mut rest, mut entries) = (self.entries, 0);
         while !rest.is_empty() {
-            let entry = entry(rest).ok_or("An entry of the CRL cannot be read")?;
-            rest = entry.1;
+            rest = after_entry(rest).ok_or("An entry of the CRL cannot be read")?;
+            entries += 1;
         }
-        Ok(self)
+        Ok(Crl { entries })
     }
-
-    /// The serial numbers of all entries as DER has them: big-endian, signed.
-    pub(in crate::sandbox) fn raw_serials(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.der[self.entries.clone()];
-        std::iter::from_fn(move || {
-            let (serial, after) = entry(rest)?;
-            rest = after;
-            Some(serial)
-        })
-    }
-
-    /// The serial numbers that revoke a certificate: without leading zeros, and without negative
-    /// numbers, which ELB counts but cannot match.
-    pub(in crate::sandbox) fn serials(&self) -> impl Iterator<Item = &[u8]> {
-        self.raw_serials()
-            .filter(|serial| !is_negative(serial))
-            .map(without_zeros)
-    }
-
-    /// The issuer's name in DER.
-    pub(in crate::sandbox) fn issuer(&self) -> &[u8] {
-        &self.der[self.issuer.clone()]
-    }
-
-    /// `thisUpdate`, and `nextUpdate` where there is one, in DER.
-    pub(in crate::sandbox) fn validity(&self) -> &[u8] {
-        &self.der[self.validity.clone()]
-    }
-
-    /// The list's extensions in DER, with the tag that they have there; empty where it has none.
-    pub(in crate::sandbox) fn extensions(&self) -> &[u8] {
-        &self.der[self.extensions.clone()]
-    }
-
-    /// What the issuer signed.
-    pub(in crate::sandbox) fn signed(&self) -> &[u8] {
-        &self.der[self.signed.clone()]
-    }
-
-    /// The signature's algorithm and the signature, in DER one after the other.
-    pub(in crate::sandbox) fn signature(&self) -> &[u8] {
-        &self.der[self.signature.clone()]
-    }
-}
-
-/// Drops the zeros that DER puts before a number so that it is not taken for a negative one.
-pub(in crate::sandbox) fn without_zeros(serial: &[u8]) -> &[u8] {
-    let zeros = serial.iter().take_while(|byte| **byte == 0).count();
-    &serial[zeros..]
-}
-
-fn is_negative(serial: &[u8]) -> bool {
-    serial.first().is_some_and(|first| first & 0x80 != 0)
-}
-
-/// Where `part`, a slice of `whole`, begins in it.
-fn offset_in(whole: &[u8], part: &[u8]) -> usize {
-    part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
 const INTEGER: u8 = 0x02;
@@ -194,12 +118,12 @@ fn time(bytes: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// The serial number of the first entry, and what follows the entry.
-fn entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// What follows the first entry.
+fn after_entry(bytes: &[u8]) -> Option<&[u8]> {
     let (rest, entry) = element(bytes, SEQUENCE)?;
-    let (date, serial) = element(entry, INTEGER)?;
+    let (date, _serial) = element(entry, INTEGER)?;
     time(date)?;
-    Some((serial, rest))
+    Some(rest)
 }
 
 #[cfg(test)]
@@ -234,34 +158,37 @@ pub(super) mod tests {
         list.signed_by(&issuer).expect("a list").pem().expect("PEM")
     }
 
+    fn entries(serials: &[&[u8]]) -> u64 {
+        let crl = Crl::from_pem(list(serials).as_bytes()).expect("a list");
+        crl.entries
+    }
+
     #[test]
-    fn the_entries_are_found_one_by_one() {
-        let pem = list(&[&[0x01], &[0x80, 0x02]]);
-        let crl = Crl::from_pem(pem.as_bytes()).expect("a list");
-        assert_eq!(crl.raw_serials().count(), 2);
-        let serials: Vec<&[u8]> = crl.serials().collect();
-        assert_eq!(serials, [&[0x01][..], &[0x80, 0x02]]);
+    fn the_entries_are_counted() {
+        assert_eq!(entries(&[&[0x01], &[0x80, 0x02]]), 2);
     }
 
     #[test]
     fn the_parts_are_those_that_a_full_parser_finds() {
-        use x509_parser::prelude::{CertificateRevocationList, FromDer};
+        use x509_parser::prelude::{CertificateRevocationList, RevokedCertificate};
         let pem = list(&[&[0x07]]);
         let der = pem::parse(&pem).expect("PEM").into_contents();
         let (_, full) = CertificateRevocationList::from_der(&der).expect("a list");
-        let crl = Crl::from_pem(pem.as_bytes()).expect("a list");
-        assert_eq!(crl.issuer(), full.issuer().as_raw());
-        assert_eq!(crl.signed(), full.tbs_cert_list.as_ref());
-        assert!(!crl.extensions().is_empty());
-        assert!(!crl.validity().is_empty());
-        let (_, algorithm) = AlgorithmIdentifier::from_der(crl.signature()).expect("an algorithm");
+        let parts = Parts::of(&der).expect("a list");
+        let (_, algorithm) = AlgorithmIdentifier::from_der(parts.signature).expect("an algorithm");
         assert_eq!(algorithm, full.signature_algorithm);
+        let (_, entry) = element(parts.entries, SEQUENCE).expect("an entry");
+        let (_, serial) = element(entry, INTEGER).expect("its serial number");
+        let revoked: Vec<&[u8]> = full
+            .iter_revoked_certificates()
+            .map(RevokedCertificate::raw_serial)
+            .collect();
+        assert_eq!(revoked, [serial]);
     }
 
     #[test]
     fn a_list_that_revokes_nothing_is_one() {
-        let crl = Crl::from_pem(list(&[]).as_bytes()).expect("a list");
-        assert_eq!(crl.raw_serials().count(), 0);
+        assert_eq!(entries(&[]), 0);
     }
 
     #[test]
@@ -278,12 +205,5 @@ pub(super) mod tests {
     fn der_is_refused() {
         let der = pem::parse(list(&[])).expect("PEM").into_contents();
         assert!(Crl::from_pem(&der).is_err());
-    }
-
-    #[test]
-    fn a_negative_serial_number_counts_but_revokes_nothing() {
-        assert!(is_negative(&[0x80, 0x01]));
-        assert!(!is_negative(&[0x00, 0x80]));
-        assert_eq!(without_zeros(&[0x00, 0x80]), [0x80]);
     }
 }

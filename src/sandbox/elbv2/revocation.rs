@@ -94,7 +94,7 @@ fn read(world: &World, call: &Call<'_>, index: usize, content: &Value) -> Result
     let refused = |complaint| Refusal::new("InvalidRevocationContent", complaint);
     let crl = Crl::from_pem(content).map_err(refused)?;
     Ok(Read {
-        entries: crl.raw_serials().count() as u64,
+        entries: crl.entries,
         content: content.to_vec(),
     })
 }

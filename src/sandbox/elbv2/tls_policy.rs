@@ -325,11 +325,6 @@ impl TlsPolicy {
         }
     }
 
-    /// Whether the policy offers the hybrid post-quantum key exchanges.
-    pub(in crate::sandbox) fn is_post_quantum(&self) -> bool {
-        self.suffix.contains("-PQ-")
-    }
-
     fn name(&self) -> String {
         format!("ELBSecurityPolicy-{}", self.suffix)
     }

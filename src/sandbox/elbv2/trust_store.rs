@@ -66,11 +66,6 @@ impl Kept {
         kept
     }
 
-    /// The kept content.
-    pub(in crate::sandbox) fn content<'w>(&self, s3: &'w s3::State) -> Option<&'w [u8]> {
-        s3.body(&self.bucket, &self.key, None)
-    }
-
     /// The answer that leads to the content by a URL that is good for ten minutes.
     pub(super) fn location(&self, world: &World, call: &Call<'_>) -> Value {
         let url = s3::presigned_url(world, call, (&self.bucket, &self.key), URL_VALID);
@@ -377,7 +372,8 @@ mod tests {
         let bundle = |account: &mut Account| {
             let elb = &account.world.region("ap-northeast-1").elbv2;
             let kept = elb.trust_stores[&arn].bundle.clone();
-            kept.content(&account.world.s3).map(<[u8]>::to_vec)
+            let content = account.world.s3.body(&kept.bucket, &kept.key, None);
+            content.map(<[u8]>::to_vec)
         };
         let before = bundle(&mut account);
         account.object("ca.pem", &bundle::tests::certificate(|_| {}));

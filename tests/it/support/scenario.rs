@@ -26,7 +26,7 @@ const SECRETS: [&str; 5] = [
 ];
 
 /// The console's PetStore sample.
-const OPENAPI: &str = include_str!("../../../examples/petstore/petstore.yaml");
+pub(crate) const OPENAPI: &str = include_str!("../../../examples/petstore/petstore.yaml");
 
 /// System P: every section in its shortest form.
 pub(crate) const PETSTORE: &str = r#"name: petstore
@@ -308,6 +308,8 @@ pub(crate) fn filters() -> Vec<(&'static str, &'static str)> {
         (r"/\S*mtlsgw-it-\w+", "[directory]"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
         (r"\b(vpce|vpc|subnet|sg|sgr|eni)-[0-9a-f]{17}\b", "$1-[id]"),
+        (r"\b[0-9a-f]{16}\b", "[id]"),
+        (r"deployment: [0-9a-f]{6}\b", "deployment: [id]"),
         (r"sha256:[0-9a-f]{12,64}", "sha256:[digest]"),
         (r"\b[0-9a-f]{64}\b", "[digest]"),
         (
