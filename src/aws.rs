@@ -1,6 +1,6 @@
 //! The way to AWS: clients, who we are there, pacing, retries, and errors with everything the reader needs.
 //!
-//! Calls are made straight on the SDK's clients and go through [`Aws::call`], which waits for the
+//! Calls are made straight on the SDK's clients and go through `Aws::call`, which waits for the
 //! documented rates, counts, and turns AWS's refusals into [`AwsError`]s.
 
 mod clock;
@@ -156,8 +156,26 @@ impl Aws {
             }
             self.clock.sleep(wait).await;
         }
-        send.await
-            .map_err(|error| AwsError::from_sdk(operation, &error))
+        let result = send
+            .await
+            .map_err(|error| AwsError::from_sdk(operation, &error));
+        self.log(operation, result.as_ref().err());
+        result
+    }
+
+    /// `-v` tells of calls that change something, `-vv` of all.
+    fn log(&self, operation: &str, refused: Option<&AwsError>) {
+        let region = &self.region;
+        let outcome = refused.map_or("done", |error| error.code.as_str());
+        let reads = ["Describe", "Get", "Head", "List"];
+        let name = operation
+            .split_once(':')
+            .map_or(operation, |(_, name)| name);
+        if reads.iter().any(|verb| name.starts_with(verb)) {
+            tracing::debug!(operation, region, outcome, "called");
+        } else {
+            tracing::info!(operation, region, outcome, "called");
+        }
     }
 
     /// How many requests went out so far, retries included.

@@ -56,7 +56,7 @@ pub struct Global {
     /// Wait at most this long for anything, such as 90s, 10m or 1h
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
-    /// Log more: calls that change something, then all calls, then payload sizes
+    /// Log more: calls that change something, then all calls, then what the AWS SDK does
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }

@@ -20,7 +20,11 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{Cli, Command, Global};
 use crate::error::{Error, Result, exit};
@@ -98,17 +102,18 @@ fn refuse_usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
 /// Logs go to stderr; `RUST_LOG` says more precisely what `-v` says in general.
 fn start_logging(global: &Global) {
     let level = match global.verbose {
-        // The SDK warns of every place where it looks for credentials and finds none.
-        0 => "mtlsgw=warn,error",
+        0 => "warn",
         1 => "mtlsgw=info,warn",
         2 => "mtlsgw=debug,info",
         _ => "mtlsgw=trace,debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // At their finest, the SDK and the HTTP client log whole messages, with keys and signed URLs.
+    let discreet =
+        filter_fn(|event| *event.level() < Level::TRACE || event.target().starts_with("mtlsgw"));
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(!global.no_color && std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .try_init()
-        .ok();
+        .with_filter(filter.and(discreet));
+    tracing_subscriber::registry().with(layer).try_init().ok();
 }

@@ -1,7 +1,7 @@
 //! From wanted and live to ordered steps; pure, calls nothing.
 //!
-//! Two passes: [`judge_all`] decides for every address, dependencies first, what has to happen;
-//! [`Graph`] makes the steps and the edges between them. The edges are derived from what the
+//! Two passes: `judge_all` decides for every address, dependencies first, what has to happen;
+//! `Graph` makes the steps and the edges between them. The edges are derived from what the
 //! resources say they need, never from a list kept by hand.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -131,6 +131,10 @@ impl Session {
     /// # Errors
     ///
     /// The sandbox cannot be opened.
+    #[cfg_attr(
+        not(feature = "sandbox"),
+        expect(clippy::unused_async, reason = "opening a sandbox waits")
+    )]
     pub(crate) async fn open(global: &Global) -> Result<Self> {
         let mut target = Target {
             endpoint_url: global.endpoint_url.clone(),
@@ -188,6 +192,10 @@ impl Session {
     }
 
     /// Ends the embedded AWS, if this command brought it.
+    #[cfg_attr(
+        not(feature = "sandbox"),
+        expect(clippy::unused_async, reason = "ending a sandbox waits")
+    )]
     pub(crate) async fn close(self) {
         #[cfg(feature = "sandbox")]
         if let Some(sandbox) = self.sandbox {

@@ -363,7 +363,7 @@ fn leftovers_of_a_killed_replacement_are_deleted() {
     ]);
     assert_eq!(made.plan.summaries.len(), 1);
     assert_eq!(made.plan.summaries[0].ids, vec!["lb-1"]);
-    assert_eq!(made.plan.unchanged, 1);
+    assert_eq!(made.plan.unchanged, 0);
 }
 
 #[test]
@@ -396,17 +396,31 @@ fn something_foreign_in_our_place_is_refused_by_name() {
     assert!(refused.to_string().contains("somebody else's"));
 }
 
+/// Whether removing a CRL widens access, with this done to its trust store.
+fn removed_crl_widens(store: fn() -> Verdict, listener: Toy) -> bool {
+    let mut crl = toy("crl", unwanted).live("crl-1", vec![to("store-1").parent()]);
+    crl.live[0].removal_widens = true;
+    let store = toy("store", store).live("store-1", vec![]);
+    plan(vec![store, crl, listener]).plan.widens()
+}
+
+fn listener(verdict: fn() -> Verdict) -> Toy {
+    Toy {
+        type_name: "AWS::ElasticLoadBalancingV2::Listener",
+        ..toy("listener", verdict)
+    }
+}
+
 #[test]
 fn removal_widens_only_while_the_parent_stays() {
-    let crl = |store: fn() -> Verdict| {
-        let mut crl = toy("crl", unwanted).live("crl-1", vec![to("store-1").parent()]);
-        crl.live[0].removal_widens = true;
-        plan(vec![toy("store", store).live("store-1", vec![]), crl])
-            .plan
-            .widens()
-    };
-    assert!(crl(keep));
-    assert!(!crl(unwanted));
+    let live = || listener(keep).live("listener-1", vec![]);
+    assert!(removed_crl_widens(keep, live()));
+    assert!(!removed_crl_widens(unwanted, live()));
+}
+
+#[test]
+fn nothing_widens_before_the_gateway_is_live() {
+    assert!(!removed_crl_widens(keep, listener(create)));
 }
 
 #[test]

@@ -26,8 +26,9 @@ use futures::future::try_join_all;
 use serde_json::Value;
 
 use super::context::Wait;
+use super::listener::Listener;
 use super::load_balancer::LoadBalancer;
-use super::{Address, Created, Cx, Found, Need, Outputs, Owner, Reader, Resource, Until};
+use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until};
 use crate::aws::tags::{STACK, Tags};
 use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
@@ -252,14 +253,25 @@ impl Resource for Certificate {
         .await
     }
 
+    /// What else uses it; a load balancer with a listener of ours is taken to do so for us.
     async fn foreign_children(reader: &Reader, live: &Found<Self>) -> Result<Vec<String>> {
         let detail = describe(&reader.aws, &live.id).await?;
-        let ours = reader.found::<LoadBalancer>().await?;
-        let users = detail.map(|detail| detail.in_use_by.unwrap_or_default());
-        let foreign = users.into_iter().flatten().filter(|user| {
-            is_of_account(user, &reader.identity.account)
-                && !ours.iter().any(|load_balancer| load_balancer.id == *user)
-        });
+        let load_balancers = reader.found::<LoadBalancer>().await?;
+        let listeners = reader.found::<Listener>().await?;
+        let of_listener = |listener: &Found<Listener>| match &listener.spec.load_balancer {
+            Late::Known(arn) => Some(arn.clone()),
+            Late::From(..) => None,
+        };
+        let ours: BTreeSet<String> = load_balancers
+            .iter()
+            .map(|load_balancer| load_balancer.id.clone())
+            .chain(listeners.iter().filter_map(of_listener))
+            .collect();
+        let users = detail.and_then(|detail| detail.in_use_by);
+        let foreign = users
+            .into_iter()
+            .flatten()
+            .filter(|user| is_of_account(user, &reader.identity.account) && !ours.contains(user));
         Ok(foreign.map(|user| format!("its use by {user}")).collect())
     }
 }

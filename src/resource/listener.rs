@@ -1259,6 +1259,51 @@ mod tests {
     }
 
     #[test]
+    fn another_group_is_forwarded_to_only_when_something_is_registered_there() {
+        let mut listener = https(verify(false), STRICT);
+        assert_eq!(listener.update_needs(), vec![]);
+        let Listens::Https(https) = &mut listener.listens else {
+            unreachable!("it is an HTTPS listener")
+        };
+        https.target_group = Late::id(&Address::parse("target_groups.green"));
+        let targets = Address::parse("target_groups.green.targets");
+        let need = Need::address(&targets, Until::Exists);
+        assert_eq!(listener.update_needs(), vec![need]);
+    }
+
+    #[test]
+    fn a_live_listener_needs_all_groups_that_it_forwards_to() {
+        let group = |arn: &str, weight| {
+            let group = TargetGroupTuple::builder().target_group_arn(arn);
+            group.weight(weight).build()
+        };
+        let config = ForwardActionConfig::builder()
+            .target_groups(group("arn:blue", 1))
+            .target_groups(group("arn:green", 0));
+        let action = Action::builder().forward_config(config.build()).build();
+        let words = target_group_of(&[action]);
+        assert_eq!(words, "arn:blue with weight 1 and arn:green with weight 0");
+        let mut live = https(verify(false), STRICT);
+        let Listens::Https(https) = &mut live.listens else {
+            unreachable!("it is an HTTPS listener")
+        };
+        https.target_group = Late::Known(words);
+        let groups = ["arn:blue", "arn:green"].map(|arn| Target::Id(arn.to_owned()));
+        let needs: Vec<Target> = live.needs().into_iter().map(|need| need.on).collect();
+        assert!(groups.iter().all(|group| needs.contains(group)));
+        assert!(!changes(&tests::https(verify(false), STRICT), &live)[0].widens);
+    }
+
+    #[test]
+    fn the_arn_of_a_listener_names_its_load_balancer() {
+        let listener = "arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/shop/0123/4567";
+        assert_eq!(
+            load_balancer_of(listener),
+            "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/shop/0123"
+        );
+    }
+
+    #[test]
     fn renamed_headers_are_held_at_the_default_unless_wanted() {
         let key = "routing.http.request.x_amzn_mtls_clientcert_leaf.header_name";
         let mut live = https(verify(false), STRICT);

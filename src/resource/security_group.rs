@@ -283,29 +283,24 @@ impl Resource for SecurityGroup {
                 .delete_security_group()
                 .group_id(&live.id)
                 .send();
-            tolerate(
-                cx.aws().call("ec2:DeleteSecurityGroup", send).await,
-                &["InvalidGroup.NotFound"],
-            )
+            match cx.aws().call("ec2:DeleteSecurityGroup", send).await {
+                // Rules do not vanish by waiting.
+                Err(error) if error.is("DependencyViolation") => {
+                    let rules = named_by(cx.aws(), live).await?;
+                    Err(if rules.is_empty() {
+                        error.into()
+                    } else {
+                        still_named(cx, &rules)
+                    })
+                }
+                other => tolerate(other, &["InvalidGroup.NotFound"]),
+            }
         })
         .await
     }
 
-    /// A group that another one's rules name cannot be deleted.
     async fn foreign_children(reader: &Reader, live: &Found<Self>) -> Result<Vec<String>> {
-        let naming = |rules: &str| {
-            let filter = filter(&format!("{rules}.group-id"), vec![live.id.clone()]);
-            describe(&reader.aws, vec![filter])
-        };
-        let (ingress, egress) =
-            futures::try_join!(naming("ip-permission"), naming("egress.ip-permission"))?;
-        let all = ingress.iter().chain(&egress);
-        let foreign = all.filter(|group| live_spec(group).tags.stack() != Some(&live.stack));
-        let ids: BTreeSet<&str> = foreign.filter_map(|group| group.group_id()).collect();
-        Ok(ids
-            .into_iter()
-            .map(|id| format!("the rules of the security group {id} that name it"))
-            .collect())
+        named_by(&reader.aws, live).await
     }
 }
 
@@ -356,6 +351,31 @@ impl SecurityGroup {
         )
         .await?;
         revoke(cx, id, Direction::Egress, live_egress.difference(&egress)).await
+    }
+}
+
+/// The rules of others' groups that name a group, which keep it from being deleted.
+async fn named_by(aws: &Aws, live: &Found<SecurityGroup>) -> Result<Vec<String>> {
+    let naming = |rules: &str| {
+        let filter = filter(&format!("{rules}.group-id"), vec![live.id.clone()]);
+        describe(aws, vec![filter])
+    };
+    let (ingress, egress) =
+        futures::try_join!(naming("ip-permission"), naming("egress.ip-permission"))?;
+    let all = ingress.iter().chain(&egress);
+    let foreign = all.filter(|group| live_spec(group).tags.stack() != Some(&live.stack));
+    let ids: BTreeSet<&str> = foreign.filter_map(|group| group.group_id()).collect();
+    Ok(ids
+        .into_iter()
+        .map(|id| format!("the rules of the security group {id} that name it"))
+        .collect())
+}
+
+fn still_named(cx: &Cx, rules: &[String]) -> Error {
+    Error::Step {
+        address: cx.address.clone(),
+        message: format!("AWS does not delete it because of {}", rules.join(", ")),
+        hint: Some("remove those rules, then run the same command again".to_owned()),
     }
 }
 

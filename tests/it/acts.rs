@@ -1,5 +1,10 @@
 //! What tests do again and again: apply, plan again, look ids up, stand in for somebody else.
 
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
 use crate::support::{Aws, Outcome, Scenario, canonical, differences, is_reading};
 
 /// The hosted zone that every sandbox begins with.
@@ -61,6 +66,13 @@ impl Scenario {
         outcome.stdout.trim().to_owned()
     }
 
+    /// A copy of the directory and of the sandbox in it.
+    pub(crate) fn fork(&self) -> Self {
+        let copy = Self::empty();
+        copy_all(&self.path(""), &copy.path(""));
+        copy
+    }
+
     /// Acts as somebody else in the same account.
     pub(crate) fn meanwhile<T>(&self, act: impl FnOnce(&Aws) -> T) -> T {
         act(&self.aws())
@@ -100,6 +112,19 @@ impl Aws {
     }
 }
 
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("can be made");
+    for entry in fs::read_dir(from).expect("is a directory") {
+        let entry = entry.expect("is readable");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_all(&from, &to);
+        } else {
+            fs::copy(&from, &to).expect("can be copied");
+        }
+    }
+}
+
 /// The operations that change something.
 pub(crate) fn writes(calls: &[String]) -> Vec<String> {
     let writes = calls.iter().filter(|call| !is_reading(call));
@@ -116,4 +141,65 @@ pub(crate) fn assert_order(writes: &[String], order: &[&str]) {
     }
     let missing = left.next();
     assert_eq!(missing, None, "{writes:#?}\nis not in the order {order:#?}");
+}
+
+/// A call of Elastic Load Balancing that succeeds.
+#[track_caller]
+pub(crate) fn elb(aws: &Aws, action: &str, parameters: &[(&str, &str)]) {
+    let action = [("Action", action)];
+    let parameters = [&action[..], parameters].concat();
+    aws.query("elasticloadbalancing", &parameters).ok();
+}
+
+/// The id of the default VPC.
+pub(crate) fn vpc(aws: &Aws) -> String {
+    aws.query("ec2", &[("Action", "DescribeVpcs")])
+        .ok()
+        .element("vpcId")
+}
+
+/// What an account holds, whatever its ids, times, addresses, and orders.
+///
+/// Two sandboxes in which the same was done have one shape; a duplicate of anything changes it.
+pub(crate) fn shape(dump: &Value) -> Value {
+    match dump {
+        Value::Object(members) => {
+            let named = |(name, value): (&String, &Value)| json!([anonymous(name), shape(value)]);
+            let is_kept = |(name, _): &(&String, &Value)| {
+                !["now", "sequence", "released"].contains(&name.as_str())
+            };
+            in_order_of_text(members.iter().filter(is_kept).map(named))
+        }
+        Value::Array(items) => in_order_of_text(items.iter().map(shape)),
+        Value::String(text) => Value::from(anonymous(text)),
+        Value::Number(number) if number.as_i64() > Some(1_000_000_000) => Value::from("time"),
+        other => other.clone(),
+    }
+}
+
+fn in_order_of_text(values: impl Iterator<Item = Value>) -> Value {
+    let mut values: Vec<Value> = values.collect();
+    values.sort_by_key(Value::to_string);
+    Value::from(values)
+}
+
+/// A text without what is drawn by lot: hexadecimal ids, addresses, keys.
+fn anonymous(text: &str) -> String {
+    if text.starts_with("-----BEGIN") {
+        return "PEM".to_owned();
+    }
+    if text.starts_with("172.31.") {
+        return "address".to_owned();
+    }
+    let is_word = |character: char| character.is_ascii_alphanumeric();
+    let mut anonymous = String::new();
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let word = rest.find(|other| !is_word(other)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(word.max(character.len_utf8()));
+        let is_id = word.len() >= 5 && word.chars().any(|one| one.is_ascii_digit());
+        anonymous += if is_id { "#" } else { word };
+        rest = after;
+    }
+    anonymous
 }

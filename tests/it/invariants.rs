@@ -1,7 +1,8 @@
 //! What must always hold, for every example and every file in `stacks/`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 
 use crate::support::{self, Scenario, canonical, differences, is_reading, root};
@@ -14,7 +15,7 @@ fn stack_files() -> Vec<String> {
     files.map(|file| text(&file)).collect()
 }
 
-fn text(path: &PathBuf) -> String {
+fn text(path: &Path) -> String {
     path.to_str().expect("is UTF-8").to_owned()
 }
 
@@ -160,7 +161,10 @@ fn plan_from_the_root_plans_all_of_stacks() {
 #[test]
 fn all_of_stacks_live_together_in_one_account() {
     let scenario = Scenario::empty();
-    let files: Vec<String> = support::files("stacks", "yaml").iter().map(text).collect();
+    let files: Vec<String> = support::files("stacks", "yaml")
+        .iter()
+        .map(|file| text(file))
+        .collect();
     for file in &files {
         scenario.run(["apply", file, "--yes"]).ok();
     }
@@ -175,4 +179,45 @@ fn all_of_stacks_live_together_in_one_account() {
         .run(["list", "--region", "ap-northeast-1", "--json"])
         .ok();
     assert_eq!(list.json()["stacks"], serde_json::json!([]));
+}
+
+#[test]
+fn logs_tell_of_every_call_and_hold_no_secret_however_much_is_logged() {
+    let key = KeyPair::generate().expect("there is randomness");
+    let params = CertificateParams::new(["api.example.com".to_owned()]).expect("is a name");
+    let certificate = params.self_signed(&key).expect("can be signed");
+    let mut scenario = Scenario::petstore()
+        .file("server.pem", certificate.pem())
+        .file("server_key.pem", key.serialize_pem());
+    scenario.edit(
+        "{ request: \"*.example.com\" }",
+        "{ import: { certificate: server.pem, private_key: server_key.pem } }",
+    );
+    // What is printed is searched for secrets by the harness, whatever the command.
+    let quiet = scenario.run(["plan"]).ok();
+    assert_eq!(quiet.stderr, "");
+    let applied = scenario.run(["apply", "--yes", "-v"]).ok();
+    let applied = applied.says("called operation=\"acm:ImportCertificate\"");
+    assert!(
+        !applied.stderr.contains("DescribeLoadBalancers"),
+        "{applied}"
+    );
+    let planned = scenario.run(["plan", "-vv"]).ok();
+    planned.says("called operation=\"elbv2:DescribeLoadBalancers\"");
+    scenario.run(["destroy", "--yes", "-vvv"]).ok();
+    let scenario = scenario.env("RUST_LOG", "trace");
+    for arguments in [
+        &["apply", "--yes"][..],
+        &["plan"],
+        &["output"],
+        &["destroy", "--yes"],
+    ] {
+        scenario.run(arguments.iter().copied()).ok();
+    }
+}
+
+#[test]
+#[should_panic(expected = "`PRIVATE KEY` in plan")]
+fn the_harness_notices_a_secret() {
+    Scenario::stack("PRIVATE KEY: 1\n").run(["plan"]);
 }

@@ -45,7 +45,7 @@ fn a_certificate_is_requested_once_although_nobody_may_look_at_it() {
     let scenario =
         Scenario::stack(REQUESTED).env("MTLSGW_SANDBOX_FAULTS", "DescribeCertificatex*=deny");
     let (outcome, calls) = scenario.calls_of(["apply", "--yes"]);
-    outcome.exits(3).says("acm:DescribeCertificate");
+    outcome.exits(1).says("allow `acm:DescribeCertificate`");
     assert_eq!(count(&calls, "acm:RequestCertificate"), 1);
 }
 
@@ -62,7 +62,7 @@ fn a_token_that_leads_to_a_failed_certificate_is_not_used_again() {
 #[test]
 fn validation_by_hand_ends_in_part_and_prints_the_record_that_acm_names_late() {
     let text = REQUESTED.replace("www.example.com", "www.elsewhere.example");
-    let scenario = Scenario::stack(&text).env("MTLSGW_SANDBOX_TIMING", "1000x");
+    let scenario = Scenario::stack(&text).env("MTLSGW_SANDBOX_TIMING", "x1000");
     let apply = scenario.run(["apply", "--yes"]).exits(3);
     apply
         .says("once this record exists")
@@ -88,16 +88,6 @@ fn a_certificate_with_another_kind_of_key_is_made_anew_first() {
     scenario.write_server(&rcgen::PKCS_ECDSA_P384_SHA384);
     let writes = scenario.applies(&[]);
     assert_eq!(writes, ["ImportCertificate", "DeleteCertificate"]);
-}
-
-#[test]
-fn destroy_finds_a_certificate_that_the_index_of_tags_does_not_know_yet() {
-    let scenario = Scenario::stack(REQUESTED);
-    scenario.applies(&[]);
-    let scenario = scenario.env("MTLSGW_SANDBOX_FAULTS", "GetResourcesx*=stale");
-    let (outcome, calls) = scenario.calls_of(["destroy", "--yes"]);
-    outcome.ok();
-    assert_eq!(count(&calls, "acm:DeleteCertificate"), 1);
 }
 
 #[test]
@@ -147,10 +137,10 @@ fn a_bucket_without_our_tag_stays_when_the_last_stack_goes() {
 #[test]
 fn a_security_group_whose_creation_was_not_answered_is_taken_over() {
     let fault = "CreateSecurityGroup=lose-reply";
-    let mut scenario = Scenario::petstore().env("MTLSGW_SANDBOX_FAULTS", fault);
-    scenario.run(["apply", "--yes"]).ok();
-    scenario.edit("stage: dev", "stage: dev");
-    let scenario = scenario.env("MTLSGW_SANDBOX_FAULTS", "");
+    let scenario = Scenario::petstore().env("MTLSGW_SANDBOX_FAULTS", fault);
+    let (outcome, calls) = scenario.calls_of(["apply", "--yes"]);
+    outcome.ok();
+    assert_eq!(count(&calls, "ec2:CreateSecurityGroup"), 3);
     scenario.has_converged();
 }
 

@@ -77,9 +77,12 @@ fn the_exit_code_says_whether_there_are_changes_only_when_asked() {
     scenario.run(["plan", "--detailed-exitcode"]).ok();
 }
 
+/// A field's name, and what its value is.
+type Field = (&'static str, fn(&Value) -> bool);
+
 /// Asserts that an object has these fields; others may join them without a new version.
 #[track_caller]
-fn has_fields(value: &Value, fields: &[(&str, fn(&Value) -> bool)]) {
+fn has_fields(value: &Value, fields: &[Field]) {
     for (name, is_right) in fields {
         let field = value
             .get(name)
@@ -207,7 +210,7 @@ fn warnings_and_expiries_are_in_the_json() {
     );
     let plan = scenario.run(["plan", "--json"]).ok().json();
     let stack = &plan["stacks"][0];
-    let text = |names: &[&'static str]| -> Vec<(&'static str, fn(&Value) -> bool)> {
+    let text = |names: &[&'static str]| -> Vec<Field> {
         names
             .iter()
             .map(|name| (*name, Value::is_string as _))

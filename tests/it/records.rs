@@ -114,8 +114,8 @@ fn the_record_goes_although_its_load_balancer_was_deleted_by_hand() {
     lists(&scenario, "api.example.com", &[]);
 }
 
-/// A stack whose record leads to a load balancer of somebody else's; with and without a domain.
-fn behind_an_existing_one(text: &str) {
+/// A stack, applied, whose record leads to a load balancer of somebody else's, and its ARN.
+fn behind_an_existing_one(text: &str) -> (Scenario, String) {
     let scenario = Scenario::empty();
     let arn = scenario.meanwhile(|aws| {
         let subnets = aws.query("ec2", &[("Action", "DescribeSubnets")]).ok();
@@ -144,13 +144,14 @@ fn behind_an_existing_one(text: &str) {
         .file("root.crl", &authority.crl);
     let scenario = scenario.applied();
     lists(&scenario, "api.example.com", &["A"]);
-    scenario.run(["destroy", "--yes"]).ok();
-    lists(&scenario, "api.example.com", &[]);
+    (scenario, arn)
 }
 
 #[test]
 fn an_alias_to_an_existing_load_balancer_is_known_by_the_domain() {
-    behind_an_existing_one(PETSTORE);
+    let (scenario, _) = behind_an_existing_one(PETSTORE);
+    scenario.run(["destroy", "--yes", "--with-foreign"]).ok();
+    lists(&scenario, "api.example.com", &[]);
 }
 
 #[test]
@@ -158,7 +159,21 @@ fn an_alias_to_an_existing_load_balancer_is_known_by_the_listener() {
     let text = PETSTORE
         .replace("domain: { name: api.example.com }\n", "")
         .replace("record: {", "record: { name: api.example.com,");
-    behind_an_existing_one(&text);
+    let (scenario, _) = behind_an_existing_one(&text);
+    scenario.run(["destroy", "--yes", "--with-foreign"]).ok();
+    lists(&scenario, "api.example.com", &[]);
+}
+
+#[test]
+fn what_clients_were_sent_to_stays_until_they_have_forgotten() {
+    let (mut scenario, arn) = behind_an_existing_one(PETSTORE);
+    scenario.edit(&format!("{{ arn: '{arn}' }}"), "{}");
+    scenario
+        .run(["apply", "--yes"])
+        .ok()
+        .says("record.a: waiting for clients to forget the old answer");
+    scenario.has_converged();
+    assert!(!scenario.dump().to_string().contains("/record/front-"));
 }
 
 #[test]
@@ -186,5 +201,26 @@ fn the_lost_reply_of_its_creation_is_no_conflict() {
     drop(aws);
     scenario.run(["apply", "--yes"]).ok();
     scenario.has_converged();
+    lists(&scenario, "api.example.com", &["A"]);
+}
+
+#[test]
+fn what_appeared_since_the_plan_is_not_overwritten() {
+    let mut scenario = Scenario::petstore().applied();
+    scenario.edit("record: {", "record: { name: b.example.com,");
+    let theirs = plain("A", "192.0.2.1").replace("api.", "b.");
+    let aws = scenario.serve(&[]);
+    write(&aws, "CREATE", &theirs);
+    aws.control("POST", "faults", "ListResourceRecordSetsx*=stale")
+        .ok();
+    scenario
+        .run(["apply", "--yes"])
+        .exits(3)
+        .says("already exists");
+    drop(aws);
+    assert_eq!(
+        records(&scenario, "b.example.com")[0]["values"][0],
+        "192.0.2.1"
+    );
     lists(&scenario, "api.example.com", &["A"]);
 }

@@ -52,12 +52,11 @@ impl Aws {
             "ec2" => "2016-11-15",
             _ => "2015-12-01",
         };
-        let mut form = format!("Version={version}");
-        for (name, value) in parameters {
-            form += &format!("&{}={}", escaped(name), escaped(value));
-        }
+        let mut form = vec![format!("Version={version}")];
+        let pair = |(name, value): &(&str, &str)| format!("{}={}", escaped(name), escaped(value));
+        form.extend(parameters.iter().map(pair));
         let headers = [("Content-Type", "application/x-www-form-urlencoded")];
-        self.send((service, "POST", "/"), &headers, form.as_bytes())
+        self.send((service, "POST", "/"), &headers, form.join("&").as_bytes())
     }
 
     /// A call of a service with JSON and targets: `acm`, `tagging`.
@@ -105,19 +104,20 @@ impl Aws {
             "route53" => "us-east-1",
             _ => "ap-northeast-1",
         };
-        let mut head = format!(
+        let further = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"));
+        let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\
              Authorization: AWS4-HMAC-SHA256 Credential=x/20260101/{region}/{service}/aws4_request, \
-             SignedHeaders=host, Signature=0\r\n",
-            body.len()
+             SignedHeaders=host, Signature=0\r\n{}\r\n",
+            body.len(),
+            further.collect::<String>()
         );
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
         let mut stream = TcpStream::connect(host).expect("the sandbox listens");
         let patience = Some(Duration::from_secs(30));
         stream.set_read_timeout(patience).expect("is not zero");
-        let request = [head.as_bytes(), b"\r\n", body].concat();
+        let request = [head.as_bytes(), body].concat();
         stream.write_all(&request).expect("the sandbox reads");
         let mut answer = Vec::new();
         stream

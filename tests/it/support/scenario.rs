@@ -14,11 +14,13 @@ use super::{Aws, authority};
 const BINARY: &str = env!("CARGO_BIN_EXE_mtlsgw");
 
 /// No command takes nearly as long: one that does hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Never to be seen in anything that the binary prints or keeps.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "PRIVATE KEY",
+    // The same as a blob in JSON: "-----BEGIN PRIVATE" in Base64.
+    "LS0tLS1CRUdJTiBQUklWQVRF",
     "X-Amz-Signature",
     "AWS4-HMAC-SHA256",
     Scenario::ACCESS_KEY,
@@ -91,6 +93,11 @@ impl Scenario {
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Sets a variable for the commands that follow.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Writes a file.

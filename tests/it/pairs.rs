@@ -1,0 +1,238 @@
+//! From any stack file to any other one, and from a stack file to one that is broken.
+//!
+//! `MTLSGW_PAIRS` and `MTLSGW_MUTATIONS` say how many are tried, `MTLSGW_SEED` where they begin: with
+//! a failure comes the seed that shows it again.
+
+mod anonymous;
+mod choices;
+mod mutations;
+mod random;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use serde_json::{Value, json};
+
+use crate::support::{Authority, OPENAPI, Outcome, Scenario, canonical, differences};
+use anonymous::Anonymous;
+use choices::Choices;
+use random::Random;
+
+/// What lets apply do anything that it can do.
+const APPLY: [&str; 5] = [
+    "apply",
+    "--yes",
+    "--allow-widening",
+    "--allow-downtime",
+    "--with-foreign",
+];
+
+/// The only reason for which one stack may not become another.
+const REFUSAL: &str = "cannot be changed in place";
+
+/// How a pair ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Converged,
+    Refused,
+}
+
+#[test]
+fn any_stack_becomes_any_other_one() {
+    let refused = AtomicUsize::new(0);
+    let shrunk = AtomicBool::new(false);
+    let pairs = number("MTLSGW_PAIRS", 6);
+    let failures = in_parallel(pairs, |seed| {
+        let (first, second) = pair(seed);
+        match check(&first, &second) {
+            Ok(End::Converged) => None,
+            Ok(End::Refused) => {
+                refused.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            // To look for a smaller one takes minutes: once is enough.
+            Err(failure) if shrunk.swap(true, Ordering::Relaxed) => Some(failure),
+            Err(failure) => Some(report(&first, &second, &failure)),
+        }
+    });
+    println!("{pairs} pairs, {} refused", refused.into_inner());
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// The pair of a seed: sometimes close to each other, sometimes far apart.
+fn pair(seed: u64) -> (Choices, Choices) {
+    let mut random = Random::new(seed);
+    let first = Choices::any(&mut random);
+    let one_of = *random.of(&[1, 3, 8]);
+    let second = first.changed(one_of, &mut random);
+    (first, second)
+}
+
+/// Applies one and then the other, which has to come out as if it had been applied alone.
+fn check(first: &Choices, second: &Choices) -> Result<End, String> {
+    let mut scenario = scenario(first);
+    succeeds("the first", &scenario.run(APPLY))?;
+    scenario.write("stack.yaml", second.text());
+    let before = canonical(&scenario.dump());
+    let outcome = scenario.run(APPLY);
+    let end = if outcome.code == 1 && outcome.stderr.contains(REFUSAL) {
+        same("a refusal changes", &before, &canonical(&scenario.dump()))?;
+        End::Refused
+    } else {
+        succeeds("the second", &outcome)?;
+        succeeds(
+            "planned again",
+            &scenario.run(["plan", "--detailed-exitcode"]),
+        )?;
+        let alone = self::scenario(second);
+        succeeds("the second alone", &alone.run(APPLY))?;
+        same(
+            "from nothing, and after the first",
+            &held(&alone),
+            &held(&scenario),
+        )?;
+        End::Converged
+    };
+    succeeds("destroy", &scenario.run(["destroy", "--yes"]))?;
+    let nothing = Anonymous::dump(fresh(), fresh());
+    same("destroy leaves", &nothing, &held(&scenario))?;
+    Ok(end)
+}
+
+/// A failure with the smallest pair that shows one.
+fn report(first: &Choices, second: &Choices, failure: &str) -> String {
+    let (mut first, mut second, mut failure) = (first.clone(), second.clone(), failure.to_owned());
+    let simpler = |(first, second): (&Choices, &Choices)| {
+        let pairs = Choices::simpler(first, second);
+        let mut failing = pairs.into_iter().filter_map(|(first, second)| {
+            let failure = check(&first, &second).err()?;
+            Some((first, second, failure))
+        });
+        failing.next()
+    };
+    while let Some(found) = simpler((&first, &second)) {
+        (first, second, failure) = found;
+    }
+    format!("from\n{}\nto\n{}\n{failure}", first.text(), second.text())
+}
+
+/// A directory with a stack of that choice.
+fn scenario(choices: &Choices) -> Scenario {
+    static AUTHORITIES: OnceLock<[(Authority, String); 2]> = OnceLock::new();
+    let [(one, one_later), (two, _)] = AUTHORITIES.get_or_init(|| {
+        ["One Root CA", "Two Root CA"].map(|name| {
+            let authority = Authority::new(name);
+            let later = authority.crl_of(2, &[3, 4, 5]);
+            (authority, later)
+        })
+    });
+    let everybody = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*"
+    }]});
+    Scenario::empty()
+        .file("stack.yaml", choices.text())
+        .file("petstore.yaml", OPENAPI)
+        .file(
+            "animals.yaml",
+            OPENAPI.replace("/pets/{petId}", "/animals/{petId}"),
+        )
+        .file("everybody.json", everybody.to_string())
+        .file("one.pem", &one.certificate)
+        .file("one.crl", &one.crl)
+        .file("one_later.crl", one_later)
+        .file("two.pem", &two.certificate)
+        .file("two.crl", &two.crl)
+}
+
+fn held(scenario: &Scenario) -> Value {
+    Anonymous::dump(&scenario.dump(), fresh())
+}
+
+/// What a sandbox holds before anything is applied.
+fn fresh() -> &'static Value {
+    static FRESH: OnceLock<Value> = OnceLock::new();
+    FRESH.get_or_init(|| {
+        let scenario = Scenario::petstore();
+        scenario.run(["plan"]).ok();
+        scenario.dump()
+    })
+}
+
+fn succeeds(what: &str, outcome: &Outcome) -> Result<(), String> {
+    match outcome.code {
+        0 => Ok(()),
+        _ => Err(format!("{what}: {outcome}")),
+    }
+}
+
+fn same(what: &str, one: &Value, other: &Value) -> Result<(), String> {
+    let differences = differences(one, other);
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{what}:\n{}", differences.join("\n"))),
+    }
+}
+
+#[test]
+fn a_broken_stack_file_is_refused_with_its_place() {
+    let failures = in_parallel(number("MTLSGW_MUTATIONS", 40), |seed| {
+        let mut random = Random::new(seed);
+        let choices = Choices::any(&mut random);
+        let mut scenario = scenario(&choices);
+        let bytes = mutations::mutated(&choices.text(), &mut random);
+        scenario.write("stack.yaml", &bytes);
+        let outcome = scenario.run_bare(["validate"]);
+        let reason = objection(&outcome)?;
+        Some(format!(
+            "{reason}: {outcome}\n--- stack.yaml\n{}",
+            String::from_utf8_lossy(&bytes)
+        ))
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// What is wrong with the answer to a file that may be broken.
+fn objection(outcome: &Outcome) -> Option<&'static str> {
+    let errors = &outcome.stderr;
+    let first = errors.strip_prefix("error: ").unwrap_or_default();
+    let place = first.strip_prefix("stack.yaml:").unwrap_or_default();
+    let has_line = place.starts_with(|letter: char| letter.is_ascii_digit());
+    match outcome.code {
+        _ if errors.contains("panicked") => Some("panics"),
+        0 => None,
+        1 if has_line || first == "stack.yaml: the file is empty\n" => None,
+        1 => Some("names no place"),
+        _ => Some("ends in another way"),
+    }
+}
+
+/// A number from the environment, else the default.
+fn number(variable: &str, default: u64) -> u64 {
+    let text = std::env::var(variable);
+    text.map_or(default, |text| text.parse().expect("is a number"))
+}
+
+/// Tries as many seeds, on all processors at once; gives what failed, in the order of the seeds.
+fn in_parallel(count: u64, test: impl Fn(u64) -> Option<String> + Sync) -> Vec<String> {
+    let begin = number("MTLSGW_SEED", 1);
+    let seeds = Mutex::new(begin..begin + count);
+    let failures = Mutex::new(Vec::new());
+    let next = || seeds.lock().expect("nobody panics with it").next();
+    let work = || {
+        while let Some(seed) = next() {
+            if let Some(failure) = test(seed) {
+                let mut failures = failures.lock().expect("nobody panics with it");
+                failures.push((seed, format!("MTLSGW_SEED={seed}: {failure}")));
+            }
+        }
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+    });
+    let mut failures = failures.into_inner().expect("nobody panics with it");
+    failures.sort();
+    failures.into_iter().map(|(_, failure)| failure).collect()
+}
