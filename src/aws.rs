@@ -25,6 +25,7 @@ pub use clock::{Clock, Speed};
 pub use error::AwsError;
 pub(crate) use error::tolerate;
 pub(crate) use pages::pages;
+pub(crate) use retry::Once;
 
 use crate::error::{Error, Result};
 

@@ -78,7 +78,7 @@ impl<'a> Lock<'a> {
                 .unwrap_or_default(),
             nonce: nonce(),
         };
-        let (bucket, key) = (bucket.to_owned(), format!("{stack}/lock.json"));
+        let (bucket, key) = (bucket.to_owned(), key(stack));
         let lock = Self {
             aws,
             identity,
@@ -90,6 +90,30 @@ impl<'a> Lock<'a> {
         };
         lock.acquire().await?;
         Ok(lock)
+    }
+
+    /// Whether the stack's lock is held, or was left by a run that was killed.
+    ///
+    /// # Errors
+    ///
+    /// It is not readable.
+    pub(crate) async fn is_taken(
+        aws: &Aws,
+        identity: &Identity,
+        bucket: &str,
+        stack: &str,
+    ) -> Result<bool> {
+        let send = aws
+            .s3
+            .get_object()
+            .bucket(bucket)
+            .key(key(stack))
+            .expected_bucket_owner(&identity.account)
+            .send();
+        match aws.call("s3:GetObject", send).await {
+            Err(error) if error.is("NoSuchKey") || error.is("NoSuchBucket") => Ok(false),
+            other => Ok(other.map(|_| true)?),
+        }
     }
 
     async fn acquire(&self) -> Result<()> {
@@ -244,6 +268,11 @@ fn is_lost(error: &Error) -> bool {
         || error.is_code("NoSuchKey")
         || error.is_code("NoSuchBucket")
         || error.is_code("HTTP 404")
+}
+
+/// Where a stack's lock lies in its bucket.
+fn key(stack: &str) -> String {
+    format!("{stack}/lock.json")
 }
 
 fn held(holder: Option<Holder>) -> Error {

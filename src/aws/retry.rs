@@ -3,15 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use aws_sdk_acm::operation::import_certificate::ImportCertificateInput;
-use aws_sdk_apigateway::operation::{
-    create_deployment::CreateDeploymentInput, create_rest_api::CreateRestApiInput,
-};
-use aws_sdk_elasticloadbalancingv2::operation::add_trust_store_revocations::AddTrustStoreRevocationsInput;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, Input,
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
     InterceptorContext,
 };
 use aws_smithy_runtime_api::client::retries::classifiers::{
@@ -23,11 +18,9 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// Overrules the SDK's standard classifier where a second sending does harm.
+/// Overrules the SDK's standard classifier, which takes `LimitExceededException` for throttling.
 ///
-/// It re-sends after time-outs, broken connections and 5xx: a duplicate where AWS has no client
-/// token. And it takes `LimitExceededException` for throttling, which for API Gateway and ACM is a
-/// quota that no waiting mends.
+/// For API Gateway and ACM it is a quota that no waiting mends.
 #[derive(Debug, Clone)]
 pub(super) struct Cautious;
 
@@ -38,15 +31,39 @@ impl ClassifyRetry for Cautious {
         };
         let code = error.as_operation_error().and_then(error_code);
         if code.as_deref() == Some("LimitExceededException") {
-            return RetryAction::RetryForbidden;
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
         }
-        let refused = context
+    }
+
+    fn name(&self) -> &'static str {
+        "a quota is no throttling"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}
+
+/// Forbids to send a call again that may have taken effect: time-outs, broken connections, 5xx.
+///
+/// For operations that make a second thing when they are sent a second time, having no client
+/// token. It goes with the call, because a classifier is not told which operation it judges.
+#[derive(Debug, Clone)]
+pub(crate) struct Once;
+
+impl ClassifyRetry for Once {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let status = context
             .response()
-            .is_some_and(|response| (400..500).contains(&response.status().as_u16()));
-        if !refused && context.input().is_some_and(creates_without_token) {
-            return RetryAction::RetryForbidden;
+            .map_or(0, |response| response.status().as_u16());
+        let failed = matches!(context.output_or_error(), Some(Err(_)));
+        if failed && !(400..500).contains(&status) {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
         }
-        RetryAction::NoActionIndicated
     }
 
     fn name(&self) -> &'static str {
@@ -56,16 +73,6 @@ impl ClassifyRetry for Cautious {
     fn priority(&self) -> RetryClassifierPriority {
         RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
     }
-}
-
-/// Operations that make a second thing when they are sent a second time.
-fn creates_without_token(input: &Input) -> bool {
-    input.downcast_ref::<CreateRestApiInput>().is_some()
-        || input.downcast_ref::<CreateDeploymentInput>().is_some()
-        || input
-            .downcast_ref::<AddTrustStoreRevocationsInput>()
-            .is_some()
-        || input.downcast_ref::<ImportCertificateInput>().is_some()
 }
 
 /// The code of the only two services whose `LimitExceededException` matters.

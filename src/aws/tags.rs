@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, TagFilter};
 use serde::Serialize;
 
+use super::{Aws, pages};
+use crate::error::Result;
 use crate::resource::Address;
 
 /// The stack's name.
@@ -118,6 +121,31 @@ impl Tags {
             .collect();
         (set, remove)
     }
+}
+
+/// Everything in the region that carries the tag of a stack: of AWS type `kind`, or of any that
+/// the tagging API knows; of `stacks`, at most 20, or of any.
+pub(crate) async fn sweep(
+    aws: &Aws,
+    kind: Option<&str>,
+    stacks: Option<Vec<String>>,
+) -> Result<Vec<ResourceTagMapping>> {
+    let filter = TagFilter::builder().key(STACK).set_values(stacks).build();
+    pages(async |next| {
+        let send = aws
+            .tagging
+            .get_resources()
+            .set_resource_type_filters(kind.map(|kind| vec![kind.to_owned()]))
+            .tag_filters(filter.clone())
+            .set_pagination_token(next)
+            .send();
+        let page = aws.call("tag:GetResources", send).await?;
+        Ok((
+            page.resource_tag_mapping_list.unwrap_or_default(),
+            page.pagination_token,
+        ))
+    })
+    .await
 }
 
 /// Whether destroy and replacement are refused.

@@ -31,6 +31,7 @@ async fn destroy(
     let planned = plan(args, session).await?;
     view.plan_to_apply(&planned);
     if planned.plan.is_empty() {
+        clear_lock(&planned, view).await?;
         remove_bucket(&planned, view).await;
         view.summary(&Report::default(), &figures("destroy", &planned));
         return Ok(exit::DONE);
@@ -50,14 +51,7 @@ async fn destroy(
         );
         view.confirm(&question, &planned.name, "--yes")?;
     }
-    let lock = Lock::take(
-        &planned.aws,
-        &planned.identity,
-        &planned.bucket,
-        &planned.name,
-        "destroy",
-    )
-    .await?;
+    let lock = take_lock(&planned).await?;
     let result = under_lock(args, session, (&planned, &lock), (global, view)).await;
     release(lock, view).await;
     let report = result?;
@@ -77,6 +71,32 @@ async fn under_lock(
     let planned = unless_interrupted(plan(args, session)).await?;
     refuse_moved(shown, &planned)?;
     Ok(run_plan(&planned, lock, options).await)
+}
+
+async fn take_lock(planned: &Planned) -> Result<Lock<'_>> {
+    Lock::take(
+        &planned.aws,
+        &planned.identity,
+        &planned.bucket,
+        &planned.name,
+        "destroy",
+    )
+    .await
+}
+
+/// A run that was killed after its last change has left nothing but its lock.
+async fn clear_lock(planned: &Planned, view: &View) -> Result<()> {
+    let Planned {
+        aws,
+        identity,
+        bucket,
+        name,
+        ..
+    } = planned;
+    if Lock::is_taken(aws, identity, bucket, name).await? {
+        release(take_lock(planned).await?, view).await;
+    }
+    Ok(())
 }
 
 /// The account's own bucket goes with the last stack that has anything in it; a bucket that stays

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::Region;
 use aws_config::meta::region::RegionProviderChain;
-use aws_sdk_resourcegroupstagging::types::TagFilter;
 use serde_json::json;
 
-use crate::aws::tags::STACK;
-use crate::aws::{Aws, pages};
+use crate::aws::Aws;
+use crate::aws::tags::{self, STACK};
 use crate::cli::{Global, ListArgs};
 use crate::error::{Error, Result, exit};
 use crate::resource::{elbv2, trust_store};
@@ -75,21 +74,8 @@ async fn read(session: &Session, region: &str) -> Result<BTreeMap<String, BTreeS
 }
 
 async fn tagged(aws: &Aws) -> Result<Vec<(String, String)>> {
-    let filter = TagFilter::builder().key(STACK).build();
-    let tagged = pages(async |next| {
-        let send = aws
-            .tagging
-            .get_resources()
-            .tag_filters(filter.clone())
-            .set_pagination_token(next)
-            .send();
-        let page = aws.call("tag:GetResources", send).await?;
-        Ok((
-            page.resource_tag_mapping_list.unwrap_or_default(),
-            page.pagination_token,
-        ))
-    });
-    let named = tagged.await?.into_iter().filter_map(|one| {
+    let tagged = tags::sweep(aws, None, None).await?;
+    let named = tagged.into_iter().filter_map(|one| {
         let tag = one.tags().iter().find(|tag| tag.key() == STACK)?;
         Some((tag.value().to_owned(), one.resource_arn?))
     });

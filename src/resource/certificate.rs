@@ -29,8 +29,8 @@ use super::context::Wait;
 use super::listener::Listener;
 use super::load_balancer::LoadBalancer;
 use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until};
-use crate::aws::tags::{STACK, Tags};
-use crate::aws::{Aws, pages, tolerate};
+use crate::aws::tags::{self, Tags};
+use crate::aws::{Aws, Once, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -419,6 +419,8 @@ async fn import(
         .private_key(Blob::new(key))
         .set_certificate_chain(chain)
         .set_tags(tags)
+        .customize()
+        .config_override(aws_sdk_acm::config::Builder::new().retry_classifier(Once))
         .send();
     Ok(cx
         .aws()
@@ -552,25 +554,8 @@ async fn swept_by_tag(aws: &Aws, stacks: &[String]) -> Result<Vec<String>> {
 
 /// The same for as many stacks as a filter takes.
 async fn sweep(aws: &Aws, stacks: Vec<String>) -> Result<Vec<String>> {
-    let filter = aws_sdk_resourcegroupstagging::types::TagFilter::builder()
-        .key(STACK)
-        .set_values(Some(stacks))
-        .build();
-    let tagged = pages(async |next| {
-        let send = aws
-            .tagging
-            .get_resources()
-            .resource_type_filters("acm:certificate")
-            .tag_filters(filter.clone())
-            .set_pagination_token(next)
-            .send();
-        let page = aws.call("tag:GetResources", send).await?;
-        Ok((
-            page.resource_tag_mapping_list.unwrap_or_default(),
-            page.pagination_token,
-        ))
-    });
-    let arns = tagged.await?.into_iter().filter_map(|one| one.resource_arn);
+    let tagged = tags::sweep(aws, Some("acm:certificate"), Some(stacks)).await?;
+    let arns = tagged.into_iter().filter_map(|one| one.resource_arn);
     Ok(arns.collect())
 }
 

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::context::{Wait, hex};
 use super::rest_api::{self, Policy, Tagged};
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage};
-use crate::aws::{Aws, pages, tolerate};
+use crate::aws::{Aws, Once, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
 
@@ -206,6 +206,8 @@ async fn deploy(cx: &Cx, api: &str, description: &str) -> Result<Created> {
             .create_deployment()
             .rest_api_id(api)
             .description(description)
+            .customize()
+            .config_override(aws_sdk_apigateway::config::Builder::new().retry_classifier(Once))
             .send();
         let created = cx.aws().call("apigateway:CreateDeployment", send).await?;
         Ok(Created::id(created.id.unwrap_or_default()))

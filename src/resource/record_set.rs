@@ -6,7 +6,8 @@
 //! have made, or that is remembered too. The record is written last and waits for everything
 //! behind it.
 //!
-//! IAM: `route53:ListResourceRecordSets`, `ChangeResourceRecordSets`, `GetChange`.
+//! IAM: `route53:ListResourceRecordSets`, `ChangeResourceRecordSets`, `GetChange`;
+//! `elasticloadbalancing:RemoveTags`; apigateway:DELETE on /tags/*.
 //! AWS: Route 53 API Reference, `AliasTarget`, `ChangeResourceRecordSets`.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -27,7 +27,7 @@ use super::{
     Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage,
 };
 use crate::aws::tags::Tags;
-use crate::aws::{Aws, AwsError, Identity, pages, tolerate};
+use crate::aws::{Aws, AwsError, Identity, Once, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -224,6 +224,8 @@ impl RestApi {
             .set_description((!self.description.is_empty()).then(|| self.description.clone()))
             .endpoint_configuration(endpoint)
             .set_tags(Some(self.tags.0.clone().into_iter().collect()))
+            .customize()
+            .config_override(aws_sdk_apigateway::config::Builder::new().retry_classifier(Once))
             .send();
         let created = cx.aws().call("apigateway:CreateRestApi", send).await?;
         Ok(created.id.unwrap_or_default())

@@ -23,7 +23,7 @@ use super::{
     Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Resources, Until,
     elbv2, trust_store,
 };
-use crate::aws::{Aws, AwsError, pages, tolerate};
+use crate::aws::{Aws, AwsError, Once, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
 use crate::trust::{
@@ -181,7 +181,13 @@ impl TrustStoreRevocation {
                 .elbv2
                 .add_trust_store_revocations()
                 .trust_store_arn(store);
-            let send = add.revocation_contents(content.clone()).send();
+            let send = add
+                .revocation_contents(content.clone())
+                .customize()
+                .config_override(
+                    aws_sdk_elasticloadbalancingv2::config::Builder::new().retry_classifier(Once),
+                )
+                .send();
             Ok(cx
                 .aws()
                 .call("elbv2:AddTrustStoreRevocations", send)

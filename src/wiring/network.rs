@@ -12,7 +12,9 @@ use crate::resource::record_set::{Memory, plain_alias};
 use crate::resource::security_group::{Peer, Rule, SecurityGroup};
 use crate::resource::vpc_endpoint::VpcEndpoint;
 use crate::resource::{Address, Late};
-use crate::stack::{self, EndpointPolicy, OwnEndpoint, OwnLoadBalancer, SecurityGroups, Subnets};
+use crate::stack::{
+    self, EndpointPolicy, OwnEndpoint, OwnLoadBalancer, SecurityGroups, StackError, Subnets,
+};
 
 /// Whether a zone answers everybody or a VPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -408,6 +410,7 @@ impl Wiring<'_> {
         let Some(vpc) = self.vpc() else { return };
         let address = load_balancer_address();
         let subnets = self.load_balancer_subnets(&balancer, &vpc);
+        self.refuse_unreached_addresses(&subnets);
         let security_groups = match &balancer.security_groups {
             SecurityGroups::Existing(ids) => ids.iter().cloned().map(Late::Known).collect(),
             SecurityGroups::Own => vec![self.load_balancer_group(&balancer, &address, &vpc)],
@@ -477,6 +480,34 @@ impl Wiring<'_> {
             self.error(key, message, None, None);
         }
         subnets
+    }
+
+    /// Refuses targets that AWS never uses: those in a zone that the load balancer is not in.
+    fn refuse_unreached_addresses(&mut self, reached: &[Subnet]) {
+        let targets = |group: &stack::TargetGroup| group.targets == stack::Targets::Endpoint;
+        let wrong = |error: &StackError| error.key.starts_with("load_balancer.subnets");
+        if !self.stack.target_groups.values().any(targets) || self.errors.iter().any(wrong) {
+            return;
+        }
+        let resources = &self.wired.resources;
+        let Some(endpoint) = resources.vpc_endpoints.get(&endpoint_address()) else {
+            return;
+        };
+        let zones: BTreeSet<&str> = reached
+            .iter()
+            .map(|subnet| subnet.availability_zone.as_str())
+            .collect();
+        let unreached = self.facts.subnets.iter().find(|subnet| {
+            endpoint.subnets.contains(&subnet.id) && !zones.contains(&*subnet.availability_zone)
+        });
+        if let Some(unreached) = unreached {
+            let message = format!(
+                "the subnet `{}` is in {}, where the load balancer is not: its address would never be used",
+                unreached.id, unreached.availability_zone
+            );
+            let hint = "name subnets in the zones of the load balancer, or none to take its own";
+            self.error("endpoint.subnets", message, None, Some(hint));
+        }
     }
 
     fn load_balancer_group(

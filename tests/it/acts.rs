@@ -158,15 +158,21 @@ pub(crate) fn vpc(aws: &Aws) -> String {
         .element("vpcId")
 }
 
+/// What tells how an account came to be as it is.
+const HISTORY: [&str; 4] = ["now", "sequence", "released", "changes"];
+
 /// What an account holds, whatever its ids, times, addresses, and orders.
 ///
+/// The lock of a run that was killed is nobody's concern once it is stale, and what is deleted can
+/// still be described for a while.
 /// Two sandboxes in which the same was done have one shape; a duplicate of anything changes it.
 pub(crate) fn shape(dump: &Value) -> Value {
     match dump {
         Value::Object(members) => {
             let named = |(name, value): (&String, &Value)| json!([anonymous(name), shape(value)]);
-            let is_kept = |(name, _): &(&String, &Value)| {
-                !["now", "sequence", "released"].contains(&name.as_str())
+            let is_kept = |(name, value): &(&String, &Value)| {
+                let is_gone = value.get("deletion").is_some_and(|one| !one.is_null());
+                !is_gone && !HISTORY.contains(&name.as_str()) && !name.ends_with("/lock.json")
             };
             in_order_of_text(members.iter().filter(is_kept).map(named))
         }
@@ -191,13 +197,18 @@ fn anonymous(text: &str) -> String {
     if text.starts_with("172.31.") {
         return "address".to_owned();
     }
+    if text.matches(':').count() == 15 {
+        return "serial".to_owned();
+    }
     let is_word = |character: char| character.is_ascii_alphanumeric();
     let mut anonymous = String::new();
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
         let word = rest.find(|other| !is_word(other)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(word.max(character.len_utf8()));
-        let is_id = word.len() >= 5 && word.chars().any(|one| one.is_ascii_digit());
+        let is_hex = word.chars().all(|one| one.is_ascii_hexdigit());
+        let has_digit = word.chars().any(|one| one.is_ascii_digit());
+        let is_id = word.len() >= 4 && is_hex || word.len() >= 5 && has_digit;
         anonymous += if is_id { "#" } else { word };
         rest = after;
     }

@@ -4,87 +4,221 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::acts::{self, writes};
-use crate::support::{Outcome, Scenario, differences};
+use crate::acts::{assert_order, shape, writes};
+use crate::support::{Authority, Outcome, Scenario, authority, is_reading};
 
-/// The call of each operation that is struck in [`survives`]; `MTLSGW_TEST_EVERY=1` takes them all.
+/// One call in so many is struck; `MTLSGW_TEST_EVERY=1` strikes them all.
 const EVERY: usize = 5;
 
-/// What the sandbox is told to do to a call.
+/// What is done to a call that is struck.
 const EFFECTS: [&str; 4] = ["500", "lose-reply", "exit-before", "exit-after"];
 
-/// Runs a command with a fault.
-fn struck(scenario: &mut Scenario, command: &str, faults: &str) -> Outcome {
+/// Runs a command on a sandbox that has faults.
+fn struck(scenario: &mut Scenario, command: &[&str], faults: &str) -> Outcome {
     scenario.set("MTLSGW_SANDBOX_FAULTS", faults);
-    let outcome = scenario.run([command, "--yes"]);
+    let outcome = scenario.run(command.iter().copied());
     scenario.set("MTLSGW_SANDBOX_FAULTS", "");
     outcome
 }
 
-/// Runs the same command again, as often as a patient user would, until it is done.
+/// Runs a command again until it is done, as whoever ran it would, and waits for a dead run's lock.
 #[track_caller]
-fn goes_on(scenario: &Scenario, command: &str, what: &str) {
-    for _ in 0..3 {
-        let outcome = scenario.run([command, "--yes"]);
-        if outcome.code == 0 {
-            return;
-        }
-        // Nobody gives back the lock of a run that was killed.
-        assert!(
-            outcome.stderr.contains("the stack is locked by"),
-            "{what}: {outcome}"
-        );
+fn goes_on(scenario: &Scenario, command: &[&str]) {
+    let outcome = scenario.run(command.iter().copied());
+    if outcome.stderr.contains("the stack is locked by") {
         scenario.meanwhile(|aws| drop(aws.control("POST", "clock", "301").ok()));
+        scenario.run(command.iter().copied()).ok();
+    } else {
+        outcome.ok();
     }
-    panic!("{what}: never done");
 }
 
-/// What an account holds, whatever its ids, times, addresses and orders.
-fn shape(dump: &Value) -> Value {
-    acts::shape(dump)
+/// The same fault at each operation, once.
+fn everywhere<'a>(operations: impl IntoIterator<Item = &'a String>, effect: &str) -> String {
+    let faults = operations
+        .into_iter()
+        .map(|operation| format!("{operation}={effect}"));
+    faults.collect::<Vec<_>>().join(" ")
+}
+
+/// System P, applied without any fault, and the operations that it took: reading and writing ones.
+fn undisturbed() -> (Scenario, BTreeSet<String>, BTreeSet<String>) {
+    let scenario = Scenario::petstore();
+    let (outcome, calls) = scenario.calls_of(["apply", "--yes"]);
+    outcome.ok();
+    let (reading, writing) = calls.into_iter().partition(|call| is_reading(call));
+    (scenario, reading, writing)
 }
 
 #[test]
-fn explore_shape() {
-    let one = Scenario::petstore().applied();
-    let two = Scenario::petstore().applied();
-    println!("{:#}", shape(&one.dump()));
-    assert_eq!(shape(&one.dump()), shape(&two.dump()));
-    let _ = (differences, EVERY, EFFECTS, writes);
-    let _ = BTreeSet::<String>::new();
-}
-
-#[test]
-fn explore_faults() {
-    let clean = Scenario::petstore();
-    let (_, calls) = clean.calls_of(["apply", "--yes"]);
-    let operations: BTreeSet<String> = calls.iter().cloned().collect();
-    let shape_of = shape(&clean.dump());
+fn an_apply_survives_a_fault_of_every_operation() {
+    let (scenario, reading, writing) = undisturbed();
+    let expected = shape(&scenario.dump());
+    assert!(writing.len() > 20, "{writing:?}");
     for effect in ["throttle", "500", "fail-after", "lose-reply"] {
-        for kind in ["write", "read"] {
-            let faults: Vec<String> = operations
-                .iter()
-                .filter(|o| crate::support::is_reading(o) == (kind == "read"))
-                .map(|operation| format!("{operation}={effect}"))
-                .collect();
+        for operations in [&writing, &reading] {
             let mut scenario = Scenario::petstore();
-            let outcome = struck(&mut scenario, "apply", &faults.join(" "));
-            println!(
-                "#### {effect} {kind} {}: {}",
-                outcome.code,
-                outcome
-                    .stderr
-                    .lines()
-                    .filter(|l| l.contains("error") || l.contains("hint") || l.contains("complete"))
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            );
-            goes_on(&scenario, "apply", effect);
+            let faults = everywhere(operations, effect);
+            struck(&mut scenario, &["apply", "--yes"], &faults).ok();
+            // No second run is needed, not even to clear up.
             scenario.has_converged();
-            println!("same: {}", shape(&scenario.dump()) == shape_of);
-            for d in differences(&shape_of, &shape(&scenario.dump())) {
-                println!("   {}", d.chars().take(3000).collect::<String>());
-            }
+            assert!(
+                shape(&scenario.dump()) == expected,
+                "{effect}: {operations:?}"
+            );
         }
     }
+}
+
+#[test]
+fn a_destroy_survives_a_fault_of_every_operation() {
+    let applied = Scenario::petstore().applied();
+    let scenario = applied.fork();
+    let (outcome, calls) = scenario.calls_of(["destroy", "--yes"]);
+    outcome.ok();
+    let expected = shape(&scenario.dump());
+    let operations: BTreeSet<String> = calls.into_iter().collect();
+    for effect in ["throttle", "500", "fail-after", "lose-reply"] {
+        let mut scenario = applied.fork();
+        let faults = everywhere(&operations, effect);
+        struck(&mut scenario, &["destroy", "--yes"], &faults).ok();
+        std::fs::write("/tmp/t2/e0", format!("{expected:#}")).unwrap();
+        std::fs::write("/tmp/t2/e1", format!("{:#}", shape(&scenario.dump()))).unwrap();
+        assert!(shape(&scenario.dump()) == expected, "{effect}");
+    }
+}
+
+/// Strikes a command at many of its calls, in every way, and runs it again; gives how often.
+fn survives(before: &Scenario, command: &[&str]) -> usize {
+    let every =
+        std::env::var("MTLSGW_TEST_EVERY").map_or(EVERY, |text| text.parse().expect("is a number"));
+    let scenario = before.fork();
+    let (outcome, calls) = scenario.calls_of(command.iter().copied());
+    outcome.ok();
+    let expected = shape(&scenario.dump());
+    let cases = (1..=calls.len())
+        .step_by(every)
+        .flat_map(|nth| EFFECTS.map(|effect| (nth, effect)));
+    let mut count = 0;
+    for (nth, effect) in cases {
+        let mut scenario = before.fork();
+        let outcome = struck(&mut scenario, command, &format!("*#{nth}={effect}"));
+        if outcome.code != 0 {
+            goes_on(&scenario, command);
+        }
+        if command[0] == "apply" {
+            scenario.has_converged();
+        }
+        let same = shape(&scenario.dump()) == expected;
+        if !same {
+            std::fs::write("/tmp/t2/d0", format!("{expected:#}")).unwrap();
+            std::fs::write("/tmp/t2/d1", format!("{:#}", shape(&scenario.dump()))).unwrap();
+        }
+        assert!(same, "call {nth} of {}: {effect}: {outcome}", calls.len());
+        count += 1;
+    }
+    println!(
+        "{command:?} of {} calls was struck {count} times",
+        calls.len()
+    );
+    count
+}
+
+#[test]
+fn an_apply_that_was_struck_anywhere_is_done_by_the_next() {
+    assert!(survives(&Scenario::petstore(), &["apply", "--yes"]) >= 40);
+}
+
+#[test]
+fn a_destroy_that_was_struck_anywhere_is_done_by_the_next() {
+    assert!(survives(&Scenario::petstore().applied(), &["destroy", "--yes"]) >= 40);
+}
+
+/// Kills an apply after each of its writes, and runs it again.
+fn survives_being_killed(before: &Scenario, allowances: &[&str]) {
+    let command = [&["apply", "--yes"], allowances].concat();
+    let scenario = before.fork();
+    let (outcome, calls) = scenario.calls_of(command.iter().copied());
+    outcome.ok();
+    let expected = shape(&scenario.dump());
+    let mut seen: Vec<&String> = Vec::new();
+    for call in calls.iter().filter(|call| !is_reading(call)) {
+        seen.push(call);
+        let nth = seen.iter().filter(|one| **one == call).count();
+        let mut scenario = before.fork();
+        let fault = format!("{call}#{nth}=exit-after");
+        let outcome = struck(&mut scenario, &command, &fault);
+        if outcome.code != 0 {
+            goes_on(&scenario, &command);
+        }
+        scenario.has_converged();
+        assert!(shape(&scenario.dump()) == expected, "{fault}: {outcome}");
+    }
+    println!("killed after each of {} writes", seen.len());
+}
+
+#[test]
+fn a_renaming_that_was_killed_leaves_no_record_behind() {
+    let mut scenario = Scenario::petstore().applied();
+    scenario.edit("api.example.com", "www.example.com");
+    survives_being_killed(&scenario, &[]);
+}
+
+#[test]
+fn a_change_of_trust_that_was_killed_leaves_no_crl_behind() {
+    let mut scenario = Scenario::petstore().applied();
+    let second = Authority::new("Second Root CA");
+    scenario.write(
+        "root_cert.pem",
+        format!("{}{}", authority().certificate, second.certificate),
+    );
+    let crl = authority().crl_of(2, &[2, 3, 4]);
+    scenario.write("root.crl", format!("{crl}{}", second.crl));
+    survives_being_killed(&scenario, &["--allow-widening"]);
+}
+
+#[test]
+fn a_new_definition_that_was_killed_is_deployed_by_the_next_apply() {
+    let mut scenario = Scenario::petstore().applied();
+    let text = scenario.read("petstore.yaml");
+    scenario.write(
+        "petstore.yaml",
+        text.replace("/pets/{petId}", "/animals/{petId}"),
+    );
+    survives_being_killed(&scenario, &[]);
+}
+
+#[test]
+fn a_change_of_tags_that_was_killed_forgets_none() {
+    let mut scenario = Scenario::petstore();
+    scenario.edit(
+        "vpc: default",
+        "vpc: default\ntags: { Team: pki, CostCentre: \"7\" }",
+    );
+    let mut scenario = scenario.applied();
+    scenario.edit("CostCentre", "Owner");
+    survives_being_killed(&scenario, &[]);
+}
+
+#[test]
+fn reads_that_are_behind_do_not_lead_to_a_second_of_anything() {
+    let (clean, reading, _) = undisturbed();
+    let expected = shape(&clean.dump());
+    // The first two of each are those of planning, before and under the lock.
+    for nth in [3, 4] {
+        let mut scenario = Scenario::petstore();
+        let faults = reading
+            .iter()
+            .map(|operation| format!("{operation}#{nth}=stale:2"));
+        let faults = faults.collect::<Vec<_>>().join(" ");
+        let outcome = struck(&mut scenario, &["apply", "--yes"], &faults);
+        println!("{}", outcome.stderr);
+        if outcome.code != 0 {
+            goes_on(&scenario, &["apply", "--yes"]);
+        }
+        scenario.has_converged();
+        assert!(shape(&scenario.dump()) == expected, "{nth}: {outcome}");
+    }
+    let _: Option<Value> = None;
+    let _ = (writes, assert_order);
 }

@@ -148,12 +148,19 @@ fn held(scenario: &Scenario) -> Value {
     Anonymous::dump(&scenario.dump(), fresh())
 }
 
-/// What a sandbox holds before anything is applied.
+/// What a sandbox holds that only somebody else has used.
 fn fresh() -> &'static Value {
     static FRESH: OnceLock<Value> = OnceLock::new();
     FRESH.get_or_init(|| {
-        let scenario = Scenario::petstore();
-        scenario.run(["plan"]).ok();
+        let scenario = Scenario::empty();
+        let aws = scenario.aws();
+        let group = ("GroupName", "somebody-elses");
+        let create = ("Action", "CreateSecurityGroup");
+        aws.query("ec2", &[create, group, ("GroupDescription", "not ours")])
+            .ok();
+        aws.query("ec2", &[("Action", "DeleteSecurityGroup"), group])
+            .ok();
+        drop(aws);
         scenario.dump()
     })
 }
@@ -167,9 +174,10 @@ fn succeeds(what: &str, outcome: &Outcome) -> Result<(), String> {
 
 fn same(what: &str, one: &Value, other: &Value) -> Result<(), String> {
     let differences = differences(one, other);
-    match differences.is_empty() {
-        true => Ok(()),
-        false => Err(format!("{what}:\n{}", differences.join("\n"))),
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{what}:\n{}", differences.join("\n")))
     }
 }
 

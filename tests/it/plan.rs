@@ -360,7 +360,7 @@ fn only_the_plan_of_one_stack_is_saved() {
 }
 
 /// How long each call takes below: far longer than what the binary does meanwhile.
-const LATENCY: Duration = Duration::from_millis(600);
+const LATENCY: Duration = Duration::from_secs(1);
 
 #[expect(
     clippy::print_stdout,

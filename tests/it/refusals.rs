@@ -404,6 +404,34 @@ fn two_subnets_in_one_availability_zone_are_refused_with_both_names() {
 }
 
 #[test]
+fn an_endpoint_in_a_zone_without_the_load_balancer_is_refused() {
+    let scenario = Scenario::petstore();
+    let subnet = |zone| {
+        let filter = [
+            ("Action", "DescribeSubnets"),
+            ("Filter.1.Name", "availability-zone"),
+            ("Filter.1.Value.1", zone),
+        ];
+        scenario.meanwhile(|aws| aws.query("ec2", &filter).ok().element("subnetId"))
+    };
+    let [a, c, d] = ["ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"].map(subnet);
+    let text = PETSTORE
+        .replace(
+            "endpoint: {}",
+            &format!("endpoint: {{ subnets: [{a}, {d}] }}"),
+        )
+        .replace(
+            "load_balancer: {}",
+            &format!("load_balancer: {{ subnets: [{a}, {c}] }}"),
+        );
+    let error = refused(&scenario.file("stack.yaml", text));
+    let message = format!(
+        "stack.yaml:4:13: the subnet `{d}` is in ap-northeast-1d, where the load balancer is not"
+    );
+    assert!(error.contains(&message), "{error}");
+}
+
+#[test]
 fn another_account_is_never_touched() {
     let scenario = petstore_with("account: \"999999999999\"");
     for command in ["plan", "apply", "destroy"] {
@@ -417,52 +445,54 @@ fn another_account_is_never_touched() {
     }
 }
 
+/// Takes the names of a security group, a load balancer, a target group and a trust store.
+fn take_names(aws: &Aws, name: impl Fn(&str) -> String) {
+    let elb = "elasticloadbalancing";
+    let vpc = aws
+        .query("ec2", &[("Action", "DescribeVpcs")])
+        .ok()
+        .element("vpcId");
+    let group = [
+        ("Action", "CreateSecurityGroup"),
+        ("GroupName", "mtlsgw-petstore-endpoint"),
+        ("GroupDescription", "theirs"),
+        ("VpcId", &vpc),
+    ];
+    aws.query("ec2", &group).ok();
+    let subnets = subnets(aws);
+    let balancer = [
+        ("Action", "CreateLoadBalancer"),
+        ("Name", &name("load_balancer")),
+        ("Subnets.member.1", &subnets[0]),
+        ("Subnets.member.2", &subnets[1]),
+    ];
+    aws.query(elb, &balancer).ok();
+    let group = [
+        ("Action", "CreateTargetGroup"),
+        ("Name", &name("target_group")),
+        ("Protocol", "HTTPS"),
+        ("Port", "443"),
+        ("VpcId", &vpc),
+        ("TargetType", "ip"),
+    ];
+    aws.query(elb, &group).ok();
+    aws.make_bucket("theirs");
+    aws.rest(("s3", "PUT", "/theirs/ca.pem"), &authority().certificate)
+        .ok();
+    let store = [
+        ("Action", "CreateTrustStore"),
+        ("Name", &name("trust_store")),
+        ("CaCertificatesBundleS3Bucket", "theirs"),
+        ("CaCertificatesBundleS3Key", "ca.pem"),
+    ];
+    aws.query(elb, &store).ok();
+}
+
 #[test]
 fn what_stands_under_a_name_of_ours_is_left_alone() {
     let scenario = Scenario::petstore();
     let plan = scenario.run(["plan", "--json"]).json();
-    let name = |address: &str| planned(&plan, address, "name");
-    let elb = "elasticloadbalancing";
-    scenario.meanwhile(|aws| {
-        let vpc = aws
-            .query("ec2", &[("Action", "DescribeVpcs")])
-            .ok()
-            .element("vpcId");
-        let group = [
-            ("Action", "CreateSecurityGroup"),
-            ("GroupName", "mtlsgw-petstore-endpoint"),
-            ("GroupDescription", "theirs"),
-            ("VpcId", &vpc),
-        ];
-        aws.query("ec2", &group).ok();
-        let subnets = subnets(aws);
-        let balancer = [
-            ("Action", "CreateLoadBalancer"),
-            ("Name", &name("load_balancer")),
-            ("Subnets.member.1", &subnets[0]),
-            ("Subnets.member.2", &subnets[1]),
-        ];
-        aws.query(elb, &balancer).ok();
-        let group = [
-            ("Action", "CreateTargetGroup"),
-            ("Name", &name("target_group")),
-            ("Protocol", "HTTPS"),
-            ("Port", "443"),
-            ("VpcId", &vpc),
-            ("TargetType", "ip"),
-        ];
-        aws.query(elb, &group).ok();
-        aws.make_bucket("theirs");
-        aws.rest(("s3", "PUT", "/theirs/ca.pem"), &authority().certificate)
-            .ok();
-        let store = [
-            ("Action", "CreateTrustStore"),
-            ("Name", &name("trust_store")),
-            ("CaCertificatesBundleS3Bucket", "theirs"),
-            ("CaCertificatesBundleS3Key", "ca.pem"),
-        ];
-        aws.query(elb, &store).ok();
-    });
+    scenario.meanwhile(|aws| take_names(aws, |address| planned(&plan, address, "name")));
     let error = refused(&scenario);
     for (address, what) in [
         (

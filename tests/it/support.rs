@@ -6,7 +6,7 @@ mod dump;
 mod scenario;
 
 pub(crate) use authority::{Authority, authority};
-pub(crate) use aws::{Answer, Aws};
+pub(crate) use aws::Aws;
 pub(crate) use dump::{canonical, differences};
 pub(crate) use scenario::{OPENAPI, Outcome, PETSTORE, Scenario, filters};
 

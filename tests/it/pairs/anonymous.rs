@@ -28,6 +28,13 @@ const HISTORY: [&str; 18] = [
     "used_since",
 ];
 
+/// Attributes that are reset by setting them to what they are by default.
+const DEFAULTS: [(&str, &str); 3] = [
+    ("idle_timeout.timeout_seconds", "60"),
+    ("routing.http.drop_invalid_header_fields.enabled", "false"),
+    ("routing.http.response.server.enabled", "true"),
+];
+
 /// Renames what AWS names: a thing of the stack to its address, everything else to `#`.
 pub(super) struct Anonymous {
     /// What has a name that does not depend on AWS.
@@ -103,6 +110,7 @@ impl Anonymous {
         }
     }
 
+    /// The value with other names; what is empty is left out by whatever holds it.
     fn renamed(&self, value: &Value) -> Value {
         match value {
             Value::Object(fields) => Value::Object(self.renamed_fields(fields)),
@@ -119,14 +127,15 @@ impl Anonymous {
         }
     }
 
-    /// The fields without history; where two get the same name they are numbered by their content.
+    /// The fields without history; where two get the same name they are marked by their content.
     fn renamed_fields(&self, fields: &Map<String, Value>) -> Map<String, Value> {
-        let kept = fields
-            .iter()
-            .filter(|(name, _)| !HISTORY.contains(&name.as_str()));
-        let mut renamed: Vec<(String, Value)> = kept
-            .map(|(name, field)| (self.renamed_text(name), self.renamed(field)))
-            .collect();
+        let kept = fields.iter().filter(|(name, field)| {
+            let default = DEFAULTS.contains(&(name, field.as_str().unwrap_or_default()));
+            !default && !HISTORY.contains(&name.as_str())
+        });
+        let renamed = kept.map(|(name, field)| (self.renamed_text(name), self.field(name, field)));
+        let mut renamed: Vec<(String, Value)> =
+            renamed.filter(|(_, field)| !is_empty(field)).collect();
         renamed.sort_by_key(|(name, field)| (name.clone(), field.to_string()));
         let mut result = Map::new();
         for (mut name, field) in renamed {
@@ -136,6 +145,22 @@ impl Anonymous {
             result.insert(name, field);
         }
         result
+    }
+
+    fn field(&self, name: &str, field: &Value) -> Value {
+        match (name, field) {
+            // Numbered in the order in which they came.
+            ("revocations", Value::Object(revocations)) => {
+                self.renamed(&revocations.values().cloned().collect())
+            }
+            ("deployments", Value::Object(deployments)) => {
+                let frozen = deployments.values().map(frozen);
+                self.renamed(&frozen.collect())
+            }
+            // The second digest is over what AWS reports, the API's id included.
+            ("mtlsgw:definition", Value::String(digests)) => digests.split(':').next().into(),
+            _ => self.renamed(field),
+        }
     }
 
     fn renamed_text(&self, text: &str) -> String {
@@ -174,4 +199,21 @@ fn is_made_up(word: &str) -> bool {
 /// Whether it is a record that stays for other certificates.
 fn is_validation(record: &Value) -> bool {
     record["record_type"] == "CNAME" && record.to_string().contains(".acm-validations.aws.")
+}
+
+/// What a deployment froze; its own description is a digest over ids, and the API's has no effect.
+fn frozen(deployment: &Value) -> Value {
+    let mut deployment = deployment.clone();
+    deployment["description"].take();
+    deployment["properties"]["description"].take();
+    deployment
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
 }

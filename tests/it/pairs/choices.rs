@@ -8,6 +8,12 @@ const NO_SECTION: &str = "-";
 /// The section of a fragment that stands at the top of the file.
 const TOP: &str = "";
 
+/// Subnets of the endpoint of which one is not of [`INSIDE`].
+const OUTSIDE: &str = "subnets: [subnet-7c301d43bf26cc3c5, subnet-ccbea33e9cd3b81d0]";
+
+/// Subnets of the load balancer, not in all zones.
+const INSIDE: &str = "subnets: [subnet-7c301d43bf26cc3c5, subnet-15b83436007d0d6f7]";
+
 /// What may vary: a section, and the fragments of which it has one. The first is the default.
 const ROWS: &[(&str, &[&str])] = &[
     (
@@ -18,14 +24,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "tags: { team: red, cost-center: \"4711\" }",
         ],
     ),
-    (
-        "endpoint",
-        &[
-            "",
-            "subnets: [subnet-7c301d43bf26cc3c5, subnet-15b83436007d0d6f7]",
-            "subnets: [subnet-7c301d43bf26cc3c5, subnet-ccbea33e9cd3b81d0]",
-        ],
-    ),
+    ("endpoint", &["", INSIDE, OUTSIDE]),
     ("endpoint", &["", "private_dns: true"]),
     (
         "api",
@@ -111,16 +110,9 @@ const ROWS: &[(&str, &[&str])] = &[
             "",
             "attributes: { idle_timeout.timeout_seconds: \"120\" }",
             "attributes: { routing.http.drop_invalid_header_fields.enabled: \"true\" }",
-            "unmanaged: [idle_timeout.timeout_seconds]",
         ],
     ),
-    (
-        "load_balancer",
-        &[
-            "",
-            "subnets: [subnet-7c301d43bf26cc3c5, subnet-15b83436007d0d6f7]",
-        ],
-    ),
+    ("load_balancer", &["", INSIDE]),
     ("load_balancer", &["", "scheme: internal"]),
     (
         "trust_store",
@@ -132,7 +124,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "ca_bundle: [two.pem], crls: [two.crl]",
             "ca_bundle: [one.pem, two.pem]",
             "ca_bundle: [one.pem, two.pem], crls: [one.crl]",
-            "ca_bundle: [two.pem, one.pem], crls: [two.crl, one_later.crl]",
+            "ca_bundle: [one.pem, two.pem], crls: [two.crl, one_later.crl]",
         ],
     ),
     (
@@ -215,7 +207,8 @@ impl Choices {
     pub(super) fn text(&self) -> String {
         let mut text = String::from("name: petstore\nregion: ap-northeast-1\nvpc: default\n");
         for line in self.fragments(TOP) {
-            text.push_str(&format!("{line}\n"));
+            text.push_str(&line);
+            text.push('\n');
         }
         for section in SECTIONS {
             match *section {
@@ -256,6 +249,10 @@ impl Choices {
         let chosen = of_section.map(|(fragment, (_, fragments))| fragments[*fragment]);
         let fitting = chosen.map(|fragment| match fragment {
             "scheme: internal" if !self.lacks("record") => "",
+            // A target in a zone without the load balancer never becomes healthy.
+            OUTSIDE if name == "endpoint" && self.fragments("load_balancer").contains(&INSIDE) => {
+                ""
+            }
             verify if verify.contains("verify") && self.lacks("trust_store") => {
                 "mutual_authentication: off"
             }

@@ -1,6 +1,6 @@
 //! Numbers that look random and are the same on every machine.
 
-/// A SplitMix64 generator.
+/// A `SplitMix64` generator.
 pub(super) struct Random(u64);
 
 impl Random {

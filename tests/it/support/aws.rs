@@ -59,19 +59,6 @@ impl Aws {
         self.send((service, "POST", "/"), &headers, form.join("&").as_bytes())
     }
 
-    /// A call of a service with JSON and targets: `acm`, `tagging`.
-    pub(crate) fn json(&self, service: &str, target: &str, input: &Value) -> Answer {
-        let headers = [
-            ("Content-Type", "application/x-amz-json-1.1"),
-            ("X-Amz-Target", target),
-        ];
-        self.send(
-            (service, "POST", "/"),
-            &headers,
-            input.to_string().as_bytes(),
-        )
-    }
-
     /// A call of a service with paths: `apigateway` (JSON), `route53` and `s3` (XML).
     pub(crate) fn rest(
         &self,
