@@ -73,6 +73,10 @@ fn take_out_null(object: &mut Map<String, Value>) {
 
 /// Patterns apply to text only, ranges to numbers only, so that both forms keep their rules.
 fn admit_substitution(object: &mut Map<String, Value>) {
+    if let Some(Value::Array(words)) = object.remove("enum") {
+        let words = words.into_iter().map(|word| json!({"const": word}));
+        object.insert("oneOf".to_owned(), words.collect());
+    }
     if let Some(Value::Array(words)) = object.get_mut("oneOf") {
         let description = "A value from the environment.";
         words.push(json!({"type": "string", "pattern": SUBSTITUTION, "description": description}));
@@ -185,10 +189,6 @@ impl<'a> Book<'a> {
                 return words.join(if key == "oneOf" { ", " } else { " or " });
             }
         }
-        if let Some(words) = property.get("enum").and_then(Value::as_array) {
-            let words: Vec<String> = words.iter().map(word).collect();
-            return words.join(", ");
-        }
         if let Some(value) = property.get("const") {
             return word(value);
         }
@@ -297,6 +297,27 @@ mod tests {
         let text = schema().to_string();
         assert!(!text.contains("null"), "{text}");
         assert!(!text.contains("Raw"), "{text}");
+    }
+
+    #[test]
+    fn every_choice_of_words_may_come_from_the_environment() {
+        fn check(value: &Value) {
+            match value {
+                Value::Object(object) => {
+                    assert!(!object.contains_key("enum"), "{value}");
+                    if let Some(Value::Array(words)) = object.get("oneOf") {
+                        assert!(
+                            words.iter().any(|word| word["pattern"] == SUBSTITUTION),
+                            "{value}"
+                        );
+                    }
+                    object.values().for_each(check);
+                }
+                Value::Array(items) => items.iter().for_each(check),
+                _ => {}
+            }
+        }
+        check(&schema());
     }
 
     #[test]

@@ -29,7 +29,8 @@ const HISTORY: [&str; 18] = [
 ];
 
 /// Attributes that are reset by setting them to what they are by default.
-const DEFAULTS: [(&str, &str); 3] = [
+const DEFAULTS: [(&str, &str); 4] = [
+    ("deregistration_delay.timeout_seconds", "300"),
     ("idle_timeout.timeout_seconds", "60"),
     ("routing.http.drop_invalid_header_fields.enabled", "false"),
     ("routing.http.response.server.enabled", "true"),

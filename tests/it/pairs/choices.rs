@@ -207,7 +207,7 @@ impl Choices {
     pub(super) fn text(&self) -> String {
         let mut text = String::from("name: petstore\nregion: ap-northeast-1\nvpc: default\n");
         for line in self.fragments(TOP) {
-            text.push_str(&line);
+            text.push_str(line);
             text.push('\n');
         }
         for section in SECTIONS {
