@@ -214,3 +214,9 @@ fn anonymous(text: &str) -> String {
     }
     anonymous
 }
+
+/// Prints a figure of a test, for `cargo test -- --nocapture`.
+#[expect(clippy::print_stdout, reason = "a test has no other way to tell")]
+pub(crate) fn tell(figure: &str) {
+    println!("{figure}");
+}
