@@ -170,7 +170,6 @@ fn iam_action(operation: &str) -> String {
     let (service, name) = operation.split_once(':').unwrap_or(("", operation));
     match (service, name) {
         ("elbv2", _) => format!("elasticloadbalancing:{name}"),
-        ("tagging", _) => format!("tag:{name}"),
         ("apigateway", _) => format!("apigateway:{}", http_method(name)),
         ("s3", "HeadBucket" | "ListObjectsV2") => "s3:ListBucket".to_owned(),
         ("s3", "GetPublicAccessBlock") => "s3:GetBucketPublicAccessBlock".to_owned(),
@@ -224,7 +223,6 @@ mod tests {
             ("apigateway:UpdateStage", "apigateway:PATCH"),
             ("apigateway:UntagResource", "apigateway:DELETE"),
             ("s3:HeadBucket", "s3:ListBucket"),
-            ("tagging:GetResources", "tag:GetResources"),
         ] {
             assert_eq!(iam_action(operation), action);
         }

@@ -1,5 +1,6 @@
 //! From one stack file to the next: in place where AWS allows it, and traffic only to what is ready.
 
+use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 use serde_json::{Value, json};
 
 use crate::acts::{assert_order, elb, vpc};
@@ -660,6 +661,36 @@ fn another_certificate_is_issued_before_anybody_is_shown_it() {
         ];
         assert_order(&writes, &order);
     }
+}
+
+/// A server certificate of its own, and how a stack imports it.
+fn server(names: &[&str]) -> Authority {
+    Authority::with("Server", |params| {
+        let name = |name: &&str| SanType::DnsName((*name).try_into().expect("is ASCII"));
+        params.subject_alt_names = names.iter().map(name).collect();
+        params.is_ca = IsCa::NoCa;
+        params.key_usages.push(KeyUsagePurpose::DigitalSignature);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    })
+}
+
+#[test]
+fn an_imported_certificate_is_renewed_in_place() {
+    let import =
+        "certificate: { import: { certificate: server.pem, private_key: server_key.pem } }";
+    let text = PETSTORE.replace("certificate: { request: \"*.example.com\" }", import);
+    let (first, second) = (server(&["api.example.com"]), server(&["api.example.com"]));
+    let mut scenario = Scenario::stack(&text)
+        .file("server.pem", &first.certificate)
+        .file("server_key.pem", first.private_key())
+        .applied();
+    let certificate = scenario.id("certificate");
+    scenario.write("server.pem", &second.certificate);
+    let outcome = scenario.run(["apply", "--yes"]).exits(1);
+    outcome.says("The private key does not match the public key of the certificate.");
+    scenario.write("server_key.pem", second.private_key());
+    takes(&scenario, &["ImportCertificate"]);
+    assert_eq!(scenario.id("certificate"), certificate);
 }
 
 /// What somebody changed by hand is in the plan in these words, and these writes change it back.

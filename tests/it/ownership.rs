@@ -298,10 +298,32 @@ fn rules_that_name_a_group_of_ours_hold_it_until_they_are_gone() {
             .contains("waiting for the network interfaces that use the group"),
         "{destroy}"
     );
-    scenario.meanwhile(|aws| {
-        aws.query("ec2", &rule("RevokeSecurityGroupIngress", &theirs, &ours))
-            .ok();
-    });
+    let revoke = rule("RevokeSecurityGroupIngress", &theirs, &ours);
+    scenario.meanwhile(|aws| aws.query("ec2", &revoke).ok());
+    scenario.run(["destroy", "--yes"]).ok();
+}
+
+#[test]
+fn a_listener_of_another_stack_holds_the_trust_store_that_it_uses() {
+    let mut scenario = petstore();
+    let store = scenario.id("trust_store");
+    let theirs = PETSTORE
+        .replace("name: petstore", "name: theirs")
+        .replace("api.example.com", "theirs.example.com")
+        .replace(
+            "{ ca_bundle: [root_cert.pem], crls: [root.crl] }",
+            &format!("{{ arn: \"{store}\" }}"),
+        );
+    scenario.write("theirs.yaml", theirs);
+    scenario.run(["apply", "--yes", "theirs.yaml"]).ok();
+    let words = "`trust_store` has the association with the listener arn:";
+    scenario.refuses(["destroy", "--yes"]).says(words);
+    // No flag takes a trust store away from a listener that verifies with it.
+    let destroy = scenario
+        .run(["destroy", "--yes", "--with-foreign"])
+        .exits(3);
+    destroy.says("for the listeners to let go of the trust store: it is used by `arn:");
+    scenario.run(["destroy", "--yes", "theirs.yaml"]).ok();
     scenario.run(["destroy", "--yes"]).ok();
 }
 

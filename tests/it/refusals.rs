@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -242,7 +243,7 @@ fn a_private_key_in_the_bundle_is_refused_and_goes_nowhere() {
 
 #[test]
 fn a_certificate_that_aws_would_refuse_is_refused_with_the_reason() {
-    let leaf = Authority::with("Some Client", |params| params.is_ca = rcgen::IsCa::NoCa);
+    let leaf = Authority::with("Some Client", |params| params.is_ca = IsCa::NoCa);
     for (certificate, messages) in [
         (
             leaf.certificate.as_str(),
@@ -272,6 +273,26 @@ fn a_certificate_that_aws_would_refuse_is_refused_with_the_reason() {
             assert!(error.contains(message), "{error}");
         }
     }
+}
+
+#[test]
+fn an_imported_certificate_that_does_not_cover_the_domain_is_refused() {
+    let server = Authority::with("Server", |params| {
+        let other = "other.example.org".try_into().expect("is ASCII");
+        params.subject_alt_names = vec![SanType::DnsName(other)];
+        params.is_ca = IsCa::NoCa;
+        params.key_usages.push(KeyUsagePurpose::DigitalSignature);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let import =
+        "certificate: { import: { certificate: server.pem, private_key: server_key.pem } }";
+    let scenario = petstore_with(import)
+        .file("server.pem", &server.certificate)
+        .file("server_key.pem", server.private_key());
+    let error = refused(&scenario);
+    assert!(error.starts_with("error: stack.yaml:7:"), "{error}");
+    let reason = "it is for other.example.org, which does not cover api.example.com";
+    assert!(error.contains(reason), "{error}");
 }
 
 #[test]
