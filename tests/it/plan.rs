@@ -367,7 +367,7 @@ const LATENCY: Duration = Duration::from_secs(1);
     reason = "the figures are worth knowing: --nocapture"
 )]
 #[test]
-fn an_unchanged_stack_is_planned_in_few_calls() {
+fn an_unchanged_stack_is_planned_in_few_calls_and_five_dependent_round_trips() {
     let scenario = applied();
     let began = Instant::now();
     let plan = scenario.run(["plan", "--json"]).ok().json();
@@ -383,6 +383,10 @@ fn an_unchanged_stack_is_planned_in_few_calls() {
     let round_trips = waited.as_secs_f64() / LATENCY.as_secs_f64();
     println!("{calls} calls in {round_trips:.1} dependent round trips");
     assert!(round_trips > 1.0, "the latency has no effect");
+    assert!(
+        round_trips < 5.9,
+        "{calls} calls in {round_trips:.1} round trips"
+    );
 }
 
 #[test]
