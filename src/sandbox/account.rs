@@ -149,7 +149,9 @@ impl Account {
     fn strike(&mut self, exchange: &Exchange<'_>, named: &Named) -> Result<Reply, SandboxError> {
         let Exchange { service, scope, .. } = exchange;
         let operation = named.operation;
-        self.store.log(&format!("{}:{operation}", service.name))?;
+        let round = exchange.request.round;
+        self.store
+            .log(&format!("{}:{operation}", service.name), round)?;
         let effect = self.faults.strike(service.name, operation);
         let draw = Draw {
             service: service.name,

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,6 +30,8 @@ const KILLED: i32 = 137;
 pub(super) struct Server {
     account: Mutex<Account>,
     latency: Duration,
+    /// The latest round of which a request was answered.
+    answered: AtomicU64,
     /// How many other processes use this one's sandbox.
     guests: Arc<AtomicUsize>,
 }
@@ -47,6 +49,7 @@ impl Server {
         Self {
             account: Mutex::new(account),
             latency,
+            answered: AtomicU64::new(0),
             guests: Arc::default(),
         }
     }
@@ -130,7 +133,7 @@ impl Server {
         self: Arc<Self>,
         request: hyper::Request<Incoming>,
     ) -> Result<hyper::Response<Content>, Lost> {
-        let request = read(request).await?;
+        let mut request = read(request).await?;
         if let Some(command) = request.path.strip_prefix(CONTROL) {
             if command == "hold" {
                 return Ok(hyper::Response::new(Content::Held(Guest::new(
@@ -143,8 +146,11 @@ impl Server {
                 &request,
             )));
         }
+        let round = self.answered.load(Ordering::Acquire) + 1;
+        request.round = round;
         tokio::time::sleep(self.latency).await;
         let reply = self.account().answer(request);
+        self.answered.fetch_max(round, Ordering::AcqRel);
         match reply {
             Ok(Reply::Answer(response)) => Ok(written(response)),
             Ok(Reply::Silence) => Err(Lost),
@@ -191,6 +197,7 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request, Lost> {
         query: head.uri.query().map(wire::pairs).unwrap_or_default(),
         headers: head.headers.iter().map(header).collect(),
         body,
+        round: 0,
     })
 }
 

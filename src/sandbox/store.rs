@@ -1,8 +1,8 @@
 //! Keeps the account in a directory.
 //!
 //! `state.json` holds everything but object contents (`objects/`, by their SHA-256) and private
-//! keys (`keys/`, readable by the owner only). `calls.log` has a line for each call. `lock` is held
-//! by the process that serves the directory, which `server.json` says how to reach.
+//! keys (`keys/`, readable by the owner only). `calls.log` has a line for each call, with its round
+//! (see `Request::round`). `lock` is held by the process that serves the directory, which `server.json` says how to reach.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -211,11 +211,11 @@ impl Store {
         differs
     }
 
-    /// Appends a call to the log.
-    pub(super) fn log(&mut self, call: &str) -> Result<(), SandboxError> {
+    /// Appends a call and its round to the log.
+    pub(super) fn log(&mut self, call: &str, round: u64) -> Result<(), SandboxError> {
         let path = self.directory.join(CALLS);
         self.calls
-            .write_all(format!("{call}\n").as_bytes())
+            .write_all(format!("{call} {round}\n").as_bytes())
             .map_err(SandboxError::io("write", &path))
     }
 
@@ -327,11 +327,14 @@ pub(super) fn address(directory: &Path) -> Option<Address> {
     serde_json::from_slice(&text).ok()
 }
 
-/// The log of calls, in their order.
+/// The log of calls, in their order and without their rounds.
 pub(super) fn calls(directory: &Path) -> Result<Vec<String>, SandboxError> {
     let path = directory.join(CALLS);
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        Ok(text) => {
+            let calls = text.lines().filter_map(|line| line.split(' ').next());
+            Ok(calls.map(str::to_owned).collect())
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(SandboxError::io("read", &path)(error)),
     }

@@ -40,6 +40,9 @@ pub(super) struct Request {
     pub(super) headers: BTreeMap<String, String>,
     /// The body.
     pub(super) body: Vec<u8>,
+    /// One more than that of the latest request that was answered before this one arrived: what it
+    /// could have been made from.
+    pub(super) round: u64,
 }
 
 /// An answer as HTTP takes it.

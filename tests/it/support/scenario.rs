@@ -198,8 +198,13 @@ impl Scenario {
 
     /// The calls that the sandbox has answered, `service:Operation`, in order.
     pub(crate) fn calls(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.path(".mtlsgw/sandbox/calls.log")).unwrap_or_default();
-        log.lines().map(str::to_owned).collect()
+        let log = self.call_log();
+        let calls = log.lines().filter_map(|line| line.split(' ').next());
+        calls.map(str::to_owned).collect()
+    }
+
+    fn call_log(&self) -> String {
+        fs::read_to_string(self.path(".mtlsgw/sandbox/calls.log")).unwrap_or_default()
     }
 
     /// Runs a command; gives the calls that it made as well.
@@ -210,6 +215,23 @@ impl Scenario {
         let before = self.calls().len();
         let outcome = self.run(arguments);
         (outcome, self.calls().split_off(before))
+    }
+
+    /// Runs a command; gives how many of its calls had to wait for each other's answers, at most.
+    ///
+    /// Exact where answers take longer than it takes to send what does not depend on them.
+    pub(crate) fn rounds_of<'a>(
+        &self,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> (Outcome, u64) {
+        let before = self.calls().len();
+        let outcome = self.run(arguments);
+        let log = self.call_log();
+        let rounds = log.lines().skip(before).map(|line| {
+            let round = line.split(' ').nth(1).and_then(|text| text.parse().ok());
+            round.expect("has a round")
+        });
+        (outcome, rounds.max().unwrap_or_default())
     }
 
     /// Nothing that the binary wrote holds a secret: saved plans, the sandbox's state and objects.
