@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Aws, pages};
 use crate::error::Result;
-use crate::resource::Address;
+use crate::resource::{Address, Guard};
 
 /// The stack's name.
 pub(crate) const STACK: &str = "mtlsgw:stack";
@@ -19,6 +19,9 @@ pub(crate) const MANAGED: &str = "mtlsgw:tags";
 pub(crate) const PROTECT: &str = "mtlsgw:protect";
 /// On what several stacks share: the bucket.
 pub(crate) const SHARED: &str = "mtlsgw:shared";
+
+/// Before a slash and eight digits: on the trust store, a bucket that its bundle and CRLs lie in.
+pub(crate) const BUCKET: &str = "mtlsgw:bucket";
 
 /// Between the keys in [`MANAGED`]; tag values allow few characters, and keys may contain spaces.
 const SEPARATOR: &str = " / ";
@@ -82,9 +85,9 @@ impl Tags {
         self
     }
 
-    /// Whether these are tags of something protected.
-    pub(crate) fn protected(&self) -> bool {
-        self.get(PROTECT) == Some("true")
+    /// The guard of something with these tags.
+    pub(crate) fn protected(&self) -> Option<Guard> {
+        (self.get(PROTECT) == Some("true")).then_some(Guard::Tag)
     }
 
     /// The live tags that are ours to manage: our own, those named in `mtlsgw:tags`, and those `want` sets.

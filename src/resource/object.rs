@@ -1,10 +1,11 @@
 //! A CA bundle or CRL in the stack's bucket, under a key made from its content.
 //!
-//! Natural key: `<stack>/<sha256>.pem`. ELB copies what it reads when the trust store is made or
+//! Natural key: `<stack>/<sha256>.pem`. The trust store remembers in a tag which bucket it is in,
+//! `mtlsgw:bucket/<8 hex>`, so that nothing is left behind when the stack file names another. ELB copies what it reads when the trust store is made or
 //! changed, so an object never changes; another content is another object.
 //!
 //! IAM: `s3:ListBucket`, `PutObject`, `GetObject` (ELB reads with the caller's permissions),
-//! `DeleteObject`.
+//! `DeleteObject`; `elasticloadbalancing:RemoveTags`.
 //! AWS: S3 API Reference, `PutObject`; ELB User Guide, "Mutual authentication".
 
 use std::fmt;
@@ -12,10 +13,13 @@ use std::sync::Arc;
 
 use aws_sdk_s3::primitives::ByteStream;
 use futures::future::try_join_all;
+use sha2::{Digest, Sha256};
 
-use super::bucket;
+use super::context::hex;
 use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
-use crate::aws::{pages, tolerate};
+use super::{bucket, trust_store};
+use crate::aws::tags::{BUCKET, Tags};
+use crate::aws::{Aws, Identity, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
 
@@ -28,6 +32,8 @@ pub(crate) struct Object {
     pub(crate) key: String,
     /// What it holds; unknown of a live one, whose key says as much.
     pub(crate) content: Option<Payload>,
+    /// Of a live one that another bucket is to hold: the trust store that remembers this bucket.
+    pub(crate) remembered_by: Option<String>,
 }
 
 /// Bytes that are compared by digest and shown to nobody.
@@ -72,6 +78,7 @@ impl Resource for Object {
             bucket,
             key,
             content: _,
+            remembered_by: _,
         } = self;
         diff.late("bucket", bucket, live.map(|live| &live.bucket))
             .replaces();
@@ -80,14 +87,13 @@ impl Resource for Object {
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
-        let listings = reader.scopes().iter().map(|scope| async {
-            let keys = list(reader, &scope.bucket, &format!("{}/", scope.name)).await?;
-            let found = keys
-                .into_iter()
-                .filter_map(|key| found(&scope.name, &scope.bucket, key));
-            Ok::<_, Error>(found.collect::<Vec<_>>())
+        let present = reader.scopes().iter().map(|scope| {
+            let stack = &scope.name;
+            in_bucket(reader, stack, &scope.bucket, None)
         });
-        Ok(try_join_all(listings).await?.concat())
+        let (present, former) =
+            futures::try_join!(try_join_all(present), in_former_buckets(reader))?;
+        Ok([present.concat(), former].concat())
     }
 
     async fn create(&self, cx: &Cx) -> Result<Created> {
@@ -128,35 +134,108 @@ impl Resource for Object {
     }
 
     async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let bucket = cx.value(&live.spec.bucket)?;
         let send = cx
             .aws()
             .s3
             .delete_object()
-            .bucket(cx.value(&live.spec.bucket)?)
+            .bucket(&bucket)
             .key(&live.spec.key)
             .expected_bucket_owner(&cx.identity().account)
             .send();
         tolerate(
             cx.aws().call("s3:DeleteObject", send).await,
             &["NoSuchBucket"],
-        )
+        )?;
+        match &live.spec.remembered_by {
+            Some(trust_store) => forget(cx, trust_store, &live.stack, &bucket).await,
+            None => Ok(()),
+        }
     }
 }
 
-/// All keys below a prefix; our own bucket has none where it does not exist yet.
-async fn list(reader: &Reader, bucket: &str, prefix: &str) -> Result<Vec<String>> {
-    let may_be_missing = bucket::is_own(bucket, &reader.identity, &reader.aws.region);
+/// The tag by which a trust store remembers the bucket of its bundle and CRLs.
+pub(crate) fn memory(bucket: &str) -> (String, String) {
+    let digest = hex(&Sha256::digest(bucket));
+    (format!("{BUCKET}/{}", &digest[..8]), bucket.to_owned())
+}
+
+/// The buckets that a trust store remembers.
+pub(super) fn remembered(tags: &Tags) -> impl Iterator<Item = &str> {
+    let tags = tags.0.iter();
+    tags.filter(|(key, value)| memory(value).0 == **key)
+        .map(|(_, value)| value.as_str())
+}
+
+/// Forgets a bucket once nothing of the stack is in it, never before; the lock comes and goes.
+async fn forget(cx: &Cx, trust_store: &str, stack: &str, bucket: &str) -> Result<()> {
+    let left = list(cx.aws(), cx.identity(), (stack, bucket), true).await?;
+    if left.iter().any(|key| digest(stack, key).is_some()) {
+        return Ok(());
+    }
+    let send = cx
+        .aws()
+        .elbv2
+        .remove_tags()
+        .resource_arns(trust_store)
+        .tag_keys(memory(bucket).0)
+        .send();
+    tolerate(
+        cx.aws().call("elbv2:RemoveTags", send).await,
+        &["TrustStoreNotFound"],
+    )
+}
+
+/// What lies where a stack file named another bucket before.
+async fn in_former_buckets(reader: &Reader) -> Result<Vec<Found<Object>>> {
+    let trust_stores = trust_store::listing(reader).await?;
+    let owned = trust_stores.iter().filter_map(|listed| {
+        let stack = listed.tags.stack()?;
+        let scope = reader.scopes().iter().find(|scope| scope.name == stack)?;
+        Some((listed, scope))
+    });
+    let former = owned.flat_map(|(listed, scope)| {
+        let former = remembered(&listed.tags).filter(|bucket| *bucket != scope.bucket);
+        former.map(|bucket| in_bucket(reader, &scope.name, bucket, Some(&listed.id)))
+    });
+    Ok(try_join_all(former).await?.concat())
+}
+
+async fn in_bucket(
+    reader: &Reader,
+    stack: &str,
+    bucket: &str,
+    remembered_by: Option<&str>,
+) -> Result<Vec<Found<Object>>> {
+    let (aws, identity) = (&reader.aws, &reader.identity);
+    // Whoever deleted a former bucket deleted what was in it; our own one is made when needed.
+    let may_be_missing = remembered_by.is_some() || bucket::is_own(bucket, identity, &aws.region);
+    let keys = list(aws, identity, (stack, bucket), may_be_missing).await?;
+    let found = keys.into_iter().filter_map(|key| {
+        let mut found = found(stack, bucket, key)?;
+        found.spec.remembered_by = remembered_by.map(str::to_owned);
+        Some(found)
+    });
+    Ok(found.collect())
+}
+
+/// All keys of a stack in a bucket; none in one that is missing and may be.
+async fn list(
+    aws: &Aws,
+    identity: &Identity,
+    (stack, bucket): (&str, &str),
+    may_be_missing: bool,
+) -> Result<Vec<String>> {
     let objects = pages(async |next| {
-        let send = reader
-            .aws
+        let send = aws
             .s3
             .list_objects_v2()
             .bucket(bucket)
-            .prefix(prefix)
-            .expected_bucket_owner(&reader.identity.account)
+            .prefix(format!("{stack}/"))
+            .expected_bucket_owner(&identity.account)
             .set_continuation_token(next)
             .send();
-        match reader.aws.call("s3:ListObjectsV2", send).await {
+        match aws.call("s3:ListObjectsV2", send).await {
             Err(error) if error.is("NoSuchBucket") && may_be_missing => Ok((Vec::new(), None)),
             Err(error) if error.is("NoSuchBucket") => Err(bucket::missing(bucket)),
             other => {
@@ -173,23 +252,26 @@ async fn list(reader: &Reader, bucket: &str, prefix: &str) -> Result<Vec<String>
 }
 
 /// The lock lies below the same prefix and is no object of this kind.
+fn digest<'a>(stack: &str, key: &'a str) -> Option<&'a str> {
+    let name = key.strip_prefix(stack)?.strip_prefix('/')?;
+    name.strip_suffix(".pem")
+}
+
 fn found(stack: &str, bucket: &str, key: String) -> Option<Found<Object>> {
-    let digest = key
-        .strip_prefix(stack)?
-        .strip_prefix('/')?
-        .strip_suffix(".pem")?;
+    let address = Object::address(digest(stack, &key)?);
     Some(Found {
         stack: stack.to_owned(),
-        address: Object::address(digest),
+        address,
         id: key.clone(),
         owner: Owner::Ours,
-        protected: false,
+        protected: None,
         retained: None,
         outputs: Outputs::from([("key", vec![key.clone()])]),
         spec: Object {
             bucket: Late::Known(bucket.to_owned()),
             key,
             content: None,
+            remembered_by: None,
         },
     })
 }

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::context::Wait;
 use super::listener::{self, Listener};
+use super::object::{self, Object};
 use super::{
     Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, elbv2,
     trust_store_revocation,
@@ -216,7 +217,8 @@ pub(super) struct Listed {
     /// Its ARN.
     pub(super) id: String,
     name: String,
-    tags: Tags,
+    /// Its tags.
+    pub(super) tags: Tags,
     /// Its revocations; that they cannot be read matters only if it is ours.
     pub(super) revocations: Result<Vec<DescribeTrustStoreRevocation>>,
     /// The listeners that use it, which may be deleted already; read like the revocations.
@@ -381,6 +383,7 @@ async fn found(reader: &Reader, listed: &Listed) -> Result<Vec<Found<TrustStore>
         Some(_) => read_bundle(&reader.aws, id).await?,
         None => no_certificates(),
     };
+    let tags = without_lingering(reader, id, tags).await?;
     let spec = TrustStore {
         name: name.clone(),
         bundle,
@@ -389,7 +392,24 @@ async fn found(reader: &Reader, listed: &Listed) -> Result<Vec<Found<TrustStore>
         revocations: Vec::new(),
         tags: tags.clone(),
     };
-    Ok(elbv2::found(claims, id, tags, &spec, &Outputs::new()))
+    Ok(elbv2::found(claims, id, &tags, &spec, &Outputs::new()))
+}
+
+/// The tags without those that remember a bucket in which there is still something of the stack.
+///
+/// Nothing wants them any more; they are removed after the objects, never before.
+async fn without_lingering(reader: &Reader, id: &str, tags: &Tags) -> Result<Tags> {
+    let objects = reader.found::<Object>().await?;
+    let mut tags = tags.clone();
+    for object in objects.iter() {
+        if let (Some(trust_store), Late::Known(bucket)) =
+            (&object.spec.remembered_by, &object.spec.bucket)
+            && trust_store == id
+        {
+            tags.0.remove(&object::memory(bucket).0);
+        }
+    }
+    Ok(tags)
 }
 
 /// The bundle that AWS holds; one that cannot be read differs from every bundle that can.

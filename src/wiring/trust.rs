@@ -6,13 +6,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{Expiry, Wiring};
-use crate::facts::Zone;
+use crate::facts::{IssuedCertificate, Zone};
 use crate::resource::certificate::{
     Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION,
 };
 use crate::resource::certificate_validation::CertificateValidation;
 use crate::resource::context::hex;
-use crate::resource::object::{Object, Payload};
+use crate::resource::object::{self, Object, Payload};
 use crate::resource::trust_store::TrustStore;
 use crate::resource::trust_store_revocation::{self, TrustStoreRevocation};
 use crate::resource::{Address, Late};
@@ -51,9 +51,12 @@ impl Wiring<'_> {
             name: super::names::derived(&self.stack.name, &address, &[]),
             object: self.object(bundle.pem().as_bytes()),
             bundle,
-            bucket,
             revocations: self.revocations(),
-            tags: self.tags(&address),
+            tags: {
+                let (key, value) = object::memory(&bucket);
+                self.tags(&address).with(&key, value)
+            },
+            bucket,
         };
         self.wired.resources.trust_stores.insert(address, store);
     }
@@ -171,6 +174,7 @@ impl Wiring<'_> {
                 bucket,
                 key,
                 content,
+                remembered_by: None,
             },
         );
         Late::From(address, "key")
@@ -207,7 +211,7 @@ impl Wiring<'_> {
                 }
             }
             CertificateSource::Find { name } => {
-                let known = self.facts.certificates.contains_key(name) || self.is_rendered_only();
+                let known = self.found_certificate(name).is_some() || self.is_rendered_only();
                 if !known {
                     let hint = "request one with `request:`, or write the name as ACM lists it";
                     let message = format!(
@@ -230,15 +234,19 @@ impl Wiring<'_> {
             CertificateSource::Existing { arn } => Late::Known(arn.clone()),
             CertificateSource::Find { name } => {
                 let stand_in = || format!("${{certificate {name}}}");
-                Late::Known(
-                    self.facts
-                        .certificates
-                        .get(name)
-                        .cloned()
-                        .unwrap_or_else(stand_in),
-                )
+                Late::Known(self.found_certificate(name).unwrap_or_else(stand_in))
             }
         })
+    }
+
+    /// The certificate that `find:` leads to.
+    ///
+    /// Never one that the stack itself has made: it goes when the file no longer asks for it.
+    fn found_certificate(&self, name: &str) -> Option<String> {
+        let issued = self.facts.certificates.get(name)?;
+        let is_own = |one: &&IssuedCertificate| one.stack.as_ref() == Some(&self.stack.name);
+        let found = issued.iter().find(|one| !is_own(one));
+        found.map(|one| one.arn.clone())
     }
 
     fn add_certificate(&mut self, source: Source, zones: &BTreeMap<String, String>, retain: bool) {
