@@ -3,9 +3,11 @@
 //! Read in the first round trip, for all stacks of a run together, and handed to `wiring`, which
 //! calls nothing.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_acm::primitives::DateTime;
+use aws_sdk_acm::types::CertificateStatus;
 use aws_sdk_route53::types::HostedZone;
 use futures::future::try_join_all;
 
@@ -30,8 +32,8 @@ pub(crate) struct Facts {
     pub(crate) subnets: Vec<Subnet>,
     /// All hosted zones of the account.
     pub(crate) zones: Vec<Zone>,
-    /// The certificate that each wanted `find:` name leads to, by name.
-    pub(crate) certificates: BTreeMap<String, String>,
+    /// The issued certificates of each wanted `find:` name: in use first, then the latest to expire.
+    pub(crate) certificates: BTreeMap<String, Vec<IssuedCertificate>>,
     /// Existing endpoints that stacks name, by id.
     pub(crate) endpoints: BTreeMap<String, ExistingEndpoint>,
     /// Existing load balancers that stacks name, by ARN.
@@ -82,6 +84,14 @@ pub(crate) struct Zone {
     pub(crate) vpcs: Vec<String>,
 }
 
+/// A certificate that `find:` may lead to.
+#[derive(Debug, Clone)]
+pub(crate) struct IssuedCertificate {
+    pub(crate) arn: String,
+    /// The stack that made it, if one did.
+    pub(crate) stack: Option<String>,
+}
+
 /// An endpoint that a stack uses and does not own.
 #[derive(Debug, Clone)]
 pub(crate) struct ExistingEndpoint {
@@ -115,7 +125,7 @@ impl Facts {
             vpcs(aws),
             subnets(aws),
             zones(aws, stacks),
-            found_certificates(aws, &wanted.certificates),
+            issued_certificates(aws, &wanted.certificates),
             existing_endpoints(aws, &wanted.endpoints),
             existing_load_balancers(aws, &wanted.load_balancers),
         )?;
@@ -300,30 +310,36 @@ async fn with_vpcs(aws: &Aws, zones: Vec<Zone>) -> Result<Vec<Zone>> {
     try_join_all(read).await
 }
 
-/// The certificate of each name: issued, in use first, else the latest to expire.
-async fn found_certificates(
+/// The issued certificates of each name: in use first, then the latest to expire.
+async fn issued_certificates(
     aws: &Aws,
     names: &BTreeSet<String>,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<BTreeMap<String, Vec<IssuedCertificate>>> {
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut listed = certificate::list(aws).await?;
     listed.retain(|one| {
-        one.status()
-            .is_some_and(|status| status.as_str() == "ISSUED")
+        let status = one.status().map(CertificateStatus::as_str);
+        status == Some("ISSUED") && one.domain_name().is_some_and(|name| names.contains(name))
     });
-    // The best one is written last and stays.
     listed.sort_by_key(|one| {
-        (
-            one.in_use().unwrap_or(false),
-            one.not_after().map(DateTime::secs),
-        )
+        let expiry = one.not_after().map(DateTime::secs);
+        Reverse((one.in_use().unwrap_or(false), expiry))
     });
     let named = listed
         .into_iter()
         .filter_map(|one| Some((one.domain_name?, one.certificate_arn?)));
-    Ok(named.filter(|(name, _)| names.contains(name)).collect())
+    let read = named.map(async |(name, arn)| {
+        let tags = certificate::tags(aws, &arn).await?;
+        let stack = tags.stack().map(str::to_owned);
+        Ok::<_, Error>((name, IssuedCertificate { arn, stack }))
+    });
+    let mut certificates: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (name, certificate) in try_join_all(read).await? {
+        certificates.entry(name).or_default().push(certificate);
+    }
+    Ok(certificates)
 }
 
 async fn existing_endpoints(

@@ -561,20 +561,7 @@ async fn sweep(aws: &Aws, stacks: Vec<String>) -> Result<Vec<String>> {
 
 /// A certificate with its tags and, if it was imported, its content.
 async fn read(aws: &Aws, arn: &str) -> Result<Option<(CertificateDetail, Tags, Vec<String>)>> {
-    let tags = async {
-        let send = aws
-            .acm
-            .list_tags_for_certificate()
-            .certificate_arn(arn)
-            .send();
-        match aws.call("acm:ListTagsForCertificate", send).await {
-            Err(error) if error.is("ResourceNotFound") => Ok(Tags::default()),
-            other => other
-                .map(|answer| tags_of(answer.tags()))
-                .map_err(Error::from),
-        }
-    };
-    let (detail, tags) = futures::try_join!(describe(aws, arn), tags)?;
+    let (detail, tags) = futures::try_join!(describe(aws, arn), tags(aws, arn))?;
     let Some(detail) = detail else {
         return Ok(None);
     };
@@ -585,6 +572,25 @@ async fn read(aws: &Aws, arn: &str) -> Result<Option<(CertificateDetail, Tags, V
         Vec::new()
     };
     Ok(Some((detail, tags, fingerprints)))
+}
+
+/// The tags of a certificate; none when there is no such certificate any more.
+///
+/// # Errors
+///
+/// A read that failed or was denied.
+pub(crate) async fn tags(aws: &Aws, arn: &str) -> Result<Tags> {
+    let send = aws
+        .acm
+        .list_tags_for_certificate()
+        .certificate_arn(arn)
+        .send();
+    match aws.call("acm:ListTagsForCertificate", send).await {
+        Err(error) if error.is("ResourceNotFound") => Ok(Tags::default()),
+        other => other
+            .map(|answer| tags_of(answer.tags()))
+            .map_err(Error::from),
+    }
 }
 
 async fn fingerprints(aws: &Aws, arn: &str) -> Result<Vec<String>> {
