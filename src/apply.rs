@@ -25,6 +25,8 @@ pub enum Doing {
     Ready,
     /// Changing it.
     Update,
+    /// Taking away what changing it has left standing for others.
+    Retire,
     /// Deleting it.
     Delete,
     /// Waiting until it has vanished.
@@ -37,6 +39,7 @@ impl From<&Action> for Doing {
             Action::Create => Self::Create,
             Action::Ready => Self::Ready,
             Action::Update { .. } => Self::Update,
+            Action::Retire { .. } => Self::Retire,
             Action::Delete { .. } => Self::Delete,
             Action::Gone { .. } => Self::Gone,
         }
@@ -331,6 +334,7 @@ async fn perform(node: &dyn Node, action: &Action, cx: &Cx) -> Result<()> {
                 .unwrap_or_default();
             cx.learn(node.ready(cx, &id).await?);
         }
+        Action::Retire { live } => node.retire(cx, *live).await?,
         Action::Delete { live } => node.delete(cx, *live).await?,
         Action::Gone { live } => node.gone(cx, *live).await?,
     }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::Change;
 use crate::error::{Error, Result, listed};
-use crate::resource::{Address, Live, Need, Node, Outputs, Replacement, Target, Until, Verdict};
+use crate::resource::{
+    Address, Guard, Live, Need, Node, Outputs, Replacement, Target, Until, Verdict,
+};
 
 /// What a step does. Live instances are named by their index in the node.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +21,8 @@ pub(crate) enum Action {
     Ready,
     /// Changes a live instance.
     Update { live: usize, changes: Vec<Change> },
+    /// Takes away what a change has left standing of a live instance, for those that relied on it.
+    Retire { live: usize },
     /// Deletes a live instance.
     Delete { live: usize },
     /// Waits until a deleted instance has vanished.
@@ -286,20 +290,25 @@ fn is_live_gateway(nodes: &[Box<dyn Node>]) -> bool {
 }
 
 fn refuse_protected(nodes: &[Box<dyn Node>], doomed: &[Instance]) -> Result<()> {
-    let protected: Vec<&Address> = doomed
-        .iter()
-        .filter(|(node, live)| nodes[*node].live()[*live].protected)
-        .map(|(node, _)| nodes[*node].address())
-        .collect();
-    if protected.is_empty() {
-        return Ok(());
+    let mut protected: BTreeMap<Guard, Vec<&Address>> = BTreeMap::new();
+    for (node, live) in doomed {
+        if let Some(guard) = nodes[*node].live()[*live].protected {
+            protected
+                .entry(guard)
+                .or_default()
+                .push(nodes[*node].address());
+        }
     }
+    let Some((guard, addresses)) = protected.first_key_value() else {
+        return Ok(());
+    };
+    let (what, hint) = guard.words();
     Err(Error::refused_with(
         format!(
-            "{} would be deleted or replaced, and the live tag `mtlsgw:protect` forbids it",
-            listed(&protected)
+            "{} would be deleted or replaced, and {what} forbids it",
+            listed(addresses)
         ),
-        "set `protect: false` in the stack file and apply that first",
+        hint,
     ))
 }
 
@@ -389,6 +398,7 @@ fn topological(after: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
 struct NodeSteps {
     make: Option<usize>,
     ready: Option<usize>,
+    retire: Option<usize>,
     /// Delete and gone step by live index; absent for what goes with its parent.
     delete: BTreeMap<usize, (usize, usize)>,
 }
@@ -445,6 +455,7 @@ impl<'a> Graph<'a> {
         }
         for i in 0..self.nodes.len() {
             self.order_deletes(i);
+            self.order_retirement(i);
         }
         self.order_removals_after_additions();
         let doomed = self.doomed();
@@ -477,6 +488,11 @@ impl<'a> Graph<'a> {
         self.edge(make, ready);
         self.of[i].make = Some(make);
         self.of[i].ready = Some(ready);
+        if let Verdict::Update { current: live, .. } = self.judged[i].verdict
+            && self.nodes[i].retires(live)
+        {
+            self.of[i].retire = Some(self.push(i, Action::Retire { live }));
+        }
     }
 
     /// What goes with its parent has no step of its own.
@@ -637,6 +653,33 @@ impl<'a> Graph<'a> {
             if let Some(changed) = parent.and_then(|(parent, _)| self.of[parent].make) {
                 self.edge(changed, delete);
             }
+        }
+    }
+
+    /// What a change has left standing goes when nothing refers to it any more.
+    fn order_retirement(&mut self, i: usize) {
+        let (Some(retire), Verdict::Update { current, .. }) =
+            (self.of[i].retire, &self.judged[i].verdict)
+        else {
+            return;
+        };
+        let live = *current;
+        let mut before: Vec<usize> = [self.of[i].make, self.of[i].ready]
+            .into_iter()
+            .flatten()
+            .collect();
+        for (other, instance, _) in self.references_to(i, live) {
+            match self.deletion_of(other, instance) {
+                Some((_, gone)) => before.push(gone),
+                None => before.extend(
+                    [self.of[other].make, self.of[other].ready]
+                        .into_iter()
+                        .flatten(),
+                ),
+            }
+        }
+        for step in before {
+            self.edge(step, retire);
         }
     }
 

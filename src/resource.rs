@@ -220,6 +220,31 @@ pub(crate) enum Owner {
     Foreign(String),
 }
 
+/// What forbids to delete or replace something live, whatever the stack file says by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Guard {
+    /// The tag `mtlsgw:protect`.
+    Tag,
+    /// AWS's own deletion protection.
+    DeletionProtection,
+}
+
+impl Guard {
+    /// What it is, and what lifts it.
+    pub(crate) fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Tag => (
+                "the live tag `mtlsgw:protect`",
+                "set `protect: false` in the stack file and apply that first",
+            ),
+            Self::DeletionProtection => (
+                "AWS's deletion protection",
+                "set `deletion_protection: false` in the stack file and apply that first",
+            ),
+        }
+    }
+}
+
 /// A live resource.
 #[derive(Debug, Clone)]
 pub(crate) struct Found<R> {
@@ -231,8 +256,8 @@ pub(crate) struct Found<R> {
     pub(crate) id: String,
     /// Whose it is.
     pub(crate) owner: Owner,
-    /// Whether a live tag forbids to delete or replace it.
-    pub(crate) protected: bool,
+    /// What forbids to delete or replace it, if anything does.
+    pub(crate) protected: Option<Guard>,
     /// Why destroy leaves it behind, where it does.
     pub(crate) retained: Option<String>,
     /// What it is now.
@@ -311,6 +336,16 @@ pub(crate) trait Resource: Clone + fmt::Debug + Send + Sync + Sized + 'static {
         live: &Found<Self>,
         changes: &[Change],
     ) -> impl Future<Output = Result<Outputs>> + Send;
+
+    /// Whether [`Self::update`] leaves something of the live one standing, because others rely on it.
+    fn retires(&self, _live: &Self) -> bool {
+        false
+    }
+
+    /// Takes away what [`Self::update`] has left standing, once nothing relies on it any more.
+    fn retire(&self, _cx: &Cx, _live: &Found<Self>) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 
     /// Deletes it; that it is gone already is success.
     fn delete(cx: &Cx, live: &Found<Self>) -> impl Future<Output = Result<()>> + Send;

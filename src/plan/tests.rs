@@ -11,6 +11,10 @@ use crate::resource::{Cx, Late, Reader};
 
 /// A resource of which only the relations matter.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is another way to behave"
+)]
 pub(crate) struct Toy {
     address: Address,
     type_name: &'static str,
@@ -24,6 +28,7 @@ pub(crate) struct Toy {
     pub(crate) fails: bool,
     /// Whether it never becomes ready.
     pub(crate) hangs: bool,
+    retires: bool,
 }
 
 pub(crate) fn toy(address: &str, verdict: fn() -> Verdict) -> Toy {
@@ -38,6 +43,7 @@ pub(crate) fn toy(address: &str, verdict: fn() -> Verdict) -> Toy {
         conflict: None,
         fails: false,
         hangs: false,
+        retires: false,
     }
 }
 
@@ -59,7 +65,7 @@ impl Toy {
         self.live.push(Live {
             id: id.to_owned(),
             outputs: Outputs::from([("id", vec![id.to_owned()])]),
-            protected: false,
+            protected: None,
             retained: None,
             removal_widens: false,
             needs: refers_to,
@@ -181,6 +187,12 @@ impl Node for Toy {
     ) -> BoxFuture<'a, Result<Outputs>> {
         self.create(cx)
     }
+    fn retires(&self, _live: usize) -> bool {
+        self.retires
+    }
+    fn retire<'a>(&'a self, _cx: &'a Cx, _live: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
     fn delete<'a>(&'a self, _cx: &'a Cx, _live: usize) -> BoxFuture<'a, Result<()>> {
         Box::pin(async { Ok(()) })
     }
@@ -220,6 +232,7 @@ impl Made {
                 Action::Create => "create",
                 Action::Ready => "ready",
                 Action::Update { .. } => "update",
+                Action::Retire { .. } => "retire",
                 Action::Delete { .. } => "delete",
                 Action::Gone { .. } => "gone",
             };
@@ -379,10 +392,26 @@ fn what_is_retained_is_told_and_kept() {
 }
 
 #[test]
+fn what_a_change_leaves_standing_goes_after_whoever_relied_on_it() {
+    let mut endpoint = toy("endpoint", update).live("vpce-1", vec![]);
+    endpoint.retires = true;
+    let made = plan(vec![
+        endpoint,
+        toy("targets", update)
+            .needs("endpoint", Until::Ready)
+            .live("targets-1", vec![to("vpce-1")]),
+        toy("former", unwanted).live("targets-2", vec![to("vpce-1")]),
+    ]);
+    assert!(made.orders("ready endpoint", "update targets"));
+    assert!(made.orders("ready targets", "retire endpoint"));
+    assert!(made.orders("gone former", "retire endpoint"));
+}
+
+#[test]
 fn a_protected_resource_is_neither_deleted_nor_replaced() {
     for verdict in [unwanted, replace] {
         let mut balancer = toy("balancer", verdict).live("lb-1", vec![]);
-        balancer.live[0].protected = true;
+        balancer.live[0].protected = Some(Guard::Tag);
         let refused = Plan::make(&[Box::new(balancer) as Box<dyn Node>]).unwrap_err();
         assert!(refused.to_string().contains("`balancer`"), "{refused}");
     }

@@ -95,7 +95,7 @@ impl Resource for Bucket {
             address: Self::address(),
             id: own.clone(),
             owner: Owner::Ours,
-            protected: false,
+            protected: None,
             retained: None,
             spec: spec.clone(),
             outputs: Outputs::new(),

@@ -185,7 +185,7 @@ async fn found(
         address: certificate.address.part("validation"),
         id: format!("{}#validation", certificate.id),
         owner: Owner::Ours,
-        protected: false,
+        protected: None,
         retained: Some(format!(
             "ACM renews with the record {}; other certificates and regions may share it",
             records.join(", ").replace(' ', " CNAME ")

@@ -240,7 +240,7 @@ fn found(
         id: deployment.id()?.to_owned(),
         owner: Owner::Ours,
         // It only ever makes room for its successor; the API and the stage carry the protection.
-        protected: false,
+        protected: None,
         retained: None,
         spec: Deployment {
             api: Late::Known(api.id.clone()),

@@ -21,7 +21,7 @@ use futures::future::try_join_all;
 
 use super::context::Wait;
 use super::elbv2::{self, Attributes};
-use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Replacement, Resource};
+use super::{Created, Cx, Found, Guard, Late, Need, Outputs, Owner, Reader, Replacement, Resource};
 use super::{ec2, listener, record_set};
 use crate::aws::tags::Tags;
 use crate::aws::{Aws, pages};
@@ -64,12 +64,15 @@ pub(crate) enum ReachedBy {
     DnsName,
 }
 
+/// The attribute that has AWS refuse to delete it.
+const DELETION_PROTECTION: &str = "deletion_protection.enabled";
+
 /// AWS's defaults; buckets and prefixes of logs mean nothing while the logs are off.
 const DEFAULTS: [(&str, &str); 15] = [
     ("access_logs.s3.enabled", "false"),
     ("client_keep_alive.seconds", "3600"),
     ("connection_logs.s3.enabled", "false"),
-    ("deletion_protection.enabled", "false"),
+    (DELETION_PROTECTION, "false"),
     ("health_check_logs.s3.enabled", "false"),
     ("idle_timeout.timeout_seconds", "60"),
     ("routing.http.desync_mitigation_mode", "defensive"),
@@ -492,7 +495,12 @@ async fn found(
         ..live_spec(described, attributes, tags)
     };
     let outputs = outputs(described);
-    Ok(elbv2::found(claims, &id, &spec.tags, &spec, &outputs))
+    let mut found = elbv2::found(claims, &id, &spec.tags, &spec, &outputs);
+    let is_on = spec.attributes.get(DELETION_PROTECTION).map(String::as_str) == Some("true");
+    for one in found.iter_mut().filter(|_| is_on) {
+        one.protected.get_or_insert(Guard::DeletionProtection);
+    }
+    Ok(found)
 }
 
 async fn attributes(aws: &Aws, id: &str) -> Result<Attributes> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
-use super::{Address, Cx, Found, Need, Outputs, Owner, Reader, Replacement, Wanted};
+use super::{Address, Cx, Found, Guard, Need, Outputs, Owner, Reader, Replacement, Wanted};
 use crate::diff::{Change, Diff, Resolver};
 use crate::error::Result;
 
@@ -16,7 +16,7 @@ pub(crate) struct Live {
     /// Its outputs, `id` among them.
     pub(crate) outputs: Outputs,
     /// Whether a live tag protects it.
-    pub(crate) protected: bool,
+    pub(crate) protected: Option<Guard>,
     /// Why it is left behind, where it is.
     pub(crate) retained: Option<String>,
     /// Whether deleting it lets more through than before, unless what it belongs to goes as well.
@@ -79,6 +79,10 @@ pub(crate) trait Node: Send + Sync {
         live: usize,
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Outputs>>;
+    /// Whether a change leaves something of a live instance standing.
+    fn retires(&self, live: usize) -> bool;
+    /// Takes away what a change has left standing.
+    fn retire<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>>;
     /// Deletes a live instance.
     fn delete<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>>;
     /// Waits until nothing of a deleted instance is left.
@@ -271,6 +275,14 @@ impl<R: Wanted> Node for Typed<R> {
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Outputs>> {
         Box::pin(self.want().update(cx, &self.live[live], changes))
+    }
+
+    fn retires(&self, live: usize) -> bool {
+        self.want().retires(&self.live[live].spec)
+    }
+
+    fn retire<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.want().retire(cx, &self.live[live]))
     }
 
     fn delete<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>> {

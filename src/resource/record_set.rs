@@ -697,7 +697,7 @@ fn judge(
         id: format!("{}/{}/{record_type}", place.zone, place.name),
         address,
         owner,
-        protected: false,
+        protected: None,
         retained: None,
         spec: RecordSet {
             zone: place.zone.clone(),

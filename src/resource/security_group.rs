@@ -540,7 +540,7 @@ fn found_by_name(
                 "the security group `{}` ({id}) exists and is not this stack's",
                 want.name
             )),
-            protected: false,
+            protected: None,
             retained: None,
             spec: spec.clone(),
             outputs: Outputs::new(),

@@ -334,7 +334,7 @@ fn found(
         address: address.part("targets"),
         id: id(group.arn()),
         owner: Owner::Ours,
-        protected: false,
+        protected: None,
         retained: None,
         spec,
         outputs: Outputs::new(),

@@ -373,7 +373,7 @@ fn found(
             .map_or_else(unread, |crl| address(trust_store, crl)),
         id: id(store, revocation),
         owner: Owner::Ours,
-        protected: false,
+        protected: None,
         retained: None,
         spec: TrustStoreRevocation {
             trust_store: Late::Known(store.to_owned()),

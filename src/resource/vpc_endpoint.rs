@@ -43,6 +43,8 @@ pub(crate) struct VpcEndpoint {
     pub(crate) policy: Value,
     /// The security groups of its network interfaces.
     pub(crate) security_groups: Vec<Late<String>>,
+    /// The availability zones of subnets: it cannot have two in one, not even for a moment.
+    pub(crate) zones: BTreeMap<String, String>,
     /// EC2's state in lower case; wanted: `available`. Those in [`LOST`] never get there.
     pub(crate) state: String,
     /// Its tags.
@@ -81,6 +83,7 @@ impl Resource for VpcEndpoint {
             private_dns,
             policy,
             security_groups,
+            zones: _,
             state,
             tags,
         } = self;
@@ -182,7 +185,10 @@ impl Resource for VpcEndpoint {
                 });
             }
             let interfaces = interfaces_of(cx.aws(), std::slice::from_ref(&endpoint)).await?;
-            let live = live_spec(&endpoint, &interfaces);
+            let mut live = live_spec(&endpoint, &interfaces);
+            // Those that are still to be taken away are nobody's targets any more.
+            live.addresses
+                .retain(|subnet, _| self.subnets.contains(subnet));
             let settled = is_available(&endpoint)
                 && live.addresses.keys().eq(self.subnets.iter())
                 && live.addresses_in(&self.addresses) == self.addresses;
@@ -207,6 +213,32 @@ impl Resource for VpcEndpoint {
             put_tags(cx.aws(), &live.id, &self.tags, &live.spec.tags).await?;
         }
         Ok(Outputs::new())
+    }
+
+    fn retires(&self, live: &Self) -> bool {
+        !self.surplus(live).is_empty()
+    }
+
+    async fn retire(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let surplus = self.surplus(&live.spec).into_iter().cloned().collect();
+        let send = cx
+            .aws()
+            .ec2
+            .modify_vpc_endpoint()
+            .vpc_endpoint_id(&live.id)
+            .set_remove_subnet_ids(Some(surplus))
+            .send();
+        cx.aws().call("ec2:ModifyVpcEndpoint", send).await?;
+        let wait =
+            Wait::new("the endpoint to leave subnets", 5, 600).at_most(cx.timeout("endpoint"));
+        cx.wait_until(wait, || async {
+            let Some(endpoint) = describe_one(cx.aws(), &live.id).await? else {
+                return Ok(Some(()));
+            };
+            let subnets: BTreeSet<String> = endpoint.subnet_ids().iter().cloned().collect();
+            Ok((is_available(&endpoint) && subnets == self.subnets).then_some(()))
+        })
+        .await
     }
 
     async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
@@ -253,6 +285,21 @@ impl VpcEndpoint {
             .collect()
     }
 
+    /// Live subnets that it leaves last, when nobody uses its addresses there any more.
+    ///
+    /// Not those in whose zone it gets another subnet: AWS swaps the two by itself.
+    fn surplus<'a>(&'a self, live: &'a Self) -> Vec<&'a String> {
+        let added = self.subnets.difference(&live.subnets);
+        let taken: BTreeSet<_> = added.filter_map(|one| self.zones.get(one)).collect();
+        let left = live.subnets.difference(&self.subnets);
+        left.filter(|one| {
+            self.zones
+                .get(*one)
+                .is_none_or(|zone| !taken.contains(zone))
+        })
+        .collect()
+    }
+
     fn groups(&self, cx: &Cx) -> Result<BTreeSet<String>> {
         self.security_groups
             .iter()
@@ -262,7 +309,12 @@ impl VpcEndpoint {
 
     async fn create_with(&self, cx: &Cx, salt: u32) -> Result<String> {
         let groups = self.groups(cx)?;
-        let inputs = format!("{self:?}\n{groups:?}\n{salt}");
+        // A subnet more in the region makes no other endpoint of it.
+        let input = Self {
+            zones: BTreeMap::new(),
+            ..self.clone()
+        };
+        let inputs = format!("{input:?}\n{groups:?}\n{salt}");
         // Without groups AWS takes the VPC's default one, which lets nothing in from the load balancer.
         let wait = Wait::new("the security group to be known", 2, 60);
         let unknown = |error: &Error| error.is_code("InvalidGroup.NotFound");
@@ -291,12 +343,20 @@ impl VpcEndpoint {
         .await
     }
 
-    /// Changes everything at once: AWS then swaps two subnets of one availability zone by itself.
+    /// Changes everything at once but for the subnets that it leaves last.
     async fn modify(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<()> {
         let touched = |path| touches(changes, path);
         let list = |values: Vec<&String>| {
             Some(values.into_iter().cloned().collect()).filter(|list: &Vec<_>| !list.is_empty())
         };
+        let surplus = self.surplus(&live.spec);
+        let added: Vec<&String> = self.subnets.difference(&live.spec.subnets).collect();
+        let left = live.spec.subnets.difference(&self.subnets);
+        let left: Vec<&String> = left.filter(|one| !surplus.contains(one)).collect();
+        let only_leaves = changes.iter().all(|change| change.path == "subnets");
+        if only_leaves && added.is_empty() && left.is_empty() {
+            return Ok(());
+        }
         let (groups, live_groups) = (self.groups(cx)?, live.spec.groups(cx)?);
         let present = live.spec.addresses_in(&self.addresses);
         let moved = self
@@ -311,8 +371,8 @@ impl VpcEndpoint {
             .ec2
             .modify_vpc_endpoint()
             .vpc_endpoint_id(&live.id)
-            .set_add_subnet_ids(list(self.subnets.difference(&live.spec.subnets).collect()))
-            .set_remove_subnet_ids(list(live.spec.subnets.difference(&self.subnets).collect()))
+            .set_add_subnet_ids(list(added))
+            .set_remove_subnet_ids(list(left))
             .set_subnet_configurations(configurations(&moved))
             .set_add_security_group_ids(list(groups.difference(&live_groups).collect()))
             .set_remove_security_group_ids(list(live_groups.difference(&groups).collect()))
@@ -456,6 +516,7 @@ fn live_spec(
         private_dns: endpoint.private_dns_enabled().unwrap_or_default(),
         policy: policy.unwrap_or_default(),
         security_groups: groups.map(|id| Late::Known(id.to_owned())).collect(),
+        zones: BTreeMap::new(),
         state: endpoint.state().map_or("", State::as_str).to_lowercase(),
         tags: Tags::live(tags),
     }

@@ -166,6 +166,7 @@ fn verb(doing: Doing) -> &'static str {
         Doing::Create => "creating",
         Doing::Ready => "waiting until it is ready",
         Doing::Update => "changing",
+        Doing::Retire => "taking away what is no longer used",
         Doing::Delete => "deleting",
         Doing::Gone => "waiting until it is gone",
     }
@@ -176,6 +177,7 @@ fn done(doing: Doing) -> &'static str {
         Doing::Create => "created",
         Doing::Ready => "ready",
         Doing::Update => "changed",
+        Doing::Retire => "changed in full",
         Doing::Delete => "deleted",
         Doing::Gone => "gone",
     }

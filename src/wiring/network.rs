@@ -260,6 +260,11 @@ impl Wiring<'_> {
                 EndpointPolicy::Document(document) => document,
             },
             security_groups,
+            zones: {
+                let subnets = self.facts.subnets.iter();
+                let zone = |one: &Subnet| (one.id.clone(), one.availability_zone.clone());
+                subnets.map(zone).collect()
+            },
             state: "available".to_owned(),
             tags: self.tags(&address),
             vpc: vpc.id,
