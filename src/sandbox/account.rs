@@ -1,7 +1,7 @@
 //! One account behind the wire: takes a request through signature, faults, rates and validation to
 //! its handler, and makes what it did durable before it is answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::s3;
 use super::signature::{self, Scope};
 use super::store::{self, Store};
 use super::wire::{self, Named, Request, Response, Service};
+use super::witness::outages_of;
 use super::world::{Call, Caller, NOT_MODELLED, Refusal, World};
 
 /// The simulated account with all that surrounds it.
@@ -193,11 +194,17 @@ impl Account {
     /// A refused call changes nothing, however far its handler had come.
     fn perform(&mut self, exchange: &Exchange<'_>, named: &Named) -> Result<Reply, SandboxError> {
         let sequence = self.world.sequence;
+        let is_write = !is_read(named.operation);
+        let before = if is_write {
+            outages_of(&self.world)
+        } else {
+            BTreeSet::new()
+        };
         let result = exchange.call(named, &mut self.world, &self.endpoint);
         match result {
             Ok(response) => {
-                let is_write = !is_read(named.operation);
                 if is_write {
+                    self.notice(named.operation, &before)?;
                     // The tags of all services are the tagging API's content.
                     for name in [exchange.service.name, "tagging"] {
                         self.before.insert(name, self.store.snapshot());
@@ -216,6 +223,17 @@ impl Account {
                 Ok(exchange.refuse(&refusal))
             }
         }
+    }
+
+    /// Notes what clients would notice of a call, given what did not work before it.
+    fn notice(&self, operation: &str, before: &BTreeSet<String>) -> Result<(), SandboxError> {
+        // Nobody was led to a new listener yet, and its targets are only checked from now on.
+        if operation == "CreateListener" {
+            return Ok(());
+        }
+        let after = outages_of(&self.world);
+        let mut new = after.difference(before);
+        new.try_for_each(|outage| self.store.notice(operation, outage))
     }
 
     /// The account as a snapshot has it, at the present time.

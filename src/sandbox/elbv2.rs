@@ -13,6 +13,7 @@ mod listener_certificate;
 pub(super) mod load_balancer;
 pub(super) mod log_bucket;
 pub(super) mod mutual_authentication;
+pub(super) mod outage;
 mod page;
 mod placement;
 pub(super) mod revocation;

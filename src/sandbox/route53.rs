@@ -98,6 +98,19 @@ impl State {
             .find_map(|zone| zone.record(&name, record_type))
     }
 
+    /// The names of all alias records and the names that they lead to, without the last dot.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+        let records = self.zones.values().flat_map(|zone| &zone.records);
+        records.filter_map(|record| {
+            let target = record.alias.as_ref()?.dns_name.as_str();
+            let target = target.strip_prefix("dualstack.").unwrap_or(target);
+            Some((
+                record.name.as_str().trim_end_matches('.'),
+                target.trim_end_matches('.'),
+            ))
+        })
+    }
+
     /// The zone of an id in either form.
     fn zone(&self, id: &str) -> Result<&Zone, Refusal> {
         let id = bare(id);

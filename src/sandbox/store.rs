@@ -23,6 +23,8 @@ const STATE: &str = "state.json";
 const OBJECTS: &str = "objects";
 const KEYS: &str = "keys";
 const CALLS: &str = "calls.log";
+/// See `witness`.
+const NOTICED: &str = "noticed.log";
 const LOCK: &str = "lock";
 const SERVER: &str = "server.json";
 
@@ -219,6 +221,14 @@ impl Store {
             .map_err(SandboxError::io("write", &path))
     }
 
+    /// Appends to the log what clients would notice of a call.
+    pub(super) fn notice(&self, operation: &str, outage: &str) -> Result<(), SandboxError> {
+        let path = self.directory.join(NOTICED);
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let written = file.and_then(|mut file| writeln!(file, "{operation}: {outage}"));
+        written.map_err(SandboxError::io("write", &path))
+    }
+
     /// All calls that were logged, in their order.
     pub(super) fn calls(&self) -> Vec<String> {
         calls(&self.directory).unwrap_or_default()
@@ -359,7 +369,7 @@ pub(super) fn clear(directory: &Path) -> Result<(), SandboxError> {
             fs::remove_dir_all(&path).map_err(SandboxError::io("remove", &path))?;
         }
     }
-    [STATE, CALLS, SERVER]
+    [STATE, CALLS, NOTICED, SERVER]
         .iter()
         .try_for_each(|file| remove(&directory.join(file)))
 }
@@ -434,7 +444,9 @@ mod tests {
         };
         world.s3.put_internal(&place, 0, b"content");
         store.save(&world).expect("can be written");
-        store.log("elbv2:CreateListener").expect("can be written");
+        store
+            .log("elbv2:CreateListener", 1)
+            .expect("can be written");
         drop(store);
         let (_store, world) = opened(directory.path());
         assert_eq!(world.quota("L-1", 1), 7);

@@ -105,6 +105,16 @@ impl VpcEndpoint {
         }
     }
 
+    /// Whether one of its interfaces answers. A change does not keep those from it that were there before.
+    pub(in crate::sandbox) fn answers(&self, interface: &NetworkInterface, now: i64) -> bool {
+        let was_there = interface.attached_at <= self.provisioned_at && now >= self.provisioned_at;
+        match self.state(now) {
+            "available" => true,
+            "pending" => was_there,
+            _ => false,
+        }
+    }
+
     /// Says whether the endpoint is there, if only in parts.
     pub(super) fn exists(&self, now: i64) -> bool {
         self.state(now) != "deleted"

@@ -326,10 +326,8 @@ impl Probe<'_> {
     ) -> Option<&'e ec2::NetworkInterface> {
         let address = self.target.id.parse().ok()?;
         let endpoint = ec2.endpoint_at(&self.group.vpc, address)?;
-        if endpoint.state(now) != "available" {
-            return None;
-        }
-        ec2.interface_at(&self.group.vpc, address)
+        let interface = ec2.interface_at(&self.group.vpc, address)?;
+        endpoint.answers(interface, now).then_some(interface)
     }
 
     /// Whether the security groups of both sides let every node of the load balancer through.
