@@ -34,6 +34,7 @@ mod tagging;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod witness;
 mod world;
 
 use std::collections::BTreeMap;

@@ -1,9 +1,8 @@
 //! From one stack file to the next: in place where AWS allows it, and traffic only to what is ready.
 
-use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 use serde_json::{Value, json};
 
-use crate::acts::{assert_order, elb, vpc};
+use crate::acts::{BUCKET, assert_order, elb, vpc};
 use crate::support::{Authority, Aws, Outcome, PETSTORE, Scenario, authority};
 
 /// What lets apply widen access.
@@ -663,23 +662,15 @@ fn another_certificate_is_issued_before_anybody_is_shown_it() {
     }
 }
 
-/// A server certificate of its own, and how a stack imports it.
-fn server(names: &[&str]) -> Authority {
-    Authority::with("Server", |params| {
-        let name = |name: &&str| SanType::DnsName((*name).try_into().expect("is ASCII"));
-        params.subject_alt_names = names.iter().map(name).collect();
-        params.is_ca = IsCa::NoCa;
-        params.key_usages.push(KeyUsagePurpose::DigitalSignature);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    })
-}
-
 #[test]
 fn an_imported_certificate_is_renewed_in_place() {
     let import =
         "certificate: { import: { certificate: server.pem, private_key: server_key.pem } }";
     let text = PETSTORE.replace("certificate: { request: \"*.example.com\" }", import);
-    let (first, second) = (server(&["api.example.com"]), server(&["api.example.com"]));
+    let (first, second) = (
+        Authority::server(&["api.example.com"]),
+        Authority::server(&["api.example.com"]),
+    );
     let mut scenario = Scenario::stack(&text)
         .file("server.pem", &first.certificate)
         .file("server_key.pem", first.private_key())
@@ -811,4 +802,59 @@ fn a_stage_and_a_mapping_moved_by_hand_are_moved_back() {
     };
     let words = format!("-> {deployment}");
     is_repaired(&scenario, act, &words, &["UpdateStage"]);
+}
+
+#[test]
+fn nothing_stays_in_a_bucket_that_the_file_no_longer_names() {
+    let mut scenario = Scenario::petstore();
+    scenario.meanwhile(|aws| {
+        ["first", "second"].map(|name| aws.make_bucket(&format!("shared-by-many-{name}")))
+    });
+    let objects = |scenario: &Scenario| {
+        let dump = scenario.dump();
+        let buckets = dump["s3"]["buckets"].as_object().expect("is an object");
+        let holds = |(name, bucket): (&String, &Value)| {
+            let objects = bucket["objects"].as_object().expect("is an object");
+            let count = objects.keys().filter(|key| key.starts_with("petstore/"));
+            Some((name.clone(), count.count())).filter(|(_, count)| *count > 0)
+        };
+        buckets.iter().filter_map(holds).collect::<Vec<_>>()
+    };
+    scenario.applies(&[]);
+    assert_eq!(objects(&scenario), [(BUCKET.to_owned(), 2)]);
+    for (from, to) in [
+        (
+            "vpc: default\n",
+            "vpc: default\nbucket: shared-by-many-first\n",
+        ),
+        ("first", "second"),
+    ] {
+        scenario.edit(from, to);
+        scenario.applies(&[]);
+    }
+    let second = [("shared-by-many-second".to_owned(), 2)];
+    assert_eq!(objects(&scenario), second);
+    scenario.edit("bucket: shared-by-many-second\n", "");
+    scenario.applies(&[]);
+    assert_eq!(objects(&scenario), [(BUCKET.to_owned(), 2)]);
+    scenario.run(["destroy", "--yes"]).ok();
+    assert_eq!(objects(&scenario), []);
+}
+
+#[test]
+fn a_certificate_that_is_looked_for_is_never_the_one_that_the_stack_is_about_to_delete() {
+    let mut scenario = Scenario::petstore();
+    let text =
+        "name: theirs\nregion: ap-northeast-1\ncertificate: { request: \"*.example.com\" }\n";
+    scenario.write("theirs.yaml", text);
+    scenario.run(["apply", "--yes", "theirs.yaml"]).ok();
+    scenario.applies(&[]);
+    let own = scenario.id("certificate");
+    // Both are issued, and only the stack's own is in use.
+    scenario.edit("request:", "find:");
+    scenario.applies(&[]);
+    let found = scenario.dump()["regions"]["ap-northeast-1"]["acm"]["certificates"].clone();
+    let found = found.as_object().expect("is an object");
+    assert_eq!(found.len(), 1);
+    assert!(!found.contains_key(&own), "{own}");
 }

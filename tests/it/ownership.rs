@@ -370,6 +370,31 @@ fn protection_lasts_until_an_apply_has_lifted_it() {
 }
 
 #[test]
+fn deletion_protection_is_told_before_anything_is_deleted() {
+    let mut scenario = Scenario::petstore();
+    scenario.edit(
+        "load_balancer: {}",
+        "load_balancer: { deletion_protection: true }",
+    );
+    scenario.applies(&[]);
+    let refusal = "`load_balancer` would be deleted or replaced, and AWS's deletion protection forbids it\n\
+                   hint: set `deletion_protection: false` in the stack file and apply that first";
+    scenario.refuses(["destroy", "--yes"]).says(refusal);
+    let text = scenario.read("stack.yaml");
+    let kept = |line: &&str| {
+        !["load_balancer", "listener", "record"]
+            .iter()
+            .any(|one| line.starts_with(one))
+    };
+    let without: Vec<&str> = text.lines().filter(kept).collect();
+    scenario.write("stack.yaml", without.join("\n"));
+    scenario.refuses(["apply", "--yes"]).says(refusal);
+    scenario.write("stack.yaml", PETSTORE);
+    scenario.applies(&[]);
+    scenario.run(["destroy", "--yes"]).ok();
+}
+
+#[test]
 fn a_second_writer_is_told_who_is_at_work_and_since_when() {
     let mut scenario = petstore();
     scenario.edit(

@@ -1,7 +1,7 @@
 //! From any stack file to any other one, and from a stack file to one that is broken.
 //!
 //! `MTLSGW_PAIRS` and `MTLSGW_MUTATIONS` say how many are tried, `MTLSGW_SEED` where they begin: with
-//! a failure comes the seed that shows it again.
+//! a failure comes the seed that shows it again. `MTLSGW_SHRINK=0` does not look for a smaller pair.
 
 mod anonymous;
 mod choices;
@@ -13,7 +13,8 @@ use std::sync::{Mutex, OnceLock};
 
 use serde_json::{Value, json};
 
-use crate::support::{Authority, OPENAPI, Outcome, Scenario, canonical, differences};
+use crate::acts::{tell, vpc};
+use crate::support::{Authority, Aws, OPENAPI, Outcome, Scenario, canonical, differences};
 use anonymous::Anonymous;
 use choices::Choices;
 use random::Random;
@@ -30,6 +31,9 @@ const APPLY: [&str; 5] = [
 /// The only reason for which one stack may not become another.
 const REFUSAL: &str = "cannot be changed in place";
 
+/// The reasons when its clients are not to notice.
+const REFUSALS: [&str; 2] = [REFUSAL, "--allow-downtime"];
+
 /// How a pair ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -38,10 +42,6 @@ enum End {
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "how many were refused is a result of its own"
-)]
 fn any_stack_becomes_any_other_one() {
     let refused = AtomicUsize::new(0);
     let shrunk = AtomicBool::new(false);
@@ -55,11 +55,12 @@ fn any_stack_becomes_any_other_one() {
                 None
             }
             // To look for a smaller one takes minutes: once is enough.
+            Err(failure) if number("MTLSGW_SHRINK", 1) == 0 => Some(failure),
             Err(failure) if shrunk.swap(true, Ordering::Relaxed) => Some(failure),
             Err(failure) => Some(report(&first, &second, &failure)),
         }
     });
-    println!("{pairs} pairs, {} refused", refused.into_inner());
+    tell(&format!("{pairs} pairs, {} refused", refused.into_inner()));
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
@@ -76,7 +77,7 @@ fn pair(seed: u64) -> (Choices, Choices) {
 fn check(first: &Choices, second: &Choices) -> Result<End, String> {
     let mut scenario = scenario(first);
     succeeds("the first", &scenario.run(APPLY))?;
-    scenario.write("stack.yaml", second.text());
+    write(&mut scenario, second);
     let before = canonical(&scenario.dump());
     let outcome = scenario.run(APPLY);
     let end = if outcome.code == 1 && outcome.stderr.contains(REFUSAL) {
@@ -84,6 +85,7 @@ fn check(first: &Choices, second: &Choices) -> Result<End, String> {
         End::Refused
     } else {
         succeeds("the second", &outcome)?;
+        unnoticed(&scenario)?;
         succeeds(
             "planned again",
             &scenario.run(["plan", "--detailed-exitcode"]),
@@ -97,10 +99,61 @@ fn check(first: &Choices, second: &Choices) -> Result<End, String> {
         )?;
         End::Converged
     };
+    if second.retains() {
+        write(&mut scenario, &Choices::default());
+        succeeds("the default", &scenario.run(APPLY))?;
+    }
     succeeds("destroy", &scenario.run(["destroy", "--yes"]))?;
-    let nothing = Anonymous::dump(fresh(), fresh());
+    let nothing = Anonymous::dump(&account().dump, &account().dump);
     same("destroy leaves", &nothing, &held(&scenario))?;
     Ok(end)
+}
+
+/// No client has noticed anything.
+fn unnoticed(scenario: &Scenario) -> Result<(), String> {
+    let noticed = scenario.noticed();
+    if noticed.is_empty() {
+        return Ok(());
+    }
+    Err(format!("clients notice:\n{}", noticed.join("\n")))
+}
+
+/// Where things take their time, clients are led to nothing before it serves them.
+#[test]
+fn no_client_notices_that_one_stack_becomes_another() {
+    let (changed, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let count = number("MTLSGW_PATIENT_PAIRS", 3);
+    let failures = in_parallel(count, |seed| {
+        let (first, second) = pair(seed);
+        let mut scenario = scenario(&first);
+        scenario.set("MTLSGW_SANDBOX_TIMING", "x120");
+        let mut change = || {
+            succeeds("the first", &scenario.run(APPLY))?;
+            write(&mut scenario, &second);
+            // Who allows downtime is told of it.
+            let allowed = APPLY.into_iter().filter(|one| *one != "--allow-downtime");
+            let outcome = scenario.run(allowed);
+            if outcome.code == 1 && REFUSALS.iter().any(|one| outcome.stderr.contains(one)) {
+                refused.fetch_add(1, Ordering::Relaxed);
+            } else {
+                succeeds("the second", &outcome)?;
+                changed.fetch_add(1, Ordering::Relaxed);
+            }
+            unnoticed(&scenario)
+        };
+        let failure = change().err()?;
+        Some(format!(
+            "from\n{}\nto\n{}\n{failure}",
+            first.text(),
+            second.text()
+        ))
+    });
+    tell(&format!(
+        "{} of {count} stacks changed, {} refused to",
+        changed.into_inner(),
+        refused.into_inner()
+    ));
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 /// A failure with the smallest pair that shows one.
@@ -120,21 +173,85 @@ fn report(first: &Choices, second: &Choices, failure: &str) -> String {
     format!("from\n{}\nto\n{}\n{failure}", first.text(), second.text())
 }
 
-/// A directory with a stack of that choice.
-fn scenario(choices: &Choices) -> Scenario {
-    static AUTHORITIES: OnceLock<[(Authority, String); 2]> = OnceLock::new();
-    let [(one, one_later), (two, _)] = AUTHORITIES.get_or_init(|| {
-        ["One Root CA", "Two Root CA"].map(|name| {
-            let authority = Authority::new(name);
-            let later = authority.crl_of(2, &[3, 4, 5]);
-            (authority, later)
-        })
-    });
+/// An account in which somebody else is at work, and what they call what stacks may use.
+struct Account {
+    scenario: Scenario,
+    /// From what a stack file says in `<…>` to the id.
+    names: Vec<(&'static str, String)>,
+    /// What the account holds.
+    dump: Value,
+}
+
+/// What everybody in the account has files of.
+const THEIRS: &str = r#"name: theirs
+region: ap-northeast-1
+vpc: default
+endpoint: { subnets: [subnet-7c301d43bf26cc3c5], security_groups: [<security group>] }
+load_balancer: { allow: [10.0.0.0/8] }
+certificate: { request: "*.example.com" }
+trust_store: { ca_bundle: [one.pem] }
+"#;
+
+/// Makes what no stack makes: a bucket, a role for logs, and a security group, whose id it gives.
+fn furnish(aws: &Aws) -> String {
+    aws.make_bucket("somebody-elses");
+    let role = json!({"patchOperations": [{
+        "op": "replace", "path": "/cloudwatchRoleArn", "value": "arn:aws:iam::123456789012:role/logs"
+    }]});
+    aws.rest(("apigateway", "PATCH", "/account"), role.to_string())
+        .ok();
+    let create = [
+        ("Action", "CreateSecurityGroup"),
+        ("GroupName", "somebody-elses"),
+        ("GroupDescription", "not ours"),
+        ("VpcId", &vpc(aws)),
+    ];
+    let group = aws.query("ec2", &create).ok().element("groupId");
+    let allow = [
+        ("Action", "AuthorizeSecurityGroupIngress"),
+        ("GroupId", &group),
+        ("IpProtocol", "tcp"),
+        ("FromPort", "443"),
+        ("ToPort", "443"),
+        ("CidrIp", "0.0.0.0/0"),
+    ];
+    aws.query("ec2", &allow).ok();
+    group
+}
+
+fn account() -> &'static Account {
+    static ACCOUNT: OnceLock<Account> = OnceLock::new();
+    ACCOUNT.get_or_init(|| {
+        let mut scenario = files(Scenario::empty());
+        let group = scenario.meanwhile(furnish);
+        scenario.write("stack.yaml", THEIRS.replace("<security group>", &group));
+        scenario.run(APPLY).ok();
+        let id = |address| (address, scenario.id(address));
+        let mut names = ["endpoint", "load_balancer", "certificate", "trust_store"]
+            .map(id)
+            .to_vec();
+        names.push(("security group", group));
+        names.push(("address", scenario.id("endpoint.addresses")));
+        let dump = scenario.dump();
+        Account {
+            scenario,
+            names,
+            dump,
+        }
+    })
+}
+
+/// The files that stacks refer to.
+fn files(scenario: Scenario) -> Scenario {
+    let one = Authority::new("One Root CA");
+    let two = Authority::new("Two Root CA");
+    let server = Authority::server(&["*.example.com"]);
+    let issuer = Authority::new("Issuing CA");
+    let (other, other_key) = issuer.issue(&["*.example.com"]);
     let everybody = json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*"
     }]});
-    Scenario::empty()
-        .file("stack.yaml", choices.text())
+    scenario
         .file("petstore.yaml", OPENAPI)
         .file(
             "animals.yaml",
@@ -143,30 +260,34 @@ fn scenario(choices: &Choices) -> Scenario {
         .file("everybody.json", everybody.to_string())
         .file("one.pem", &one.certificate)
         .file("one.crl", &one.crl)
-        .file("one_later.crl", one_later)
+        .file("one_later.crl", one.crl_of(2, &[3, 4, 5]))
         .file("two.pem", &two.certificate)
         .file("two.crl", &two.crl)
+        .file("server.pem", &server.certificate)
+        .file("server_key.pem", server.private_key())
+        .file("other.pem", other)
+        .file("other_key.pem", other_key)
+        .file("chain.pem", &issuer.certificate)
+}
+
+/// A directory with a stack of that choice.
+fn scenario(choices: &Choices) -> Scenario {
+    let mut scenario = account().scenario.fork();
+    write(&mut scenario, choices);
+    scenario
+}
+
+/// Writes the stack file.
+fn write(scenario: &mut Scenario, choices: &Choices) {
+    let mut text = choices.text();
+    for (name, id) in &account().names {
+        text = text.replace(&format!("<{name}>"), id);
+    }
+    scenario.write("stack.yaml", text);
 }
 
 fn held(scenario: &Scenario) -> Value {
-    Anonymous::dump(&scenario.dump(), fresh())
-}
-
-/// What a sandbox holds that only somebody else has used.
-fn fresh() -> &'static Value {
-    static FRESH: OnceLock<Value> = OnceLock::new();
-    FRESH.get_or_init(|| {
-        let scenario = Scenario::empty();
-        let aws = scenario.aws();
-        let group = ("GroupName", "somebody-elses");
-        let create = ("Action", "CreateSecurityGroup");
-        aws.query("ec2", &[create, group, ("GroupDescription", "not ours")])
-            .ok();
-        aws.query("ec2", &[("Action", "DeleteSecurityGroup"), group])
-            .ok();
-        drop(aws);
-        scenario.dump()
-    })
+    Anonymous::dump(&scenario.dump(), &account().dump)
 }
 
 fn succeeds(what: &str, outcome: &Outcome) -> Result<(), String> {

@@ -29,7 +29,39 @@ const HISTORY: [&str; 18] = [
 ];
 
 /// Attributes that are reset by setting them to what they are by default.
-const DEFAULTS: [(&str, &str); 4] = [
+const DEFAULTS: [(&str, &str); 12] = [
+    (
+        "routing.http.request.x_amzn_mtls_clientcert.header_name",
+        "X-Amzn-Mtls-Clientcert",
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name",
+        "X-Amzn-Mtls-Clientcert-Issuer",
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_leaf.header_name",
+        "X-Amzn-Mtls-Clientcert-Leaf",
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name",
+        "X-Amzn-Mtls-Clientcert-Serial-Number",
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_subject.header_name",
+        "X-Amzn-Mtls-Clientcert-Subject",
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_validity.header_name",
+        "X-Amzn-Mtls-Clientcert-Validity",
+    ),
+    (
+        "routing.http.request.x_amzn_tls_cipher_suite.header_name",
+        "X-Amzn-Tls-Cipher-Suite",
+    ),
+    (
+        "routing.http.request.x_amzn_tls_version.header_name",
+        "X-Amzn-Tls-Version",
+    ),
     ("deregistration_delay.timeout_seconds", "300"),
     ("idle_timeout.timeout_seconds", "60"),
     ("routing.http.drop_invalid_header_fields.enabled", "false"),
@@ -80,9 +112,11 @@ impl Anonymous {
             .filter_map(|name| fields.get(*name)?.as_str())
         {
             let own = fields.get("tags").or_else(|| tags.get(name));
-            if let Some(address) = own.and_then(|tags| tags["mtlsgw:address"].as_str()) {
+            let tag = |name: &str| own.and_then(|tags| tags[name].as_str());
+            if let (Some(stack), Some(address)) = (tag("mtlsgw:stack"), tag("mtlsgw:address")) {
                 let id = name.rsplit(['/', ':']).next().expect("has an end");
-                self.names.push((id.to_owned(), format!("<{address}>")));
+                self.names
+                    .push((id.to_owned(), format!("<{stack} {address}>")));
             }
         }
     }
@@ -159,6 +193,16 @@ impl Anonymous {
                 self.renamed(&frozen.collect())
             }
             // The second digest is over what AWS reports, the API's id included.
+            ("certificates", Value::Object(certificates)) => {
+                let passing = certificates
+                    .iter()
+                    .filter(|(_, one)| one["tags"]["mtlsgw:retain"].is_null());
+                self.renamed(&Value::Object(
+                    passing
+                        .map(|(arn, one)| (arn.clone(), one.clone()))
+                        .collect(),
+                ))
+            }
             ("mtlsgw:definition", Value::String(digests)) => digests.split(':').next().into(),
             _ => self.renamed(field),
         }

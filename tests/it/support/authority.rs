@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -85,8 +86,33 @@ impl Authority {
         crl.pem().expect("is PEM")
     }
 
+    /// A server certificate of its own, for these names.
+    pub(crate) fn server(names: &[&str]) -> Self {
+        Self::with("Server", |params| be_server(params, names))
+    }
+
+    /// A server certificate for these names that it has signed, and its key; PEM.
+    pub(crate) fn issue(&self, names: &[&str]) -> (String, String) {
+        let mut params = self.params.clone();
+        params.distinguished_name = DistinguishedName::new();
+        be_server(&mut params, names);
+        let key = KeyPair::generate().expect("there is randomness");
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = params.signed_by(&key, &issuer).expect("can be signed");
+        (certificate.pem(), key.serialize_pem())
+    }
+
     /// The CA's own key, PEM: what must never get anywhere.
     pub(crate) fn private_key(&self) -> String {
         self.key.serialize_pem()
     }
+}
+
+/// Makes a server's certificate of it.
+fn be_server(params: &mut CertificateParams, names: &[&str]) {
+    let name = |name: &&str| SanType::DnsName((*name).try_into().expect("is ASCII"));
+    params.subject_alt_names = names.iter().map(name).collect();
+    params.is_ca = IsCa::NoCa;
+    params.key_usages.push(KeyUsagePurpose::DigitalSignature);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
 }

@@ -203,6 +203,13 @@ impl Scenario {
         calls.map(str::to_owned).collect()
     }
 
+    /// What clients of a gateway would have noticed of the calls so far, a line each.
+    pub(crate) fn noticed(&self) -> Vec<String> {
+        let log = self.path(".mtlsgw/sandbox/noticed.log");
+        let log = fs::read_to_string(log).unwrap_or_default();
+        log.lines().map(str::to_owned).collect()
+    }
+
     fn call_log(&self) -> String {
         fs::read_to_string(self.path(".mtlsgw/sandbox/calls.log")).unwrap_or_default()
     }
