@@ -262,10 +262,15 @@ impl Resource for Certificate {
             Late::Known(arn) => Some(arn.clone()),
             Late::From(..) => None,
         };
+        let own_listeners = listeners
+            .iter()
+            .filter(|listener| listener.owner == Owner::Ours);
+        // AWS names the load balancer, but promises no more than "resources that use the certificate".
         let ours: BTreeSet<String> = load_balancers
             .iter()
             .map(|load_balancer| load_balancer.id.clone())
             .chain(listeners.iter().filter_map(of_listener))
+            .chain(own_listeners.map(|listener| listener.id.clone()))
             .collect();
         let users = detail.and_then(|detail| detail.in_use_by);
         let foreign = users
