@@ -357,18 +357,19 @@ class Sandbox:
 
 
 class Clients:
-    """boto3's clients of the sandbox."""
+    """boto3's clients of what is served at `url`."""
 
-    def __init__(self, url, wire):
-        session = boto3.Session(region_name=REGION)
-        wire.attach(session)
+    def __init__(self, url, wire=None, region=REGION):
+        session = boto3.Session(region_name=region)
+        if wire:
+            wire.attach(session)
         # An answer that has to be asked for twice is a wrong one.
         config = botocore.config.Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
 
         def client(name):
             return session.client(name, endpoint_url=url, config=config)
 
-        self.region = REGION
+        self.region = region
         self.acm = client("acm")
         self.apigateway = client("apigateway")
         self.ec2 = client("ec2")
