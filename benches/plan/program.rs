@@ -1,0 +1,194 @@
+//! The program that is measured, and a served sandbox for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How often a time is taken.
+const RUNS: usize = 7;
+
+/// The program, to be run in one directory.
+pub(crate) struct Program {
+    directory: PathBuf,
+}
+
+impl Program {
+    /// The program, run in `directory`.
+    pub(crate) fn in_directory(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
+    /// Where the program is.
+    pub(crate) fn path(&self) -> String {
+        path()
+    }
+
+    /// How many bytes the program has.
+    pub(crate) fn size(&self) -> u64 {
+        fs::metadata(path()).expect("is there").len()
+    }
+
+    /// A run that has not begun.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(path());
+        command.args(arguments).current_dir(&self.directory);
+        command
+    }
+
+    /// A run that succeeds.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        succeeded(self.command(arguments))
+    }
+
+    /// What a run prints, read as JSON.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_slice(&self.run(arguments).stdout).expect("is JSON")
+    }
+
+    /// How often each operation of the sandbox was called.
+    pub(crate) fn calls(&self) -> BTreeMap<String, u64> {
+        let calls = self.json(&["sandbox", "show", "--calls", "--json"]);
+        serde_json::from_value(calls["calls"].clone()).expect("is a count by operation")
+    }
+
+    /// How long runs take.
+    pub(crate) fn times(&self, arguments: &[&str]) -> Times {
+        let mut runs: Vec<Duration> = (0..RUNS)
+            .map(|_| {
+                let began = Instant::now();
+                self.run(arguments);
+                began.elapsed()
+            })
+            .collect();
+        runs.sort();
+        Times(runs)
+    }
+
+    /// The most memory that a run has had, in MiB.
+    ///
+    /// Linux tells only of a process that still runs, so it is asked until the process has ended.
+    pub(crate) fn peak_memory(&self, arguments: &[&str]) -> String {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("starts");
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = None;
+        while child.try_wait().expect("is a child").is_none() {
+            peak = fs::read_to_string(&status)
+                .ok()
+                .and_then(|text| high_water_mark(&text))
+                .or(peak);
+            std::thread::yield_now();
+        }
+        peak.map_or_else(
+            || "unknown".to_owned(),
+            |kibibytes| (kibibytes / 1024).to_string(),
+        )
+    }
+}
+
+/// How long several runs took, the quickest first.
+pub(crate) struct Times(Vec<Duration>);
+
+impl Times {
+    /// The shortest time.
+    pub(crate) fn quickest(&self) -> Duration {
+        self.0[0]
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (median, quickest) = (self.0[self.0.len() / 2], self.quickest());
+        write!(formatter, "{median:.1?} (quickest {quickest:.1?})")
+    }
+}
+
+/// The program that cargo has built, or the one that the environment names.
+fn path() -> String {
+    std::env::var("MTLSGW_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_mtlsgw").to_owned())
+}
+
+/// Runs a command that has to succeed.
+pub(crate) fn succeeded(mut command: Command) -> Output {
+    let output = command.output().expect("starts");
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// The most resident memory so far, in KiB.
+fn high_water_mark(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// What was called more than once between two counts.
+pub(crate) fn difference(after: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>) -> String {
+    let more = after
+        .iter()
+        .map(|(operation, count)| (operation, count - before.get(operation).unwrap_or(&0)));
+    let several = more.filter(|(_, count)| *count > 1);
+    let several: Vec<String> = several
+        .map(|(operation, count)| format!("{operation} {count}"))
+        .collect();
+    several.join(", ")
+}
+
+/// A sandbox that other processes use; it ends when this is dropped.
+pub(crate) struct Served {
+    child: Child,
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) url: String,
+}
+
+impl Served {
+    /// Serves the sandbox of a directory; every call takes `latency` longer.
+    pub(crate) fn start(directory: &Path, latency: Duration) -> Self {
+        let latency = latency.as_millis().to_string();
+        let mut command = Program::in_directory(directory).command(&[
+            "sandbox",
+            "serve",
+            "--port",
+            "0",
+            "--latency",
+            &latency,
+        ]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("prints");
+        let url = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"));
+        let url = url.expect("says where it serves").to_owned();
+        Self { child, url }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // Every answered call is on the disk already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Prints one figure.
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+pub(crate) fn report(what: &str, figure: &str) {
+    println!("  {what:<50} {figure}");
+}
