@@ -15,6 +15,10 @@ use crate::error::{Error, Result};
 /// How many ARNs `DescribeTags` takes.
 const TAGGED_AT_ONCE: usize = 20;
 
+/// The most that a page of a listing may hold; AWS does not say how many it holds by itself, and pages
+/// are read one after another.
+pub(super) const PAGE: i32 = 400;
+
 /// How many attributes one call may set.
 pub(super) const ATTRIBUTES_AT_ONCE: usize = 20;
 

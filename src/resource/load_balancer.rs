@@ -429,6 +429,7 @@ async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
         let send = aws
             .elbv2
             .describe_load_balancers()
+            .page_size(elbv2::PAGE)
             .set_marker(marker)
             .send();
         let page = aws.call("elbv2:DescribeLoadBalancers", send).await?;

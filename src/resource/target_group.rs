@@ -405,7 +405,8 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
 
 async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
     pages(async |marker| {
-        let send = aws.elbv2.describe_target_groups().set_marker(marker).send();
+        let list = aws.elbv2.describe_target_groups().page_size(elbv2::PAGE);
+        let send = list.set_marker(marker).send();
         let page = aws.call("elbv2:DescribeTargetGroups", send).await?;
         Ok((page.target_groups.unwrap_or_default(), page.next_marker))
     })

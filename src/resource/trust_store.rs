@@ -289,7 +289,8 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
 /// Every trust store of the region.
 pub(crate) async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
     pages(async |marker| {
-        let send = aws.elbv2.describe_trust_stores().set_marker(marker).send();
+        let list = aws.elbv2.describe_trust_stores().page_size(elbv2::PAGE);
+        let send = list.set_marker(marker).send();
         let page = aws.call("elbv2:DescribeTrustStores", send).await?;
         Ok((page.trust_stores.unwrap_or_default(), page.next_marker))
     })
