@@ -223,12 +223,9 @@ impl Wiring<'_> {
             .iter()
             .map(|zone| zone.name.as_str())
             .collect();
-        self.error(
-            key,
-            message,
-            Some(names.into_iter().collect::<Vec<_>>().join(", ")),
-            None,
-        );
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        let allowed = Some(names).filter(|names| !names.is_empty());
+        self.error(key, message, allowed, None);
     }
 
     /// The endpoint, with a group that lets 443 in from the load balancer.
