@@ -52,8 +52,7 @@ fn plan(program: &Program, stack: &Path) {
         report("calls", &plan["calls"].to_string());
         let several = program::difference(&program.calls(), &before);
         report("more than one each of", &several);
-        let memory = program.peak_memory(&arguments);
-        report("peak memory", &format!("{memory} MiB"));
+        report("peak memory", &program.peak_memory(&arguments));
         program.times(&arguments)
     };
     let with_latency = {

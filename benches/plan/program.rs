@@ -15,30 +15,34 @@ const RUNS: usize = 7;
 
 /// The program, to be run in one directory.
 pub(crate) struct Program {
+    /// The one that cargo has built, or that the environment names.
+    path: String,
     directory: PathBuf,
 }
 
 impl Program {
     /// The program, run in `directory`.
     pub(crate) fn in_directory(directory: &Path) -> Self {
+        let path = std::env::var("MTLSGW_BINARY");
         Self {
+            path: path.unwrap_or_else(|_| env!("CARGO_BIN_EXE_mtlsgw").to_owned()),
             directory: directory.to_owned(),
         }
     }
 
     /// Where the program is.
-    pub(crate) fn path(&self) -> String {
-        path()
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
     /// How many bytes the program has.
     pub(crate) fn size(&self) -> u64 {
-        fs::metadata(path()).expect("is there").len()
+        fs::metadata(&self.path).expect("is there").len()
     }
 
     /// A run that has not begun.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(path());
+        let mut command = Command::new(&self.path);
         command.args(arguments).current_dir(&self.directory);
         command
     }
@@ -72,7 +76,7 @@ impl Program {
         Times(runs)
     }
 
-    /// The most memory that a run has had, in MiB.
+    /// The most memory that a run has had: all of it, and what is not pages of the program's file.
     ///
     /// Linux tells only of a process that still runs, so it is asked until the process has ended.
     pub(crate) fn peak_memory(&self, arguments: &[&str]) -> String {
@@ -80,18 +84,14 @@ impl Program {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().expect("starts");
         let status = format!("/proc/{}/status", child.id());
-        let mut peak = None;
+        let (mut all, mut data) = (0, 0);
         while child.try_wait().expect("is a child").is_none() {
-            peak = fs::read_to_string(&status)
-                .ok()
-                .and_then(|text| high_water_mark(&text))
-                .or(peak);
+            let text = fs::read_to_string(&status).unwrap_or_default();
+            all = all.max(kibibytes(&text, "VmHWM:"));
+            data = data.max(kibibytes(&text, "RssAnon:"));
             std::thread::yield_now();
         }
-        peak.map_or_else(
-            || "unknown".to_owned(),
-            |kibibytes| (kibibytes / 1024).to_string(),
-        )
+        format!("{} MiB, {} MiB of it data", all / 1024, data / 1024)
     }
 }
 
@@ -112,11 +112,6 @@ impl fmt::Display for Times {
     }
 }
 
-/// The program that cargo has built, or the one that the environment names.
-fn path() -> String {
-    std::env::var("MTLSGW_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_mtlsgw").to_owned())
-}
-
 /// Runs a command that has to succeed.
 pub(crate) fn succeeded(mut command: Command) -> Output {
     let output = command.output().expect("starts");
@@ -128,12 +123,11 @@ pub(crate) fn succeeded(mut command: Command) -> Output {
     output
 }
 
-/// The most resident memory so far, in KiB.
-fn high_water_mark(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
+/// A line of a process's status, such as `VmHWM:   51200 kB`; 0 where there is none.
+fn kibibytes(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
 }
 
 /// What was called more than once between two counts.
