@@ -44,14 +44,14 @@ pub(crate) struct Cx {
 pub(crate) struct Wait {
     /// What is awaited, after "waiting for": "the load balancer to become active".
     pub(crate) what: String,
-    /// Between two looks.
+    /// Between two looks, at most.
     pub(crate) poll: Duration,
     /// At most.
     pub(crate) limit: Duration,
 }
 
 impl Wait {
-    /// A wait of `limit_seconds` at most, looking every `poll_seconds`.
+    /// A wait of `limit_seconds` at most, looking every `poll_seconds` at least.
     pub(crate) fn new(what: impl Into<String>, poll_seconds: u64, limit_seconds: u64) -> Self {
         Self {
             what: what.into(),
@@ -68,7 +68,16 @@ impl Wait {
             ..self
         }
     }
+
+    /// How long until the next look: a tenth of what was waited, so that what is ready is seen soon
+    /// whatever it takes, and a chain of waits is not longer by more than that.
+    fn pause(&self, waited: Duration) -> Duration {
+        (waited / 10).max(SOONEST).min(self.poll)
+    }
 }
+
+/// Between two looks, at least.
+const SOONEST: Duration = Duration::from_secs(2);
 
 impl Cx {
     /// The view of one step.
@@ -175,7 +184,7 @@ impl Cx {
                 self.tell_waiting(&wait.what);
                 told = true;
             }
-            self.pause(wait.poll).await?;
+            self.pause(wait.pause(waited)).await?;
         }
     }
 
@@ -253,4 +262,22 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("writing to a String cannot fail");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_as_far_apart_as_the_wait_is_long() {
+        let wait = Wait::new("something", 15, 600);
+        let pause = |waited| wait.pause(Duration::from_secs(waited)).as_secs();
+        assert_eq!([0, 20, 90, 150, 500].map(pause), [2, 2, 9, 15, 15]);
+        assert_eq!(
+            Wait::new("something", 1, 60)
+                .pause(Duration::ZERO)
+                .as_secs(),
+            1
+        );
+    }
 }
