@@ -1,5 +1,7 @@
 //! Comparing what is wanted with what is live, field by field.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -40,6 +42,7 @@ pub(crate) type Resolver<'a> = &'a dyn Fn(&Address, &str) -> Option<Vec<String>>
 /// Collects the differences of one resource.
 pub(crate) struct Diff<'a> {
     changes: Vec<Change>,
+    compared: BTreeSet<String>,
     resolve: Resolver<'a>,
 }
 
@@ -84,6 +87,7 @@ impl<'a> Diff<'a> {
     pub(crate) fn new(resolve: Resolver<'a>) -> Self {
         Self {
             changes: Vec::new(),
+            compared: BTreeSet::new(),
             resolve,
         }
     }
@@ -95,6 +99,7 @@ impl<'a> Diff<'a> {
         want: &T,
         live: Option<&T>,
     ) -> Mark<'_> {
+        self.compares(path);
         if live == Some(want) {
             return Mark(None);
         }
@@ -108,6 +113,7 @@ impl<'a> Diff<'a> {
         want: (&K, Value),
         live: Option<(&K, Value)>,
     ) -> Mark<'_> {
+        self.compares(path);
         match live {
             Some((key, _)) if key == want.0 => Mark(None),
             Some((_, shown)) => self.differs(path, shown, want.1),
@@ -120,6 +126,7 @@ impl<'a> Diff<'a> {
     where
         T: FromOutput + Serialize + Clone,
     {
+        self.compares(path);
         let before = match live {
             Some(Late::Known(value)) => Some(value.clone()),
             Some(late @ Late::From(..)) => self.resolve(late),
@@ -143,6 +150,7 @@ impl<'a> Diff<'a> {
         want: &[Late<String>],
         live: Option<&[Late<String>]>,
     ) -> Mark<'_> {
+        self.compares(path);
         let known = |diff: &Self, lates: &[Late<String>]| -> Option<Vec<String>> {
             let mut values: Vec<String> = lates
                 .iter()
@@ -184,6 +192,9 @@ impl<'a> Diff<'a> {
             }
             return;
         };
+        for key in live.managed(Some(want)).keys() {
+            self.compares(&format!("tags.{key}"));
+        }
         let (set, removed) = want.changes(live);
         for (key, value) in set {
             let before = live.get(&key).map_or(Value::Null, Value::from);
@@ -195,8 +206,14 @@ impl<'a> Diff<'a> {
         }
     }
 
+    /// Notes that a field was looked at, whether it differs or not.
+    pub(crate) fn compares(&mut self, path: &str) {
+        self.compared.insert(path.to_owned());
+    }
+
     /// Records a difference that the kind found itself.
     pub(crate) fn differs(&mut self, path: &str, before: Value, after: Value) -> Mark<'_> {
+        self.compares(path);
         self.changes.push(Change {
             path: path.to_owned(),
             before,
@@ -228,6 +245,11 @@ impl<'a> Diff<'a> {
             change.after_unknown = true;
             change.note = note;
         })
+    }
+
+    /// The fields that were looked at.
+    pub(crate) fn compared(&self) -> impl Iterator<Item = &str> {
+        self.compared.iter().map(String::as_str)
     }
 
     /// The differences.

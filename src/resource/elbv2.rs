@@ -229,16 +229,14 @@ pub(super) fn diff_attributes(
     diff: &mut Diff<'_>,
 ) {
     for (key, value) in held {
+        let path = format!("attributes.{key}");
+        diff.compares(&path);
         let before = live.and_then(|live| live.get(key));
         if before == Some(value) || (before.is_none() && !want.contains_key(key)) {
             continue;
         }
         let before = before.map_or(Value::Null, |before| Value::from(before.as_str()));
-        diff.differs(
-            &format!("attributes.{key}"),
-            before,
-            Value::from(value.as_str()),
-        );
+        diff.differs(&path, before, Value::from(value.as_str()));
     }
 }
 

@@ -173,9 +173,13 @@ impl<R: Wanted> Typed<R> {
             .expect("only wanted addresses are made, changed and awaited")
     }
 
-    fn changes(want: &R, live: Option<&R>, resolve: Resolver<'_>) -> Vec<Change> {
+    fn changes(&self, want: &R, live: Option<&R>, resolve: Resolver<'_>) -> Vec<Change> {
         let mut diff = Diff::new(resolve);
         want.diff(live, &mut diff);
+        if live.is_some() {
+            let fields = diff.compared().collect::<Vec<_>>().join(" ");
+            tracing::trace!(address = %self.address, kind = R::TYPE, fields, "compared");
+        }
         diff.into_changes()
     }
 }
@@ -228,7 +232,7 @@ impl<R: Wanted> Node for Typed<R> {
             return Verdict::Unwanted;
         };
         let judged = self.live.iter().enumerate().map(|(index, live)| {
-            let changes = Self::changes(want, Some(&live.spec), resolve);
+            let changes = self.changes(want, Some(&live.spec), resolve);
             (
                 changes.iter().any(|change| change.replaces),
                 changes.len(),
@@ -240,7 +244,7 @@ impl<R: Wanted> Node for Typed<R> {
             judged.min_by_key(|(a, b, c, _)| (*a, *b, *c))
         else {
             return Verdict::Create {
-                changes: Self::changes(want, None, resolve),
+                changes: self.changes(want, None, resolve),
             };
         };
         match (count, replaces) {

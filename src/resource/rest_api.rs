@@ -352,6 +352,7 @@ impl RestApi {
 
 /// Compares what the policies mean; the live one is in canonical form already.
 fn diff_policy(want: Option<&Policy>, live: Option<&Policy>, diff: &mut Diff<'_>) {
+    diff.compares("policy");
     let before = live.and_then(|policy| policy.document(|id| diff.resolve(id)));
     let Some(policy) = want else {
         // Without a policy everybody may invoke a regional API.
@@ -378,6 +379,7 @@ fn diff_definition(want: &Definition, live: Option<&Definition>, diff: &mut Diff
         diff.field("definition", &want.digest(), None);
         return;
     };
+    diff.compares("definition");
     let same = live.digest() == want.digest();
     if same && live.is_intact() {
         return;

@@ -381,6 +381,7 @@ fn still_named(cx: &Cx, rules: &[String]) -> Error {
 
 /// Compares rules as sets; a rule whose group this plan makes is known only during apply.
 fn diff_rules(path: &str, want: &[Rule], live: Option<&[Rule]>, diff: &mut Diff<'_>) {
+    diff.compares(path);
     let known = |rules: &[Rule], diff: &Diff<'_>| -> Option<BTreeSet<KnownRule>> {
         rules
             .iter()

@@ -122,6 +122,7 @@ impl Resource for Stage {
                 live.map(|live| &live.access_logs),
             );
         }
+        diff.compares("throttling");
         let live_limits = live.and_then(|live| live.throttling);
         if *throttling != live_limits && (throttling.is_some() || live_limits != Some(NOT_SET)) {
             diff.field("throttling", throttling, live.map(|live| &live.throttling));
