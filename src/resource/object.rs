@@ -1,17 +1,21 @@
 //! A CA bundle or CRL in the stack's bucket, under a key made from its content.
 //!
-//! Natural key: `<stack>/<sha256>.pem`. The trust store remembers in a tag which bucket it is in,
-//! `mtlsgw:bucket/<8 hex>`, so that nothing is left behind when the stack file names another. ELB copies what it reads when the trust store is made or
-//! changed, so an object never changes; another content is another object.
+//! Natural key: `<stack>/<sha256>.pem`. ELB copies what it reads when the trust store is made or
+//! changed, so an object never changes; another content is another object. What somebody else put
+//! under the key is known by the checksum that S3 keeps: ELB must never read it in place of ours.
+//! The trust store remembers in a tag which bucket its objects are in, `mtlsgw:bucket/<8 hex>`, so
+//! that nothing is left behind when the stack file names another.
 //!
-//! IAM: `s3:ListBucket`, `PutObject`, `GetObject` (ELB reads with the caller's permissions),
-//! `DeleteObject`; `elasticloadbalancing:RemoveTags`.
-//! AWS: S3 API Reference, `PutObject`; ELB User Guide, "Mutual authentication".
+//! IAM: `s3:ListBucket`, `PutObject`, `GetObject` (for the checksum, and because ELB reads with the
+//! caller's permissions), `DeleteObject`; `elasticloadbalancing:RemoveTags`.
+//! AWS: S3 API Reference, `PutObject`, `HeadObject`; ELB User Guide, "Mutual authentication".
 
 use std::fmt;
 use std::sync::Arc;
 
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumMode;
+use aws_smithy_types::base64;
 use futures::future::try_join_all;
 use sha2::{Digest, Sha256};
 
@@ -19,7 +23,7 @@ use super::context::hex;
 use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
 use super::{bucket, trust_store};
 use crate::aws::tags::{BUCKET, Tags};
-use crate::aws::{Aws, Identity, pages, tolerate};
+use crate::aws::{Aws, AwsError, Identity, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
 
@@ -30,7 +34,7 @@ pub(crate) struct Object {
     pub(crate) bucket: Late<String>,
     /// `<stack>/<sha256>.pem`.
     pub(crate) key: String,
-    /// What it holds; unknown of a live one, whose key says as much.
+    /// What it holds; unknown of a live one that was stored without the checksum.
     pub(crate) content: Option<Payload>,
     /// Of a live one that another bucket is to hold: the trust store that remembers this bucket.
     pub(crate) remembered_by: Option<String>,
@@ -41,13 +45,14 @@ pub(crate) struct Object {
 pub(crate) struct Payload {
     /// SHA-256 in hexadecimal digits.
     pub(crate) digest: String,
-    /// The bytes.
-    pub(crate) bytes: Arc<[u8]>,
+    /// The bytes; nobody reads those of a live one.
+    pub(crate) bytes: Option<Arc<[u8]>>,
 }
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Payload({}, {} bytes)", self.digest, self.bytes.len())
+        let size = self.bytes.as_ref().map_or(0, |bytes| bytes.len());
+        write!(f, "Payload({}, {size} bytes)", self.digest)
     }
 }
 
@@ -64,6 +69,28 @@ impl Object {
     pub(crate) fn key(stack: &str, digest: &str) -> String {
         format!("{stack}/{digest}.pem")
     }
+
+    fn digest(&self) -> Option<&str> {
+        self.content.as_ref().map(|content| content.digest.as_str())
+    }
+
+    /// Stores the content with its checksum, which S3 verifies and keeps.
+    async fn put(&self, cx: &Cx, bucket: &str) -> Result<(), AwsError> {
+        let content = self.content.as_ref().expect("a wanted one has content");
+        let bytes = content.bytes.as_ref().expect("a wanted one has its bytes");
+        let send = cx
+            .aws()
+            .s3
+            .put_object()
+            .bucket(bucket)
+            .key(&self.key)
+            .expected_bucket_owner(&cx.identity().account)
+            .content_type("application/x-pem-file")
+            .checksum_sha256(base64::encode(Sha256::digest(bytes)))
+            .body(ByteStream::from(bytes.to_vec()))
+            .send();
+        cx.aws().call("s3:PutObject", send).await.map(drop)
+    }
 }
 
 impl Resource for Object {
@@ -77,19 +104,28 @@ impl Resource for Object {
         let Self {
             bucket,
             key,
-            content: _,
+            content,
             remembered_by: _,
         } = self;
         diff.late("bucket", bucket, live.map(|live| &live.bucket))
             .replaces();
         diff.field("key", key, live.map(|live| &live.key))
             .replaces();
+        let digest = content.as_ref().map(|content| content.digest.as_str());
+        diff.field("content", &digest, live.map(Self::digest).as_ref());
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
-        let present = reader.scopes().iter().map(|scope| {
-            let stack = &scope.name;
-            in_bucket(reader, stack, &scope.bucket, None)
+        let present = reader.scopes().iter().map(async |scope| {
+            let found = in_bucket(reader, &scope.name, &scope.bucket, None).await?;
+            // What leaves with its stack may hold anything.
+            let read = found.into_iter().map(async |mut found| {
+                if scope.resources.objects.contains_key(&found.address) {
+                    found.spec.content = content(reader, &scope.bucket, &found.id).await?;
+                }
+                Ok::<_, Error>(found)
+            });
+            try_join_all(read).await
         });
         let (present, former) =
             futures::try_join!(try_join_all(present), in_former_buckets(reader))?;
@@ -98,30 +134,13 @@ impl Resource for Object {
 
     async fn create(&self, cx: &Cx) -> Result<Created> {
         let bucket = cx.value(&self.bucket)?;
-        let content = self
-            .content
-            .as_ref()
-            .ok_or_else(|| Error::step(&cx.address, "has no content to store"))?;
-        let put = || async {
-            let send = cx
-                .aws()
-                .s3
-                .put_object()
-                .bucket(&bucket)
-                .key(&self.key)
-                .expected_bucket_owner(&cx.identity().account)
-                .content_type("application/x-pem-file")
-                .body(ByteStream::from(content.bytes.to_vec()))
-                .send();
-            cx.aws().call("s3:PutObject", send).await
-        };
-        match put().await {
+        match self.put(cx, &bucket).await {
             // Another stack's destroy took our own bucket after we looked.
             Err(error) if error.is("NoSuchBucket") => {
                 bucket::make(cx.aws(), cx.identity(), &bucket).await?;
-                put().await?;
+                self.put(cx, &bucket).await?;
             }
-            other => drop(other?),
+            other => other?,
         }
         Ok(Created {
             id: self.key.clone(),
@@ -129,7 +148,8 @@ impl Resource for Object {
         })
     }
 
-    async fn update(&self, _cx: &Cx, _live: &Found<Self>, _changes: &[Change]) -> Result<Outputs> {
+    async fn update(&self, cx: &Cx, _live: &Found<Self>, _changes: &[Change]) -> Result<Outputs> {
+        self.put(cx, &cx.value(&self.bucket)?).await?;
         Ok(Outputs::new())
     }
 
@@ -251,6 +271,32 @@ async fn list(
     Ok(keys.collect())
 }
 
+/// What an object holds, as far as S3 keeps the checksum that ours are stored with.
+async fn content(reader: &Reader, bucket: &str, key: &str) -> Result<Option<Payload>> {
+    let send = reader
+        .aws
+        .s3
+        .head_object()
+        .bucket(bucket)
+        .key(key)
+        .checksum_mode(ChecksumMode::Enabled)
+        .expected_bucket_owner(&reader.identity.account)
+        .send();
+    let checksum = match reader.aws.call("s3:HeadObject", send).await {
+        // Deleted since it was listed.
+        Err(error) if error.is("NotFound") => None,
+        other => {
+            let object = other.map_err(|error| bucket::explain(error, bucket))?;
+            object.checksum_sha256
+        }
+    };
+    let digest = checksum.and_then(|checksum| base64::decode(checksum).ok());
+    Ok(digest.map(|digest| Payload {
+        digest: hex(&digest),
+        bytes: None,
+    }))
+}
+
 /// The lock lies below the same prefix and is no object of this kind.
 fn digest<'a>(stack: &str, key: &'a str) -> Option<&'a str> {
     let name = key.strip_prefix(stack)?.strip_prefix('/')?;
@@ -292,7 +338,7 @@ mod tests {
     fn a_payload_does_not_show_its_bytes() {
         let payload = Payload {
             digest: "12ab".to_owned(),
-            bytes: Arc::from(&b"secret"[..]),
+            bytes: Some(Arc::from(&b"secret"[..])),
         };
         assert_eq!(format!("{payload:?}"), "Payload(12ab, 6 bytes)");
     }

@@ -166,7 +166,7 @@ impl Wiring<'_> {
         let key = Object::key(&self.stack.name, &digest);
         let content = Some(Payload {
             digest,
-            bytes: Arc::from(content),
+            bytes: Some(Arc::from(content)),
         });
         self.wired.resources.objects.insert(
             address.clone(),
