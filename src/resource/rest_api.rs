@@ -40,7 +40,7 @@ const DEFINITION: &str = "mtlsgw:definition";
 /// A REST API of ours.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RestApi {
-    /// Its name, which need not be unique and is not compared.
+    /// Its name, which need not be unique.
     pub(crate) name: String,
     /// Its description; empty: none.
     pub(crate) description: String,
@@ -113,9 +113,7 @@ impl Resource for RestApi {
             definition,
             tags,
         } = self;
-        if live.is_none() {
-            diff.field("name", name, None);
-        }
+        diff.field("name", name, live.map(|live| &live.name));
         if live.is_some() || !description.is_empty() {
             diff.field(
                 "description",
@@ -167,11 +165,7 @@ impl Resource for RestApi {
         if touches(changes, "definition") {
             self.import(cx, &live.id).await?;
         } else {
-            let live_with_name = Self {
-                name: self.name.clone(),
-                ..live.spec.clone()
-            };
-            self.put_properties(cx, &live.id, &live_with_name).await?;
+            self.put_properties(cx, &live.id, &live.spec).await?;
         }
         if touches(changes, "tags") {
             put_tags(cx, &path(&live.id), &self.tags, &live.spec.tags).await?;
@@ -656,7 +650,6 @@ mod tests {
             .policy
             .and_then(|one| one.canonical(|_| None));
         RestApi {
-            name: "title of the document".to_owned(),
             policy: policy.map(Policy::Document),
             ..api(Definition::Imported {
                 digest: Some(digest.to_owned()),
