@@ -6,6 +6,7 @@
 mod acts;
 mod apply;
 mod changes;
+mod drift;
 mod examples;
 mod faults;
 mod invariants;

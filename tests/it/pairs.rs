@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::acts::{tell, vpc};
 use crate::support::{Authority, Aws, OPENAPI, Outcome, Scenario, canonical, differences};
-use anonymous::Anonymous;
+pub(crate) use anonymous::Anonymous;
 use choices::Choices;
 use random::Random;
 
@@ -288,6 +288,23 @@ fn write(scenario: &mut Scenario, choices: &Choices) {
 
 fn held(scenario: &Scenario) -> Value {
     Anonymous::dump(&scenario.dump(), &account().dump)
+}
+
+/// What a sandbox holds that only somebody else has used.
+pub(crate) fn fresh() -> &'static Value {
+    static FRESH: OnceLock<Value> = OnceLock::new();
+    FRESH.get_or_init(|| {
+        let scenario = Scenario::empty();
+        let aws = scenario.aws();
+        let group = ("GroupName", "somebody-elses");
+        let create = ("Action", "CreateSecurityGroup");
+        aws.query("ec2", &[create, group, ("GroupDescription", "not ours")])
+            .ok();
+        aws.query("ec2", &[("Action", "DeleteSecurityGroup"), group])
+            .ok();
+        drop(aws);
+        scenario.dump()
+    })
 }
 
 fn succeeds(what: &str, outcome: &Outcome) -> Result<(), String> {

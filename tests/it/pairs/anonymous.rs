@@ -69,7 +69,7 @@ const DEFAULTS: [(&str, &str); 12] = [
 ];
 
 /// Renames what AWS names: a thing of the stack to its address, everything else to `#`.
-pub(super) struct Anonymous {
+pub(crate) struct Anonymous {
     /// What has a name that does not depend on AWS.
     names: Vec<(String, String)>,
     /// The words of a fresh account, the same in all of them.
@@ -78,7 +78,7 @@ pub(super) struct Anonymous {
 
 impl Anonymous {
     /// The canonical form of a dump, without names that AWS gave; those of a fresh account stay.
-    pub(super) fn dump(dump: &Value, fresh: &Value) -> Value {
+    pub(crate) fn dump(dump: &Value, fresh: &Value) -> Value {
         let fresh = fresh.to_string();
         let mut found = Self {
             names: Vec::new(),

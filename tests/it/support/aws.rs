@@ -73,6 +73,17 @@ impl Aws {
         self.send((service, method, path), &headers, body.as_ref())
     }
 
+    /// A call of ACM, whose parameters are JSON.
+    pub(crate) fn acm(&self, operation: &str, parameters: &Value) -> Answer {
+        let target = format!("CertificateManager.{operation}");
+        let headers = [
+            ("Content-Type", "application/x-amz-json-1.1"),
+            ("X-Amz-Target", target.as_str()),
+        ];
+        let body = parameters.to_string();
+        self.send(("acm", "POST", "/"), &headers, body.as_bytes())
+    }
+
     /// A request to the control endpoint: `POST`, `faults`, `RULE`.
     pub(crate) fn control(&self, method: &str, command: &str, body: &str) -> Answer {
         let path = format!("/_sandbox/{command}");
