@@ -34,10 +34,37 @@ pub(super) struct Account {
     buckets: Buckets,
     /// What was before each service's last write, for stale reads.
     before: BTreeMap<&'static str, Arc<[u8]>>,
+    /// Writes that reads do not see yet.
+    unseen: Vec<Unseen>,
     /// Counts the requests that were answered, for their ids.
     requests: u64,
     /// `http://127.0.0.1:PORT`.
     endpoint: String,
+}
+
+/// A write that the next reads of its service do not see.
+#[derive(Debug)]
+struct Unseen {
+    service: &'static str,
+    /// What was before it.
+    before: Arc<[u8]>,
+    /// For so many calls of each operation.
+    reads: u32,
+    /// How many of each there were.
+    seen: BTreeMap<&'static str, u32>,
+}
+
+impl Unseen {
+    /// Counts a read, and gives what it is to see if that is not the present.
+    fn read(&mut self, service: &str, operation: &'static str) -> Option<Arc<[u8]>> {
+        // The tags of all services are the tagging API's content.
+        if service != self.service && service != "tagging" {
+            return None;
+        }
+        let seen = self.seen.entry(operation).or_default();
+        *seen = seen.saturating_add(1);
+        (*seen <= self.reads).then(|| Arc::clone(&self.before))
+    }
 }
 
 /// What is to be done about a request.
@@ -63,6 +90,7 @@ impl Account {
             clock,
             buckets: Buckets::default(),
             before: BTreeMap::new(),
+            unseen: Vec::new(),
             requests: 0,
             endpoint,
         }
@@ -98,6 +126,7 @@ impl Account {
             ..World::fresh(&self.world.account)
         };
         self.before.clear();
+        self.unseen.clear();
         self.faults.clear();
         self.store.forget_calls()?;
         self.store.save(&self.world)
@@ -164,7 +193,10 @@ impl Account {
             return Ok(exchange.refuse(&service.throttled.refusal("Rate exceeded")));
         }
         Ok(match effect {
-            None => self.perform(exchange, named)?,
+            None => match self.unseen_by(service.name, operation) {
+                Some(before) => self.recall(exchange, named, &before),
+                None => self.perform(exchange, named)?,
+            },
             Some(Effect::Throttle) => exchange.refuse(&service.throttled.refusal("Rate exceeded")),
             Some(Effect::Deny) => exchange.refuse(&denial(service, operation, &self.world.account)),
             Some(Effect::Fail(code, status)) => {
@@ -173,7 +205,22 @@ impl Account {
             }
             Some(Effect::FailBefore) => exchange.refuse(&failure(service)),
             Some(Effect::ExitBefore) => Reply::Exit,
-            Some(Effect::Stale) => self.recall(exchange, named),
+            Some(Effect::Stale) => {
+                let before = self.before.get(service.name).cloned();
+                let before = before.unwrap_or_else(|| self.store.snapshot());
+                self.recall(exchange, named, &before)
+            }
+            Some(Effect::StaleReads(reads)) => {
+                let before = self.store.snapshot();
+                let reply = self.perform(exchange, named)?;
+                self.unseen.push(Unseen {
+                    service: service.name,
+                    before,
+                    reads,
+                    seen: BTreeMap::new(),
+                });
+                reply
+            }
             Some(Effect::FailAfter) => {
                 self.perform(exchange, named)?;
                 exchange.refuse(&failure(service))
@@ -245,11 +292,21 @@ impl Account {
         world
     }
 
-    /// Answers a read from what was before the service's last write.
-    fn recall(&mut self, exchange: &Exchange<'_>, named: &Named) -> Reply {
-        let snapshot = self.before.get(exchange.service.name).cloned();
-        let snapshot = snapshot.unwrap_or_else(|| self.store.snapshot());
-        let mut world = self.past(&snapshot);
+    /// What a read is to see in place of the present: what was before the first write it misses.
+    fn unseen_by(&mut self, service: &str, operation: &'static str) -> Option<Arc<[u8]>> {
+        if !is_read(operation) {
+            return None;
+        }
+        let unseen = self.unseen.iter_mut();
+        let before: Vec<_> = unseen
+            .filter_map(|write| write.read(service, operation))
+            .collect();
+        before.into_iter().next()
+    }
+
+    /// Answers a read from the past.
+    fn recall(&mut self, exchange: &Exchange<'_>, named: &Named, snapshot: &[u8]) -> Reply {
+        let mut world = self.past(snapshot);
         match exchange.call(named, &mut world, &self.endpoint) {
             Ok(response) => Reply::Answer(response),
             Err(refusal) => exchange.refuse(&refusal),

@@ -35,6 +35,9 @@ pub(super) enum Effect {
     LoseReply,
     /// `stale[:<n>]`: the next n reads see what was before the service's last write.
     Stale,
+    /// `stale-reads[:<n>]`: the service does what it was asked for, and the next n calls of each of its
+    /// reading operations see what was before.
+    StaleReads(u32),
     /// `exit-before`: the hosting process ends as if killed, before the call has an effect.
     ExitBefore,
     /// `exit-after`: the hosting process ends as if killed, after the effect is durable.
@@ -118,6 +121,8 @@ fn effect_of(text: &str) -> Option<(Effect, Option<u32>)> {
         ("exit-before", None) => Effect::ExitBefore,
         ("exit-after", None) => Effect::ExitAfter,
         ("stale", None) => Effect::Stale,
+        ("stale-reads", None) => Effect::StaleReads(1),
+        ("stale-reads", Some(reads)) => Effect::StaleReads(reads.parse().ok()?),
         ("stale", Some(reads)) => return Some((Effect::Stale, Some(reads.parse().ok()?))),
         ("fail", Some(detail)) => {
             let (code, status) = detail.split_once(':').unwrap_or((detail, "400"));
@@ -162,6 +167,7 @@ impl fmt::Display for Fault {
             Effect::FailAfter => formatter.write_str("fail-after"),
             Effect::LoseReply => formatter.write_str("lose-reply"),
             Effect::Stale => formatter.write_str("stale"),
+            Effect::StaleReads(reads) => write!(formatter, "stale-reads:{reads}"),
             Effect::ExitBefore => formatter.write_str("exit-before"),
             Effect::ExitAfter => formatter.write_str("exit-after"),
         }
@@ -217,6 +223,10 @@ mod tests {
             (
                 "DescribeTrustStores#2=stale:4",
                 "DescribeTrustStores#2x4=stale",
+            ),
+            (
+                "elbv2:CreateTrustStore=stale-reads:3",
+                "elbv2:CreateTrustStore#1x1=stale-reads:3",
             ),
             ("UpdateRestApi=fail:Oops", "UpdateRestApi#1x1=fail:Oops:400"),
         ] {

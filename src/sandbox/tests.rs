@@ -172,6 +172,22 @@ async fn a_stale_read_sees_what_was_before_the_services_last_write() {
 }
 
 #[tokio::test]
+async fn a_write_can_be_unseen_by_the_next_reads_of_each_operation() {
+    let directory = directory();
+    let running = with_faults(directory.path(), "CreateBucket=stale-reads:2").await;
+    assert_eq!(make_bucket(&running, "new").await, Some(200));
+    for exists in [false, false, true] {
+        assert_eq!(bucket_exists(&running, "new").await, exists);
+    }
+    let list = || send(&running, "s3", ("GET", "/"), "");
+    for listed in [false, false, true] {
+        let (_, text) = list().await.expect("answers");
+        assert_eq!(text.contains("<Name>new</Name>"), listed, "{text}");
+    }
+    running.shutdown().await;
+}
+
+#[tokio::test]
 async fn documented_rates_are_kept_on_the_sandboxs_clock() {
     let directory = directory();
     let timing = Timing::Scaled(0.001);
