@@ -197,7 +197,7 @@ fn anonymous(text: &str) -> String {
     if text.starts_with("172.31.") {
         return "address".to_owned();
     }
-    if text.matches(':').count() == 15 {
+    if is_serial(text) {
         return "serial".to_owned();
     }
     let is_word = |character: char| character.is_ascii_alphanumeric();
@@ -213,6 +213,12 @@ fn anonymous(text: &str) -> String {
         rest = after;
     }
     anonymous
+}
+
+/// Whether a text is a serial number, `0a:1b:…`, whose leading zeros are not written.
+fn is_serial(text: &str) -> bool {
+    let is_byte = |byte: &str| byte.len() == 2 && u8::from_str_radix(byte, 16).is_ok();
+    text.matches(':').count() >= 8 && text.split(':').all(is_byte)
 }
 
 /// Prints a figure of a test, for `cargo test -- --nocapture`.
