@@ -92,9 +92,13 @@ impl Aws {
         // Each service crate has config types of its own, with the same methods.
         macro_rules! client {
             ($sdk:ident) => {
+                client!($sdk, ATTEMPTS)
+            };
+            ($sdk:ident, $attempts:expr) => {
                 $sdk::Client::from_conf(
                     $sdk::config::Builder::from(&config)
                         .interceptor(watch.clone())
+                        .retry_config(RetryConfig::adaptive().with_max_attempts($attempts))
                         .retry_classifier(retry::Cautious)
                         .build(),
                 )
@@ -113,7 +117,7 @@ impl Aws {
             .build();
         Ok(Self {
             acm: client!(aws_sdk_acm),
-            apigateway: client!(aws_sdk_apigateway),
+            apigateway: client!(aws_sdk_apigateway, PATIENT_ATTEMPTS),
             ec2: client!(aws_sdk_ec2),
             elbv2: client!(aws_sdk_elasticloadbalancingv2),
             route53: client!(aws_sdk_route53),
@@ -145,23 +149,30 @@ impl Aws {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let (service, name) = operation.split_once(':').unwrap_or(("", operation));
-        let wait = self.pacing.reserve(service, name, &self.clock);
-        if !wait.is_zero() {
-            tracing::info!(
-                operation,
-                seconds = wait.as_secs_f32(),
-                "waiting for the documented rate"
-            );
-            if wait >= LONG_WAIT {
-                crate::apply::tell_waiting(&format!("the rate that AWS allows for {name}"));
-            }
-            self.clock.sleep(wait).await;
-        }
+        let gate = self.await_turn(service, name).await;
         let result = send
             .await
             .map_err(|error| AwsError::from_sdk(operation, &error));
+        if let Some(gate) = gate {
+            gate.answered(&self.clock);
+        }
         self.log(operation, result.as_ref().err());
         result
+    }
+
+    /// Waits until the documented rates allow a call, and says so where it takes long.
+    async fn await_turn(&self, service: &str, operation: &str) -> Option<pacing::Gate> {
+        let turn = self.pacing.turn(service, operation, &self.clock);
+        if !turn.wait.is_zero() {
+            let (rule, seconds) = (turn.rule, turn.wait.as_secs_f32());
+            tracing::info!(%rule, operation, seconds, "waiting for its turn");
+            if turn.wait >= LONG_WAIT {
+                let seconds = turn.wait.as_secs();
+                crate::apply::tell_waiting(&format!("its turn in {seconds}s: {rule}"));
+            }
+            self.clock.sleep(turn.wait).await;
+        }
+        turn.pass(&self.clock).await
     }
 
     /// `-v` tells of calls that change something, `-vv` of all.
@@ -235,13 +246,18 @@ impl Aws {
 
 /// A wait for a rate that people are told of.
 const LONG_WAIT: Duration = Duration::from_secs(2);
+/// How often a request is sent at most.
+const ATTEMPTS: u32 = 8;
+/// The same for API Gateway: another command may have taken the only call of half a minute, and the
+/// one after that, too. With the SDK's back-off this is about two minutes.
+const PATIENT_ATTEMPTS: u32 = 18;
 /// A request that is silent for so long is given up; the SDK's own default waits for ever.
 const ATTEMPT_LIMIT: Duration = Duration::from_mins(1);
 
 /// The AWS environment as every AWS tool reads it; the sandbox reads none of it.
 async fn load_config(target: &Target, region: &str, clock: &Clock) -> SdkConfig {
     // Adaptive: API Gateway and ELB answer bursts with throttling for longer than three quick tries.
-    let retries = RetryConfig::adaptive().with_max_attempts(8);
+    let retries = RetryConfig::adaptive().with_max_attempts(ATTEMPTS);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .retry_config(retries)
@@ -276,7 +292,7 @@ fn sandbox_config(target: &Target, region: &str, clock: &Clock) -> SdkConfig {
         .region(Region::new(region.to_owned()))
         .endpoint_url(target.endpoint_url.clone().unwrap_or_default())
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .retry_config(RetryConfig::adaptive().with_max_attempts(8))
+        .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
         .timeout_config(TimeoutConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .sleep_impl(clock.clone())

@@ -2,16 +2,23 @@
 //!
 //! API Gateway's control plane allows single calls per half minute (Developer Guide, "Quotas for
 //! creating, deploying and managing an API"); three quick retries lose against that, waiting wins.
-//! Route 53's five requests per second are its older documented limit and still the safe one.
+//! ELB and EC2 document what they allow in "Request throttling for the … API", Route 53 in "Quotas".
+//!
+//! AWS counts a call when it arrives, which is some time after it was sent. Where single calls are
+//! allowed, the next one therefore leaves only once the answer to the one before is long enough ago;
+//! of buckets with more tokens than one, some are left alone.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
 
 use super::clock::Clock;
 
-/// So many tokens at most, one more every `every`.
-#[derive(Debug, Clone, Copy)]
+/// What AWS allows: so many calls at once, then one more every `every`.
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Rate {
     burst: u32,
     every: Duration,
@@ -35,14 +42,26 @@ const OPERATIONS: &[(&str, Rate)] = &[
     ("apigateway:UpdateDomainName", rate(1, 30_000)),
     ("apigateway:DeleteDomainName", rate(1, 30_000)),
     ("acm:ImportCertificate", rate(1, 1_000)),
+    ("acm:RequestCertificate", rate(5, 200)),
+    ("acm:AddTagsToCertificate", rate(5, 200)),
+    ("acm:DescribeCertificate", rate(10, 100)),
+    ("acm:DeleteCertificate", rate(10, 100)),
+    ("acm:ListCertificates", rate(8, 125)),
+    ("ec2:CreateVpcEndpoint", rate(4, 3_334)),
+    ("ec2:ModifyVpcEndpoint", rate(4, 3_334)),
+    ("ec2:DeleteVpcEndpoints", rate(4, 3_334)),
+    ("elbv2:RegisterTargets", rate(20, 250)),
+    ("elbv2:DeregisterTargets", rate(20, 250)),
 ];
 
-/// Rates of a service's calls together.
+/// Rates of all calls of a service together, or of those that read and those that write.
 const SERVICES: &[(&str, Rate)] = &[
     ("apigateway", rate(40, 100)),
-    ("route53", rate(5, 200)),
-    ("acm", rate(8, 125)),
-    ("elbv2", rate(200, 20)),
+    ("route53", rate(50, 100)),
+    ("elbv2:reads", rate(40, 100)),
+    ("elbv2:writes", rate(20, 334)),
+    ("ec2:reads", rate(50, 100)),
+    ("ec2:writes", rate(50, 200)),
 ];
 
 /// The buckets of one account and region.
@@ -50,28 +69,133 @@ const SERVICES: &[(&str, Rate)] = &[
 pub(crate) struct Pacing {
     /// When each bucket will be full again, by the name of its row.
     full_at: Mutex<HashMap<&'static str, Duration>>,
+    /// Where only single calls are allowed: from when on the next one is.
+    gates: Mutex<HashMap<&'static str, Arc<tokio::sync::Mutex<Duration>>>>,
+}
+
+/// The turn of one call: how long it has to wait, and why.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// For the tokens that others have taken before.
+    pub(crate) wait: Duration,
+    /// The rate that is waited for, for people: "API Gateway allows one `DeleteRestApi` every 30 s".
+    pub(crate) rule: Rule,
+    gate: Option<(Arc<tokio::sync::Mutex<Duration>>, Duration)>,
+}
+
+/// Holds back the next call of an operation of which single calls are allowed.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    next: OwnedMutexGuard<Duration>,
+    every: Duration,
+}
+
+/// A rate in words.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rule {
+    row: &'static str,
+    rate: Rate,
 }
 
 impl Pacing {
-    /// How long `operation` of `service` has to wait on `clock`; takes the tokens.
-    pub(crate) fn reserve(&self, service: &str, operation: &str, clock: &Clock) -> Duration {
-        let name = format!("{service}:{operation}");
-        let mut full_at = self
-            .full_at
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// The turn of the next call of `operation` of `service` on `clock`; takes the tokens.
+    pub(crate) fn turn(&self, service: &str, operation: &str, clock: &Clock) -> Turn {
         let now = clock.now();
-        rows(&name, service)
-            .map(|(row, rate)| take(full_at.entry(row).or_default(), rate, now))
-            .max()
-            .unwrap_or_default()
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = Turn::default();
+        for (row, rate) in rows(service, operation) {
+            let wait = take(full_at.entry(row).or_default(), rate.safe(), now);
+            if wait > turn.wait {
+                turn.wait = wait;
+                turn.rule = Rule { row, rate };
+            }
+            if rate.burst == 1 {
+                let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+                let gate = Arc::clone(gates.entry(row).or_default());
+                turn.gate = Some((gate, rate.safe().every));
+            }
+        }
+        turn
+    }
+}
+
+impl Turn {
+    /// Passes the gate once the answer to the call before is long enough ago, if there is one.
+    ///
+    /// After the wait that was foretold only the time is left that the call before has taken.
+    pub(crate) async fn pass(self, clock: &Clock) -> Option<Gate> {
+        let (gate, every) = self.gate?;
+        let next = gate.lock_owned().await;
+        let left = next.saturating_sub(clock.now());
+        if !left.is_zero() {
+            clock.sleep(left).await;
+        }
+        Some(Gate { next, every })
+    }
+}
+
+impl Gate {
+    /// Lets the next one go when it is time, now that the answer is there.
+    pub(crate) fn answered(mut self, clock: &Clock) {
+        *self.next = clock.now() + self.every;
+    }
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        let (row, rate) = SERVICES[0];
+        Self {
+            wait: Duration::ZERO,
+            rule: Rule { row, rate },
+            gate: None,
+        }
+    }
+}
+
+impl Rate {
+    /// The same with a little to spare for calls that arrive closer to each other than they left.
+    fn safe(self) -> Self {
+        Self {
+            burst: self.burst - self.burst / 10,
+            every: self.every + self.every / 50,
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (service, operation) = self.row.split_once(':').unwrap_or((self.row, "calls"));
+        let service = match service {
+            "apigateway" => "API Gateway",
+            "acm" => "Certificate Manager",
+            "ec2" => "EC2",
+            "elbv2" => "Elastic Load Balancing",
+            _ => "Route 53",
+        };
+        let every = self.rate.every.as_millis();
+        if every >= 1000 {
+            let seconds = every.div_ceil(1000);
+            write!(
+                formatter,
+                "{service} allows one {operation} every {seconds} s"
+            )
+        } else {
+            let calls = 1000 / every;
+            write!(formatter, "{service} allows {calls} {operation} a second")
+        }
     }
 }
 
 /// The rows that bind an operation: its own and its service's.
-fn rows(name: &str, service: &str) -> impl Iterator<Item = (&'static str, Rate)> {
+fn rows(service: &str, operation: &str) -> impl Iterator<Item = (&'static str, Rate)> {
+    let name = format!("{service}:{operation}");
+    let reads = ["Describe", "Get", "Head", "List"];
+    let is_read = reads.iter().any(|verb| operation.starts_with(verb));
+    let kind = format!("{service}:{}", if is_read { "reads" } else { "writes" });
     let own = OPERATIONS.iter().find(|(row, _)| *row == name);
-    let all = SERVICES.iter().find(|(row, _)| *row == service);
+    let all = SERVICES
+        .iter()
+        .find(|(row, _)| *row == service || *row == kind);
     own.into_iter().chain(all).map(|(row, rate)| (*row, *rate))
 }
 
@@ -88,27 +212,88 @@ mod tests {
     use super::*;
     use crate::aws::Speed;
 
+    fn realistic() -> (Pacing, Clock) {
+        (Pacing::default(), Clock::new(Speed::Realistic))
+    }
+
     #[test]
-    fn second_delete_of_an_api_waits_half_a_minute() {
-        let (pacing, clock) = (Pacing::default(), Clock::new(Speed::Realistic));
-        assert_eq!(
-            pacing.reserve("apigateway", "DeleteRestApi", &clock),
-            Duration::ZERO
-        );
-        let wait = pacing.reserve("apigateway", "DeleteRestApi", &clock);
-        assert!(
-            wait > Duration::from_secs(29) && wait <= Duration::from_secs(30),
-            "{wait:?}"
-        );
+    fn every_further_delete_of_an_api_waits_half_a_minute_and_at_most_a_tenth_more() {
+        let (pacing, clock) = realistic();
+        for calls_before in 0..4 {
+            let turn = pacing.turn("apigateway", "DeleteRestApi", &clock);
+            let imposed = Duration::from_secs(30) * calls_before;
+            let most = imposed.mul_f64(1.1);
+            assert!(turn.wait <= most, "{:?}", turn.wait);
+            assert!(
+                turn.wait + Duration::from_secs(1) > imposed,
+                "{:?}",
+                turn.wait
+            );
+        }
     }
 
     #[test]
     fn a_burst_of_reads_does_not_wait() {
-        let (pacing, clock) = (Pacing::default(), Clock::new(Speed::Realistic));
-        let longest = (0..40)
-            .map(|_| pacing.reserve("apigateway", "GetRestApis", &clock))
-            .max();
-        assert_eq!(longest, Some(Duration::ZERO));
-        assert!(pacing.reserve("apigateway", "GetRestApis", &clock) > Duration::ZERO);
+        let (pacing, clock) = realistic();
+        let mut waits = (0..37).map(|_| pacing.turn("apigateway", "GetRestApis", &clock).wait);
+        assert!(waits.by_ref().take(36).all(|wait| wait.is_zero()));
+        assert!(waits.next().is_some_and(|wait| !wait.is_zero()));
+    }
+
+    #[test]
+    fn writes_and_reads_of_load_balancing_do_not_wait_for_each_other() {
+        let (pacing, clock) = realistic();
+        for _ in 0..36 {
+            pacing.turn("elbv2", "DescribeTags", &clock);
+        }
+        assert!(!pacing.turn("elbv2", "DescribeTags", &clock).wait.is_zero());
+        assert!(
+            pacing
+                .turn("elbv2", "CreateListener", &clock)
+                .wait
+                .is_zero()
+        );
+    }
+
+    #[test]
+    fn a_wait_says_which_rate_it_is_for() {
+        let (pacing, clock) = realistic();
+        let rule = |service, operation, before| {
+            for _ in 0..before {
+                pacing.turn(service, operation, &clock);
+            }
+            pacing.turn(service, operation, &clock).rule.to_string()
+        };
+        assert_eq!(
+            rule("apigateway", "DeleteRestApi", 1),
+            "API Gateway allows one DeleteRestApi every 30 s"
+        );
+        assert_eq!(
+            rule("ec2", "CreateVpcEndpoint", 4),
+            "EC2 allows one CreateVpcEndpoint every 4 s"
+        );
+        assert_eq!(
+            rule("elbv2", "DescribeTags", 40),
+            "Elastic Load Balancing allows 10 reads a second"
+        );
+        assert_eq!(
+            rule("route53", "GetChange", 50),
+            "Route 53 allows 10 calls a second"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_next_single_call_leaves_after_the_answer_to_the_one_before() {
+        let (pacing, clock) = (Pacing::default(), Clock::new(Speed::Instant));
+        let first = pacing.turn("apigateway", "DeleteRestApi", &clock);
+        let gate = first.pass(&clock).await.expect("has a gate");
+        // The call takes ten seconds.
+        clock.sleep(Duration::from_secs(10)).await;
+        gate.answered(&clock);
+        let answered = clock.now();
+        let second = pacing.turn("apigateway", "DeleteRestApi", &clock);
+        clock.sleep(second.wait).await;
+        second.pass(&clock).await.expect("has a gate");
+        assert!(clock.now() >= answered + Duration::from_secs(30));
     }
 }

@@ -97,7 +97,10 @@ fn error_code(
     None
 }
 
-/// Counts every request that goes out, retries included, and notes AWS's time.
+/// The status with which API Gateway refuses what comes too fast.
+const TOO_MANY_REQUESTS: u16 = 429;
+
+/// Counts every request that goes out, retries included, tells of throttling, and notes AWS's time.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
     pub(super) calls: Arc<AtomicU64>,
@@ -130,6 +133,10 @@ impl Intercept for Watch {
         if let Some(date) = date {
             let ahead = date.secs() - time::OffsetDateTime::now_utc().unix_timestamp();
             self.server_ahead.store(ahead, Ordering::Relaxed);
+        }
+        // Paced as we are, it was somebody else who was there before us.
+        if context.response().status().as_u16() == TOO_MANY_REQUESTS {
+            crate::apply::tell_waiting("its turn: something else in this account does the same");
         }
         Ok(())
     }

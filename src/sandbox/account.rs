@@ -31,7 +31,8 @@ pub(super) struct Account {
     /// Whether calls are held to AWS's rates.
     pub(super) rates: Rates,
     clock: Clock,
-    buckets: Buckets,
+    /// What is left of them.
+    pub(super) buckets: Buckets,
     /// What was before each service's last write, for stale reads.
     before: BTreeMap<&'static str, Arc<[u8]>>,
     /// Writes that reads do not see yet.

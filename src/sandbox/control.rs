@@ -1,8 +1,8 @@
 //! The control endpoint: what the sandbox is told and asked that AWS is not.
 //!
 //! `GET timing`, `GET dump`, `GET calls`, `DELETE calls`, `POST faults` (their text form),
-//! `DELETE faults`, `PUT rates` (`off` or `documented`), `POST clock` (seconds to let pass),
-//! `POST quotas` (`code=value`), `POST reset`, `GET hold` (keeps this process serving for as long as the
+//! `DELETE faults`, `PUT rates` (`off` or `documented`), `GET refused` (how often each
+//! operation went beyond them), `POST clock` (seconds to let pass), `POST quotas` (`code=value`), `POST reset`, `GET hold` (keeps this process serving for as long as the
 //! connection lasts); all below `/_sandbox/`.
 
 use std::collections::BTreeMap;
@@ -41,6 +41,7 @@ pub(super) fn answer(account: &mut Account, command: &str, request: &Request) ->
             account.rates = rates;
             json!({})
         }),
+        ("GET", "refused") => Ok(json!(account.buckets.refused())),
         ("POST", "clock") => advance(account, &text),
         ("POST", "quotas") => raise_quota(account, &text),
         ("POST", "reset") => done(account.reset()),

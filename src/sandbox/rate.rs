@@ -37,34 +37,69 @@ impl fmt::Display for Rates {
     }
 }
 
-/// Service, operation (`*`: all together), burst, and calls a second.
-const LIMITS: &[(&str, &str, f64, f64)] = &[
-    ("apigateway", "*", 40.0, 10.0),
-    ("apigateway", "CreateRestApi", 1.0, 1.0 / 3.0),
-    ("apigateway", "ImportRestApi", 1.0, 1.0 / 3.0),
-    ("apigateway", "PutRestApi", 1.0, 1.0),
-    ("apigateway", "DeleteRestApi", 1.0, 1.0 / 30.0),
-    ("apigateway", "CreateDeployment", 1.0, 1.0 / 5.0),
-    ("apigateway", "CreateResource", 5.0, 5.0),
-    ("apigateway", "DeleteResource", 5.0, 5.0),
-    ("apigateway", "GetResources", 5.0, 2.5),
-    ("apigateway", "CreateDomainName", 1.0, 1.0 / 30.0),
-    ("apigateway", "UpdateDomainName", 1.0, 1.0 / 30.0),
-    ("apigateway", "DeleteDomainName", 1.0, 1.0 / 30.0),
-    ("apigateway", "CreateVpcLink", 1.0, 1.0 / 15.0),
-    ("apigateway", "DeleteVpcLink", 1.0, 1.0 / 30.0),
-    ("apigateway", "UpdateAccount", 1.0, 1.0 / 20.0),
-    ("acm", "RequestCertificate", 5.0, 5.0),
-    ("acm", "DescribeCertificate", 10.0, 10.0),
-    ("acm", "ImportCertificate", 1.0, 1.0),
-    ("acm", "DeleteCertificate", 10.0, 10.0),
-    ("acm", "ListCertificates", 8.0, 8.0),
-    ("acm", "AddTagsToCertificate", 5.0, 5.0),
-    ("route53", "*", 50.0, 10.0),
-    ("route53", "CreateHostedZone", 40.0, 2.0),
-    ("route53", "DeleteHostedZone", 40.0, 5.0),
-    ("route53", "AssociateVPCWithHostedZone", 20.0, 5.0),
-    ("route53", "DisassociateVPCFromHostedZone", 10.0, 5.0),
+/// Which operations of a service share a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// All of them.
+    All,
+    /// Those that only read.
+    Reads,
+    /// Those that change something and have no row of their own.
+    OtherWrites,
+    /// This one.
+    One(&'static str),
+    /// Each that only reads has one of its own.
+    EachRead,
+    /// Each that changes something and has no row of its own has one of its own.
+    EachOtherWrite,
+}
+
+/// Service, operations, burst, and calls a second.
+///
+/// API Gateway, ACM and Route 53 list theirs in their quotas, EC2 (each operation on its own) and ELB
+/// (by category) on a page about throttling. ELB's of writes are those that its Kubernetes controller
+/// keeps to.
+const LIMITS: &[(&str, Of, f64, f64)] = &[
+    ("apigateway", Of::All, 40.0, 10.0),
+    ("apigateway", Of::One("CreateRestApi"), 1.0, 1.0 / 3.0),
+    ("apigateway", Of::One("ImportRestApi"), 1.0, 1.0 / 3.0),
+    ("apigateway", Of::One("PutRestApi"), 1.0, 1.0),
+    ("apigateway", Of::One("DeleteRestApi"), 1.0, 1.0 / 30.0),
+    ("apigateway", Of::One("CreateDeployment"), 1.0, 1.0 / 5.0),
+    ("apigateway", Of::One("CreateResource"), 5.0, 5.0),
+    ("apigateway", Of::One("DeleteResource"), 5.0, 5.0),
+    ("apigateway", Of::One("GetResources"), 5.0, 2.5),
+    ("apigateway", Of::One("CreateDomainName"), 1.0, 1.0 / 30.0),
+    ("apigateway", Of::One("UpdateDomainName"), 1.0, 1.0 / 30.0),
+    ("apigateway", Of::One("DeleteDomainName"), 1.0, 1.0 / 30.0),
+    ("apigateway", Of::One("CreateVpcLink"), 1.0, 1.0 / 15.0),
+    ("apigateway", Of::One("DeleteVpcLink"), 1.0, 1.0 / 30.0),
+    ("apigateway", Of::One("UpdateAccount"), 1.0, 1.0 / 20.0),
+    ("acm", Of::One("RequestCertificate"), 5.0, 5.0),
+    ("acm", Of::One("DescribeCertificate"), 10.0, 10.0),
+    ("acm", Of::One("ImportCertificate"), 1.0, 1.0),
+    ("acm", Of::One("DeleteCertificate"), 10.0, 10.0),
+    ("acm", Of::One("ListCertificates"), 8.0, 8.0),
+    ("acm", Of::One("AddTagsToCertificate"), 5.0, 5.0),
+    ("route53", Of::All, 50.0, 10.0),
+    ("route53", Of::One("CreateHostedZone"), 40.0, 2.0),
+    ("route53", Of::One("DeleteHostedZone"), 40.0, 5.0),
+    ("route53", Of::One("AssociateVPCWithHostedZone"), 20.0, 5.0),
+    (
+        "route53",
+        Of::One("DisassociateVPCFromHostedZone"),
+        10.0,
+        5.0,
+    ),
+    ("elbv2", Of::Reads, 40.0, 10.0),
+    ("elbv2", Of::One("RegisterTargets"), 20.0, 4.0),
+    ("elbv2", Of::One("DeregisterTargets"), 20.0, 4.0),
+    ("elbv2", Of::OtherWrites, 20.0, 3.0),
+    ("ec2", Of::EachRead, 100.0, 20.0),
+    ("ec2", Of::One("CreateVpcEndpoint"), 4.0, 0.3),
+    ("ec2", Of::One("ModifyVpcEndpoint"), 4.0, 0.3),
+    ("ec2", Of::One("DeleteVpcEndpoints"), 4.0, 0.3),
+    ("ec2", Of::EachOtherWrite, 50.0, 5.0),
 ];
 
 /// One call, as far as rates go.
@@ -78,32 +113,68 @@ pub(super) struct Draw<'a> {
     pub(super) region: &'a str,
 }
 
+/// A bucket: of a region, a service, and the operation or the group of them that it is for.
+type Name = (String, &'static str, String);
+
 /// The buckets that have been drawn from: what is left in each, and when that was so.
 #[derive(Debug, Default)]
-pub(super) struct Buckets(BTreeMap<(String, &'static str, &'static str), (f64, i64)>);
+pub(super) struct Buckets {
+    left: BTreeMap<Name, (f64, i64)>,
+    /// How often each operation found one empty.
+    refused: BTreeMap<String, u64>,
+}
 
 impl Buckets {
     /// Draws a token for a call at `now` (in milliseconds), unless a bucket is empty.
     pub(super) fn draw(&mut self, call: Draw<'_>, now: i64) -> bool {
-        let limits = LIMITS.iter().filter(|(service, operation, ..)| {
-            *service == call.service && (*operation == "*" || *operation == call.operation)
-        });
         let mut drawn = Vec::new();
-        for &(service, operation, burst, rate) in limits {
-            let key = (call.region.to_owned(), service, operation);
-            let (left, at) = self.0.get(&key).copied().unwrap_or((burst, now));
+        for &(service, of, burst, rate) in LIMITS {
+            let Some(bucket) = bucket(service, of, call) else {
+                continue;
+            };
+            let name = (call.region.to_owned(), service, bucket);
+            let (left, at) = self.left.get(&name).copied().unwrap_or((burst, now));
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "milliseconds between two calls are few"
             )]
             let filled = (left + (now - at) as f64 / 1000.0 * rate).min(burst);
             if filled < 1.0 {
+                let operation = format!("{service}:{}", call.operation);
+                *self.refused.entry(operation).or_default() += 1;
                 return false;
             }
-            drawn.push((key, (filled - 1.0, now)));
+            drawn.push((name, (filled - 1.0, now)));
         }
-        self.0.extend(drawn);
+        self.left.extend(drawn);
         true
+    }
+
+    /// How often each operation was refused, by `service:Operation`.
+    pub(super) fn refused(&self) -> &BTreeMap<String, u64> {
+        &self.refused
+    }
+}
+
+/// The bucket of a row that a call draws from, if it does.
+fn bucket(service: &str, of: Of, call: Draw<'_>) -> Option<String> {
+    if service != call.service {
+        return None;
+    }
+    let is_read = ["Describe", "Get", "Head", "List"]
+        .iter()
+        .any(|verb| call.operation.starts_with(verb));
+    let has_own = LIMITS.iter().any(|(other, of, ..)| {
+        *other == service && matches!(of, Of::One(operation) if *operation == call.operation)
+    });
+    let own = || call.operation.to_owned();
+    match of {
+        Of::All => Some("all".to_owned()),
+        Of::Reads => is_read.then(|| "reads".to_owned()),
+        Of::EachRead => is_read.then(own),
+        Of::OtherWrites => (!is_read && !has_own).then(|| "other writes".to_owned()),
+        Of::EachOtherWrite => (!is_read && !has_own).then(own),
+        Of::One(operation) => (operation == call.operation).then(own),
     }
 }
 
@@ -144,14 +215,42 @@ mod tests {
         );
     }
 
-    #[test]
-    fn services_without_documented_rates_are_free() {
-        let caller = Draw {
-            service: "elbv2",
-            operation: "DescribeTags",
+    fn allowed_at_once(service: &str, operation: &str) -> usize {
+        let mut buckets = Buckets::default();
+        let call = Draw {
+            service,
+            operation,
             region: "ap-northeast-1",
         };
+        (0..1000).filter(|_| buckets.draw(call, 0)).count()
+    }
+
+    #[test]
+    fn each_kind_of_call_has_the_burst_of_its_service() {
+        assert_eq!(allowed_at_once("elbv2", "DescribeTags"), 40);
+        assert_eq!(allowed_at_once("elbv2", "ModifyListener"), 20);
+        assert_eq!(allowed_at_once("ec2", "DescribeVpcs"), 100);
+        assert_eq!(allowed_at_once("ec2", "CreateVpcEndpoint"), 4);
+        assert_eq!(allowed_at_once("ec2", "CreateSecurityGroup"), 50);
+        assert_eq!(allowed_at_once("s3", "PutObject"), 1000);
+    }
+
+    #[test]
+    fn ec2_counts_each_operation_and_elb_all_reads_together() {
         let mut buckets = Buckets::default();
-        assert!((0..1000).all(|_| buckets.draw(caller, 0)));
+        let mut draws = |service, operation| {
+            let call = Draw {
+                service,
+                operation,
+                region: "ap-northeast-1",
+            };
+            (0..200).filter(|_| buckets.draw(call, 0)).count()
+        };
+        assert_eq!(draws("ec2", "DescribeVpcs"), 100);
+        assert_eq!(draws("ec2", "DescribeSubnets"), 100);
+        assert_eq!(draws("elbv2", "DescribeTags"), 40);
+        assert_eq!(draws("elbv2", "DescribeListeners"), 0);
+        let refused = buckets.refused();
+        assert_eq!(refused.get("elbv2:DescribeListeners"), Some(&200));
     }
 }

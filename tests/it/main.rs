@@ -19,5 +19,6 @@ mod quickstart;
 mod records;
 mod refusals;
 mod support;
+mod throttled;
 mod tidy;
 mod views;
