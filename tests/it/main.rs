@@ -21,4 +21,5 @@ mod refusals;
 mod support;
 mod throttled;
 mod tidy;
+mod unnoticed;
 mod views;

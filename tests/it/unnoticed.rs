@@ -1,0 +1,73 @@
+//! Where things take their time, clients are led to nothing before it serves them.
+
+use crate::acts::elb;
+use crate::support::{PETSTORE, Scenario};
+
+/// One subnet in each of two availability zones.
+const SUBNETS: [&str; 2] = ["subnet-7c301d43bf26cc3c5", "subnet-15b83436007d0d6f7"];
+
+/// A stack with this endpoint and target group, applied where a minute takes half a second.
+fn patient(endpoint: &str, target_group: &str) -> Scenario {
+    let text = PETSTORE
+        .replace("endpoint: {}", &format!("endpoint: {{ {endpoint} }}"))
+        .replace(
+            "target_group: {}",
+            &format!("target_group: {{ {target_group} }}"),
+        );
+    let scenario = Scenario::stack(&text).env("MTLSGW_SANDBOX_TIMING", "x120");
+    scenario.run(["apply", "--yes"]).ok();
+    scenario
+}
+
+#[track_caller]
+fn changes_unnoticed(scenario: &Scenario) {
+    scenario.run(["apply", "--yes"]).ok();
+    scenario.has_converged();
+    assert_eq!(scenario.noticed(), [""; 0]);
+}
+
+#[test]
+fn clients_do_not_notice_that_the_endpoint_moves_to_another_subnet() {
+    let mut scenario = patient(&format!("subnets: [{}]", SUBNETS[0]), "");
+    scenario.edit(SUBNETS[0], SUBNETS[1]);
+    changes_unnoticed(&scenario);
+}
+
+#[test]
+fn clients_do_not_notice_that_a_target_group_is_replaced() {
+    let [subnet, _] = SUBNETS;
+    let endpoint =
+        format!("subnets: [{subnet}], addresses: {{ {subnet}: 172.31.0.77 }}, private_dns: false");
+    let check = "health_check: { protocol: https, port: \"443\", matcher: \"403\" }";
+    let mut scenario = patient(
+        &endpoint,
+        &format!("targets: [172.31.0.77], protocol: http, {check}"),
+    );
+    scenario.edit("protocol: http,", "protocol: https,");
+    changes_unnoticed(&scenario);
+}
+
+#[test]
+fn what_clients_would_notice_is_noted() {
+    let scenario = patient("", "");
+    let (listener, group) = (scenario.id("listener"), scenario.id("target_group"));
+    scenario.meanwhile(|aws| {
+        elb(
+            aws,
+            "ModifyListener",
+            &[
+                ("ListenerArn", &listener),
+                ("DefaultActions.member.1.Type", "forward"),
+                ("DefaultActions.member.1.TargetGroupArn", &group),
+            ],
+        );
+    });
+    assert_eq!(scenario.noticed(), [""; 0]);
+    scenario.meanwhile(|aws| elb(aws, "DeleteListener", &[("ListenerArn", &listener)]));
+    let noticed = scenario.noticed();
+    let [one] = noticed.as_slice() else {
+        panic!("{noticed:?}");
+    };
+    assert!(one.starts_with("DeleteListener: api.example.com leads to petstore-"));
+    assert!(one.ends_with(", which does not listen"));
+}
