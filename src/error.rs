@@ -103,6 +103,15 @@ impl Error {
         }
     }
 
+    /// What went wrong, for whoever names the address anyway.
+    pub(crate) fn without_address(&self) -> String {
+        match self {
+            Self::Aws(error) => error.without_address(),
+            Self::Step { message, .. } | Self::Pending { message, .. } => message.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// The AWS error inside, if it is one.
     pub fn aws(&self) -> Option<&AwsError> {
         match self {

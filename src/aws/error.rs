@@ -146,20 +146,27 @@ impl AwsError {
     }
 }
 
+impl AwsError {
+    /// What went wrong, for whoever names the address anyway.
+    pub(crate) fn without_address(&self) -> String {
+        let mut text = format!("{} failed", self.operation);
+        if !self.code.is_empty() {
+            text += &format!(": {}", self.code);
+        }
+        text += &format!(": {}", self.message);
+        if let Some(id) = &self.request_id {
+            text += &format!(" (request {id})");
+        }
+        text
+    }
+}
+
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(address) = &self.address {
             write!(f, "`{address}`: ")?;
         }
-        write!(f, "{} failed", self.operation)?;
-        if !self.code.is_empty() {
-            write!(f, ": {}", self.code)?;
-        }
-        write!(f, ": {}", self.message)?;
-        if let Some(id) = &self.request_id {
-            write!(f, " (request {id})")?;
-        }
-        Ok(())
+        f.write_str(&self.without_address())
     }
 }
 

@@ -221,7 +221,7 @@ impl DomainName {
     fn taken(&self, cx: &Cx, error: &AwsError) -> Error {
         Error::Step {
             address: cx.address.clone(),
-            message: error.to_string(),
+            message: error.without_address(),
             hint: Some(format!(
                 "custom domains are unique in a region across all AWS accounts: delete `{}` where it is, or use another name",
                 self.name

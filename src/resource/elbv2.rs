@@ -287,7 +287,7 @@ pub(super) async fn with_reason<T>(
 pub(super) fn with_hint(cx: &Cx, error: &Error, hint: impl Into<String>) -> Error {
     Error::Step {
         address: cx.address.clone(),
-        message: error.to_string(),
+        message: error.without_address(),
         hint: Some(hint.into()),
     }
 }

@@ -250,7 +250,7 @@ impl RecordSet {
                 }
                 Err(Error::Step {
                     address: cx.address.clone(),
-                    message: error.to_string(),
+                    message: error.without_address(),
                     hint: Some(format!(
                         "the records at `{}` are not as they were planned for: look what stands there, and plan again",
                         self.name

@@ -296,7 +296,7 @@ impl Stage {
             Err(error) if rest_api::says(&error, "BadRequest", "role arn must be set") => {
                 Err(Error::Step {
                     address: cx.address.clone(),
-                    message: error.to_string(),
+                    message: error.without_address(),
                     hint: Some(
                         "access logs need a role that is set once per account and region: \
                          `aws apigateway update-account --patch-operations \

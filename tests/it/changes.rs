@@ -490,11 +490,16 @@ fn targets_follow_the_endpoint_from_subnet_to_subnet() {
     let two =
         |a: usize, b: usize| format!("endpoint: {{ subnets: [{}, {}] }}", subnets[a], subnets[b]);
     scenario.edit("endpoint: {}", &two(0, 1));
-    takes(&scenario, &["ModifyVpcEndpoint", "DeregisterTargets"]);
+    takes(&scenario, &["DeregisterTargets", "ModifyVpcEndpoint"]);
     scenario.edit(&two(0, 1), &two(1, 2));
     takes(
         &scenario,
-        &["ModifyVpcEndpoint", "RegisterTargets", "DeregisterTargets"],
+        &[
+            "ModifyVpcEndpoint",
+            "RegisterTargets",
+            "DeregisterTargets",
+            "ModifyVpcEndpoint",
+        ],
     );
     assert_eq!(targets(&scenario).len(), 2);
 }

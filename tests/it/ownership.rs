@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::acts::{BUCKET, assert_order, elb, vpc};
-use crate::support::{Aws, Outcome, PETSTORE, Scenario, canonical, differences};
+use crate::acts::{BUCKET, ZONE, assert_order, elb, vpc};
+use crate::support::{Authority, Aws, Outcome, PETSTORE, Scenario, canonical, differences};
 
 /// System P, applied.
 fn petstore() -> Scenario {
@@ -147,6 +147,51 @@ fn a_section_that_leaves_the_file_is_deleted() {
     ] {
         assert_eq!(elb[kind], json!({}), "{kind}");
     }
+}
+
+#[test]
+fn two_stacks_of_one_name_in_two_regions_do_not_know_each_other() {
+    let mut scenario = petstore();
+    let other = PETSTORE
+        .replace("ap-northeast-1", "eu-central-1")
+        .replace("name: api.", "name: eu.");
+    scenario.write("other.yaml", other);
+    let other = |verb| [verb, "--yes", "other.yaml"];
+    scenario.run(other("apply")).ok();
+    scenario.has_converged();
+    scenario.run(["destroy", "--yes", "stack.yaml"]).ok();
+    let plan = scenario.run(["plan", "--detailed-exitcode", "other.yaml"]);
+    plan.ok().says("No changes.");
+    scenario.run(other("destroy")).ok();
+    let left = ["list", "--region", "eu-central-1"];
+    scenario.run(left).ok().says("no stacks");
+}
+
+#[test]
+fn a_section_may_leave_together_with_its_zone() {
+    let import =
+        "certificate: { import: { certificate: server.pem, private_key: server_key.pem } }";
+    let text = PETSTORE.replace("certificate: { request: \"*.example.com\" }", import);
+    let server = Authority::server(&["api.example.com"]);
+    let mut scenario = Scenario::stack(&text)
+        .file("server.pem", &server.certificate)
+        .file("server_key.pem", server.private_key())
+        .applied();
+    let alias = scenario.id("load_balancer.dns_name");
+    let zone = scenario.id("load_balancer.canonical_hosted_zone_id");
+    scenario.meanwhile(|aws| {
+        let set = format!(
+            "<Name>api.example.com</Name><Type>A</Type><AliasTarget>\
+             <HostedZoneId>{zone}</HostedZoneId><DNSName>{alias}</DNSName>\
+             <EvaluateTargetHealth>false</EvaluateTargetHealth></AliasTarget>"
+        );
+        aws.change_record("DELETE", &set);
+        let path = format!("/2013-04-01/hostedzone/{ZONE}");
+        aws.rest(("route53", "DELETE", &path), "").ok();
+    });
+    scenario.edit("record: { zone: example.com }\n", "");
+    scenario.applies(&[]);
+    scenario.run(["destroy", "--yes"]).ok();
 }
 
 #[test]

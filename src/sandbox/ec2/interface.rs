@@ -31,8 +31,8 @@ pub(in crate::sandbox) struct NetworkInterface {
     pub(in crate::sandbox) description: String,
     /// `vpc_endpoint`, `interface`, `network_load_balancer`.
     pub(in crate::sandbox) interface_type: String,
-    /// When its owner asked for it, in milliseconds.
-    pub(in crate::sandbox) attached_at: i64,
+    /// From when on its owner answers there, in milliseconds.
+    pub(in crate::sandbox) answers_at: i64,
     /// When the interface goes, once its owner has let go of it.
     gone_at: Option<i64>,
 }
@@ -255,7 +255,7 @@ pub(in crate::sandbox) fn attach(
         groups: attachment.groups.to_vec(),
         description: attachment.description.to_owned(),
         interface_type: attachment.interface_type.to_owned(),
-        attached_at: now,
+        answers_at: now,
         gone_at: None,
     };
     state.network_interfaces.insert(id, interface.clone());

@@ -105,14 +105,9 @@ impl VpcEndpoint {
         }
     }
 
-    /// Whether one of its interfaces answers. A change does not keep those from it that were there before.
+    /// Whether one of its interfaces answers: those that a change leaves alone do so all the time.
     pub(in crate::sandbox) fn answers(&self, interface: &NetworkInterface, now: i64) -> bool {
-        let was_there = interface.attached_at <= self.provisioned_at && now >= self.provisioned_at;
-        match self.state(now) {
-            "available" => true,
-            "pending" => was_there,
-            _ => false,
-        }
+        self.deletion.is_none() && now >= interface.answers_at
     }
 
     /// Says whether the endpoint is there, if only in parts.

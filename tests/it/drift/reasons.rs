@@ -195,6 +195,11 @@ const IGNORED: &[(&str, &str, &str)] = &[
         "unmanaged",
         "the stack file leaves these attributes to somebody else",
     ),
+    (
+        "object",
+        "remembered_by",
+        "which trust store to tell when the object is gone",
+    ),
     ("record_set", "destinations", RUN),
     ("record_set", "forgets", RUN),
     (
@@ -213,6 +218,7 @@ const IGNORED: &[(&str, &str, &str)] = &[
     ("trust_store_revocation", "bucket", COPIED),
     ("trust_store_revocation", "object", COPIED),
     ("trust_store_revocation", "vouchers", RUN),
+    ("vpc_endpoint", "zones", RUN),
 ];
 
 /// Only what a run needs: what to wait for, or what else to look at.

@@ -18,13 +18,27 @@ pub(super) fn rows(account: &Account) -> Vec<Row> {
 
 fn trust_store() -> Vec<Row> {
     let at = "trust_store";
-    vec![changed(at, "ca_bundle", Value::Null, move |account| {
-        let bundle = [
-            ("CaCertificatesBundleS3Bucket", THEIR_BUCKET),
-            ("CaCertificatesBundleS3Key", "bundle.pem"),
-        ];
-        account.elb_at("ModifyTrustStore", ("TrustStoreArn", at), &bundle);
-    })]
+    vec![
+        changed(at, "ca_bundle", Value::Null, move |account| {
+            let bundle = [
+                ("CaCertificatesBundleS3Bucket", THEIR_BUCKET),
+                ("CaCertificatesBundleS3Key", "bundle.pem"),
+            ];
+            account.elb_at("ModifyTrustStore", ("TrustStoreArn", at), &bundle);
+        }),
+        changed(
+            at,
+            "tags.mtlsgw:bucket/288ccc1b",
+            Value::Null,
+            move |account| {
+                let tags = account.elb_at("DescribeTags", ("ResourceArns.member.1", at), &[]);
+                let keys = Account::elements(&tags, "Key");
+                let key = keys.iter().find(|key| key.starts_with("mtlsgw:bucket/"));
+                let key = [("TagKeys.member.1", key.expect("is there").as_str())];
+                account.elb_at("RemoveTags", ("ResourceArns.member.1", at), &key);
+            },
+        ),
+    ]
 }
 
 fn revocations(account: &Account) -> Vec<Row> {

@@ -341,5 +341,10 @@ pub(super) fn place(
         interface_type: "vpc_endpoint",
         address: placement.address,
     };
-    attach(world, region, &attachment).map(|_| ())
+    let interface = attach(world, region, &attachment)?;
+    let interfaces = &mut world.region(region).ec2.network_interfaces;
+    if let Some(interface) = interfaces.get_mut(&interface.id) {
+        interface.answers_at = endpoint.available_at;
+    }
+    Ok(())
 }
