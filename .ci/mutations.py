@@ -67,7 +67,7 @@ DEFECTS = [
      "deregister(cx, group, |target| false && !want.contains(&name(target, self.port))).await?;",
      "targets_follow_the_endpoint"),
     ("the matcher is not compared", R + "target_group.rs",
-     "            live.map(|live| &live.matcher),", "            live.map(|_| matcher),", "the_check_of_a_target_group_is_changed"),
+     "            live.map(|live| &live.matcher),", "            live.map(|_| matcher),", "the_check_of_a_target_group_is_changed drift"),
     ("attributes that left the file are not reset", R + "elbv2.rs",
      "        if before == Some(value) || (before.is_none() && !want.contains_key(key)) {",
      "        if before == Some(value) || !want.contains_key(key) {", "attributes_are_set_reset_and_left_alone"),

@@ -149,15 +149,14 @@ impl AwsError {
 impl AwsError {
     /// What went wrong, for whoever names the address anyway.
     pub(crate) fn without_address(&self) -> String {
-        let mut text = format!("{} failed", self.operation);
-        if !self.code.is_empty() {
-            text += &format!(": {}", self.code);
+        let failed = format!("{} failed", self.operation);
+        let parts = [failed.as_str(), &self.code, &self.message];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let text = parts.join(": ");
+        match &self.request_id {
+            Some(id) => format!("{text} (request {id})"),
+            None => text,
         }
-        text += &format!(": {}", self.message);
-        if let Some(id) = &self.request_id {
-            text += &format!(" (request {id})");
-        }
-        text
     }
 }
 

@@ -1259,6 +1259,26 @@ mod tests {
     }
 
     #[test]
+    fn it_waits_until_what_it_shows_and_what_it_verifies_by_can_be_used() {
+        let trust_store = Late::id(&Address::parse("trust_store"));
+        let mut listener = https(verify(false), STRICT);
+        let Listens::Https(https) = &mut listener.listens else {
+            unreachable!("it is an HTTPS listener")
+        };
+        https.certificate = Late::id(&Address::parse("certificate"));
+        if let MutualAuthentication::Verify {
+            trust_store: of, ..
+        } = &mut https.mutual_authentication
+        {
+            *of = trust_store;
+        }
+        for address in ["certificate", "trust_store"] {
+            let ready = Need::address(&Address::parse(address), Until::Ready);
+            assert!(listener.needs().contains(&ready), "{address}");
+        }
+    }
+
+    #[test]
     fn another_group_is_forwarded_to_only_when_something_is_registered_there() {
         let mut listener = https(verify(false), STRICT);
         assert_eq!(listener.update_needs(), vec![]);
