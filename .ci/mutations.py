@@ -17,7 +17,8 @@ import time
 R, W = "src/resource/", "src/wiring/"
 
 # What is broken, in which file, the text and what takes its place, and the tests that may notice:
-# of the binary, or with `lib:` unit tests. Those beside the code come last; one that fails is enough.
+# of the binary, or with `lib:` unit tests. Those beside the code come next, then
+# the broad ones; one that fails is enough.
 DEFECTS = [
     ("a changed CA bundle is no difference", R + "trust_store.rs",
      'diff.content("ca_bundle", (bundle, shown(bundle)), live_bundle)',
@@ -153,6 +154,10 @@ DEFECTS = [
 ]
 
 
+# What is tried when nothing else has noticed: every field of every kind, and every key of a stack file.
+LAST = ["drift", "pairs::any_stack"]
+
+
 def run(directory, *command, timeout=900):
     try:
         return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=timeout, check=False)
@@ -174,7 +179,7 @@ def judge(directory, defect):
             errors = [line for line in built.stderr.splitlines() if line.startswith("error")]
             return f"CANNOT BE BUILT: {errors[:1]}"
         beside = "lib:" + file.removeprefix("src/").removesuffix(".rs").replace("/", "::")
-        for test in [*tests.split(), beside]:
+        for test in [*tests.split(), beside, *LAST]:
             target = ["--lib"] if test.startswith("lib:") else ["--test", "it"]
             outcome = run(directory, "cargo", "test", *target, test.removeprefix("lib:"))
             if outcome.returncode != 0:

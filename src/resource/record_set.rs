@@ -784,6 +784,28 @@ mod tests {
     }
 
     #[test]
+    fn clients_are_sent_only_to_what_works_and_it_stays_while_they_remember() {
+        let load_balancer = Address::parse("load_balancer");
+        let record = RecordSet {
+            zone: "Z1".to_owned(),
+            name: "api.example.com".to_owned(),
+            record_type: "A".to_owned(),
+            alias_dns_name: Late::From(load_balancer.clone(), "dns_name"),
+            alias_zone: Late::From(load_balancer.clone(), "canonical_hosted_zone_id"),
+            evaluate_target_health: false,
+            overwrite: Overwrite::Refuse,
+            destinations: vec![Address::parse("listener")],
+            makes_room: None,
+            held: None,
+            forgets: Vec::new(),
+        };
+        let ready = |address: &Address| Need::address(address, Until::Ready);
+        let needs = record.needs();
+        assert!(needs.contains(&ready(&load_balancer).holds_until_gone()));
+        assert!(needs.contains(&ready(&Address::parse("listener"))));
+    }
+
+    #[test]
     fn alias_targets_are_compared_without_prefix_case_and_dot() {
         let plain = "shop-1.eu-west-1.elb.amazonaws.com";
         assert_eq!(
