@@ -637,15 +637,13 @@ impl<'a> Graph<'a> {
                 if let Some((deleted, gone)) = deletion.filter(|(deleted, _)| *deleted != delete) {
                     self.edge(if need.holds_until_gone { gone } else { deleted }, delete);
                 } else if !delete_first {
-                    let moved = [self.of[other].make, self.of[other].ready];
-                    for step in moved.into_iter().flatten() {
+                    for step in self.made(other) {
                         self.edge(step, delete);
                     }
                 }
             }
             if !delete_first {
-                let own = [self.of[i].make, self.of[i].ready];
-                for step in own.into_iter().flatten() {
+                for step in self.made(i) {
                     self.edge(step, delete);
                 }
             }
@@ -658,29 +656,28 @@ impl<'a> Graph<'a> {
 
     /// What a change has left standing goes when nothing refers to it any more.
     fn order_retirement(&mut self, i: usize) {
-        let (Some(retire), Verdict::Update { current, .. }) =
-            (self.of[i].retire, &self.judged[i].verdict)
-        else {
+        let Some(retire) = self.of[i].retire else {
             return;
         };
-        let live = *current;
-        let mut before: Vec<usize> = [self.of[i].make, self.of[i].ready]
-            .into_iter()
-            .flatten()
-            .collect();
+        let Action::Retire { live } = self.steps[retire].1 else {
+            unreachable!("the step was pushed as one")
+        };
+        let mut before = self.made(i);
         for (other, instance, _) in self.references_to(i, live) {
             match self.deletion_of(other, instance) {
                 Some((_, gone)) => before.push(gone),
-                None => before.extend(
-                    [self.of[other].make, self.of[other].ready]
-                        .into_iter()
-                        .flatten(),
-                ),
+                None => before.extend(self.made(other)),
             }
         }
         for step in before {
             self.edge(step, retire);
         }
+    }
+
+    /// The steps after which a node is as it should be.
+    fn made(&self, i: usize) -> Vec<usize> {
+        let NodeSteps { make, ready, .. } = &self.of[i];
+        make.iter().chain(ready).copied().collect()
     }
 
     /// Live instances of other addresses that refer to an instance.
