@@ -15,7 +15,7 @@ pub(crate) struct Live {
     pub(crate) id: String,
     /// Its outputs, `id` among them.
     pub(crate) outputs: Outputs,
-    /// Whether a live tag protects it.
+    /// What forbids to delete or replace it, if anything does.
     pub(crate) protected: Option<Guard>,
     /// Why it is left behind, where it is.
     pub(crate) retained: Option<String>,

@@ -181,7 +181,7 @@ pub(crate) fn memory(bucket: &str) -> (String, String) {
 }
 
 /// The buckets that a trust store remembers.
-pub(super) fn remembered(tags: &Tags) -> impl Iterator<Item = &str> {
+fn remembered(tags: &Tags) -> impl Iterator<Item = &str> {
     let tags = tags.0.iter();
     tags.filter(|(key, value)| memory(value).0 == **key)
         .map(|(_, value)| value.as_str())
@@ -221,6 +221,7 @@ async fn in_former_buckets(reader: &Reader) -> Result<Vec<Found<Object>>> {
     Ok(try_join_all(former).await?.concat())
 }
 
+/// The objects of a stack in one bucket.
 async fn in_bucket(
     reader: &Reader,
     stack: &str,
@@ -297,12 +298,13 @@ async fn content(reader: &Reader, bucket: &str, key: &str) -> Result<Option<Payl
     }))
 }
 
-/// The lock lies below the same prefix and is no object of this kind.
+/// The digest in the key of an object; the lock lies below the same prefix and is none.
 fn digest<'a>(stack: &str, key: &'a str) -> Option<&'a str> {
     let name = key.strip_prefix(stack)?.strip_prefix('/')?;
     name.strip_suffix(".pem")
 }
 
+/// The object that a key stands for.
 fn found(stack: &str, bucket: &str, key: String) -> Option<Found<Object>> {
     let address = Object::address(digest(stack, &key)?);
     Some(Found {

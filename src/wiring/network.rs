@@ -243,6 +243,8 @@ impl Wiring<'_> {
         let address = endpoint_address();
         let subnets = self.subnets("endpoint.subnets", &endpoint.subnets, &vpc);
         let security_groups = self.endpoint_groups(&endpoint, &address, &vpc);
+        let all = self.facts.subnets.iter();
+        let zones = all.map(|one| (one.id.clone(), one.availability_zone.clone()));
         let resource = VpcEndpoint {
             service: service_name(&self.facts.region),
             subnets: subnets.into_iter().map(|subnet| subnet.id).collect(),
@@ -257,11 +259,7 @@ impl Wiring<'_> {
                 EndpointPolicy::Document(document) => document,
             },
             security_groups,
-            zones: {
-                let subnets = self.facts.subnets.iter();
-                let zone = |one: &Subnet| (one.id.clone(), one.availability_zone.clone());
-                subnets.map(zone).collect()
-            },
+            zones: zones.collect(),
             state: "available".to_owned(),
             tags: self.tags(&address),
             vpc: vpc.id,

@@ -47,15 +47,13 @@ impl Wiring<'_> {
                 .trust_store_revocations
                 .insert(address, revocation);
         }
+        let (key, value) = object::memory(&bucket);
         let store = TrustStore {
             name: super::names::derived(&self.stack.name, &address, &[]),
             object: self.object(bundle.pem().as_bytes()),
             bundle,
             revocations: self.revocations(),
-            tags: {
-                let (key, value) = object::memory(&bucket);
-                self.tags(&address).with(&key, value)
-            },
+            tags: self.tags(&address).with(&key, value),
             bucket,
         };
         self.wired.resources.trust_stores.insert(address, store);
