@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -12,6 +14,15 @@ pub(crate) const ZONE: &str = "Z0EXAMPLE0COM0PUBLIC";
 
 /// The bucket of every stack in a sandbox.
 pub(crate) const BUCKET: &str = "mtlsgw-123456789012-ap-northeast-1";
+
+/// What lets apply do anything that it can do.
+pub(crate) const APPLY: [&str; 5] = [
+    "apply",
+    "--yes",
+    "--allow-widening",
+    "--allow-downtime",
+    "--with-foreign",
+];
 
 impl Scenario {
     /// The same with its stack applied.
@@ -226,6 +237,36 @@ fn anonymous(text: &str) -> String {
 fn is_serial(text: &str) -> bool {
     let is_byte = |byte: &str| byte.len() == 2 && u8::from_str_radix(byte, 16).is_ok();
     text.matches(':').count() >= 8 && text.split(':').all(is_byte)
+}
+
+/// Tries all cases, on all processors at once; gives what failed, in the order of the cases.
+pub(crate) fn in_parallel<T: Sync>(
+    cases: &[T],
+    test: impl Fn(&T) -> Result<(), String> + Sync,
+) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(case) = cases.get(index) else {
+                return;
+            };
+            if let Err(failure) = test(case) {
+                let mut failures = failures.lock().expect("nobody panics with it");
+                failures.push((index, failure));
+            }
+        }
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+    });
+    let mut failures = failures.into_inner().expect("nobody panics with it");
+    failures.sort();
+    failures.into_iter().map(|(_, failure)| failure).collect()
 }
 
 /// Prints a figure of a test, for `cargo test -- --nocapture`.

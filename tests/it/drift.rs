@@ -18,18 +18,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value;
 
-use crate::acts::tell;
+use crate::acts::{APPLY, tell};
 use crate::support::{Outcome, Scenario, differences};
 use account::Account;
-
-/// What lets apply do anything that it can do.
-const APPLY: [&str; 5] = [
-    "apply",
-    "--yes",
-    "--allow-widening",
-    "--allow-downtime",
-    "--with-foreign",
-];
 
 /// Stands for the address of whatever somebody else added: it depends on its content.
 const THEIRS: &str = "trust_store.crl[theirs]";

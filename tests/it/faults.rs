@@ -1,12 +1,10 @@
 //! AWS fails, is slow to tell, or the process is killed: the next run goes on from what is there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use crate::acts::{shape, tell, writes};
+use crate::acts::{in_parallel, shape, tell, writes};
 use crate::support::{Authority, Outcome, Scenario, authority, differences, is_reading};
 
 /// Every call can be struck in every way; one of so many cases is tried, and `MTLSGW_TEST_EVERY=1` tries
@@ -246,36 +244,6 @@ fn places(calls: &[String]) -> Vec<(&str, usize)> {
         (call, *nth)
     };
     calls.iter().map(String::as_str).map(place).collect()
-}
-
-/// Tries all cases, on all processors at once; gives what failed, in the order of the cases.
-fn in_parallel<T: Sync>(
-    cases: &[T],
-    test: impl Fn(&T) -> Result<(), String> + Sync,
-) -> Vec<String> {
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
-    let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(case) = cases.get(index) else {
-                return;
-            };
-            if let Err(failure) = test(case) {
-                let mut failures = failures.lock().expect("nobody panics with it");
-                failures.push((index, failure));
-            }
-        }
-    };
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(work);
-        }
-    });
-    let mut failures = failures.into_inner().expect("nobody panics with it");
-    failures.sort();
-    failures.into_iter().map(|(_, failure)| failure).collect()
 }
 
 /// System P as another file: what can be changed in place is, and certificate and domain are replaced.

@@ -8,25 +8,16 @@ mod choices;
 mod mutations;
 mod random;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
 
 use serde_json::{Value, json};
 
-use crate::acts::{tell, vpc};
+use crate::acts::{APPLY, in_parallel, tell, vpc};
 use crate::support::{Authority, Aws, OPENAPI, Outcome, Scenario, canonical, differences};
 pub(crate) use anonymous::Anonymous;
 use choices::Choices;
 use random::Random;
-
-/// What lets apply do anything that it can do.
-const APPLY: [&str; 5] = [
-    "apply",
-    "--yes",
-    "--allow-widening",
-    "--allow-downtime",
-    "--with-foreign",
-];
 
 /// The only reason for which one stack may not become another.
 const REFUSAL: &str = "cannot be changed in place";
@@ -46,7 +37,7 @@ fn any_stack_becomes_any_other_one() {
     let refused = AtomicUsize::new(0);
     let shrunk = AtomicBool::new(false);
     let pairs = number("MTLSGW_PAIRS", 6);
-    let failures = in_parallel(pairs, |seed| {
+    let failures = with_seeds(pairs, |seed| {
         let (first, second) = pair(seed);
         match check(&first, &second) {
             Ok(End::Converged) => None,
@@ -123,7 +114,7 @@ fn unnoticed(scenario: &Scenario) -> Result<(), String> {
 fn no_client_notices_that_one_stack_becomes_another() {
     let (changed, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let count = number("MTLSGW_PATIENT_PAIRS", 3);
-    let failures = in_parallel(count, |seed| {
+    let failures = with_seeds(count, |seed| {
         let (first, second) = pair(seed);
         let mut scenario = scenario(&first);
         scenario.set("MTLSGW_SANDBOX_TIMING", "x120");
@@ -325,7 +316,7 @@ fn same(what: &str, one: &Value, other: &Value) -> Result<(), String> {
 
 #[test]
 fn a_broken_stack_file_is_refused_with_its_place() {
-    let failures = in_parallel(number("MTLSGW_MUTATIONS", 40), |seed| {
+    let failures = with_seeds(number("MTLSGW_MUTATIONS", 40), |seed| {
         let mut random = Random::new(seed);
         let choices = Choices::any(&mut random);
         let mut scenario = scenario(&choices);
@@ -362,27 +353,12 @@ fn number(variable: &str, default: u64) -> u64 {
     text.map_or(default, |text| text.parse().expect("is a number"))
 }
 
-/// Tries as many seeds, on all processors at once; gives what failed, in the order of the seeds.
-fn in_parallel(count: u64, test: impl Fn(u64) -> Option<String> + Sync) -> Vec<String> {
+/// Tries as many seeds; gives what failed, in the order of the seeds, each with its seed.
+fn with_seeds(count: u64, test: impl Fn(u64) -> Option<String> + Sync) -> Vec<String> {
     let begin = number("MTLSGW_SEED", 1);
-    let seeds = Mutex::new(begin..begin + count);
-    let failures = Mutex::new(Vec::new());
-    let next = || seeds.lock().expect("nobody panics with it").next();
-    let work = || {
-        while let Some(seed) = next() {
-            if let Some(failure) = test(seed) {
-                let mut failures = failures.lock().expect("nobody panics with it");
-                failures.push((seed, format!("MTLSGW_SEED={seed}: {failure}")));
-            }
-        }
-    };
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(work);
-        }
-    });
-    let mut failures = failures.into_inner().expect("nobody panics with it");
-    failures.sort();
-    failures.into_iter().map(|(_, failure)| failure).collect()
+    let seeds: Vec<u64> = (begin..begin + count).collect();
+    in_parallel(&seeds, |seed| match test(*seed) {
+        Some(failure) => Err(format!("MTLSGW_SEED={seed}: {failure}")),
+        None => Ok(()),
+    })
 }
