@@ -79,6 +79,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Delete a stack's resources
     Destroy(DestroyArgs),
+    /// Say how stacks stand, and what ends by itself
+    Status(StatusArgs),
     /// List the stacks of the account and region by their tags
     List(ListArgs),
     /// Print names, ARNs, DNS names and addresses of a stack
@@ -120,6 +122,28 @@ pub struct PlanArgs {
     /// Save the plan, for `mtlsgw apply FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// What ends too soon.
+    #[command(flatten)]
+    pub expiry: ExpiryArgs,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Which stacks.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// What ends too soon.
+    #[command(flatten)]
+    pub expiry: ExpiryArgs,
+}
+
+/// How soon certificates and CRLs may end.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ExpiryArgs {
+    /// Fail when a certificate or CRL ends within this time, such as 14d or 12h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub fail_if_expires_within: Option<Duration>,
 }
 
 /// What has to be allowed in so many words.
@@ -270,7 +294,7 @@ pub struct QuotaArgs {
     pub value: u64,
 }
 
-/// Reads `90s`, `10m`, `1h`.
+/// Reads `90s`, `10m`, `1h`, `14d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(
         text.find(|c: char| !c.is_ascii_digit())
@@ -283,7 +307,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" => 1,
         "m" => 60,
         "h" => 3600,
-        _ => return Err("write a number and s, m or h".to_owned()),
+        "d" => 86400,
+        _ => return Err("write a number and s, m, h or d".to_owned()),
     };
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
@@ -301,6 +326,7 @@ mod tests {
     #[test]
     fn durations_have_a_unit() {
         assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
+        assert_eq!(duration("14d"), Ok(Duration::from_hours(14 * 24)));
         assert!(duration("10").is_err());
         assert!(duration("m").is_err());
     }

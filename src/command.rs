@@ -3,6 +3,7 @@
 mod apply;
 mod completion;
 mod destroy;
+mod expiry;
 mod list;
 mod output;
 mod plan;
@@ -13,6 +14,7 @@ mod render;
 mod sandbox;
 mod saved;
 mod schema;
+mod status;
 mod validate;
 
 use std::ffi::OsString;
@@ -51,6 +53,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Plan(args) => plan::run(&args, global, view).await,
         Command::Apply(args) => apply::run(&args, global, view).await,
         Command::Destroy(args) => destroy::run(&args, global, view).await,
+        Command::Status(args) => status::run(&args, global, view).await,
         Command::List(args) => list::run(&args, global, view).await,
         Command::Output(args) => output::run(&args, global, view).await,
         Command::Validate(args) => validate::run(&args, view),

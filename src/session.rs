@@ -17,9 +17,9 @@ use crate::plan::Plan;
 use crate::resource::bucket::Bucket;
 use crate::resource::context::Shared;
 use crate::resource::reader::Scope;
-use crate::resource::{self, Address, Node, Reader};
+use crate::resource::{self, Address, Expiry, Node, Reader};
 use crate::stack::{self, Stack, StackErrors, Timeouts};
-use crate::wiring::{self, Expiry, Warning, Wired};
+use crate::wiring::{self, Warning, Wired};
 
 /// Where AWS is for this command; keeps the embedded one alive.
 pub(crate) struct Session {
@@ -294,6 +294,8 @@ impl Session {
     ) -> Result<Planned> {
         let plan = Plan::make(&nodes)?;
         let foreign = foreign_children(reader, &plan, &nodes).await?;
+        let mut expiries = [plan.expiries.clone(), wired.expiries].concat();
+        expiries.sort_by_key(|expiry| expiry.at);
         let timeouts = subject
             .stack
             .as_ref()
@@ -314,7 +316,7 @@ impl Session {
             plan,
             nodes,
             warnings: wired.warnings,
-            expiries: wired.expiries,
+            expiries,
             foreign,
             timeouts,
         })

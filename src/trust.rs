@@ -26,7 +26,7 @@ pub use bundle::Bundle;
 pub use certificate::Certificate;
 pub use changes::{
     BundleChanges, RevocationChanges, SerialChanges, bundle_changes, crl_changes,
-    revocation_changes,
+    revocation_changes, succession,
 };
 pub use crl::{Crl, CrlScope};
 pub use digest::{NotADigest, Sha256Digest};

@@ -111,6 +111,14 @@ impl View {
         }
     }
 
+    /// Shows how stacks stand.
+    pub(crate) fn statuses(&self, planned: &[Planned]) {
+        match self.output {
+            Output::Human => self.result(&planned.iter().map(human::status).collect::<String>()),
+            Output::Json => self.document(&json::statuses(planned)),
+        }
+    }
+
     /// Shows the plan that apply is about to run; as JSON it is the first lines of a stream.
     pub(crate) fn plan_to_apply(&self, planned: &Planned) {
         match self.output {

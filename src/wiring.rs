@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::aws::tags::{Protection, Tags};
 use crate::facts::Facts;
-use crate::resource::{Address, Late, Resources, bucket::Bucket};
+use crate::resource::{Address, Expiry, Late, Resources, bucket::Bucket};
 use crate::stack::{self, Stack, StackError, StackErrors};
 
 /// What a stack comes to.
@@ -25,7 +25,7 @@ pub(crate) struct Wired {
     pub(crate) resources: Resources,
     /// What works but is probably not meant.
     pub(crate) warnings: Vec<Warning>,
-    /// What stops working on its own, and when.
+    /// What ends by itself of what the stack uses and does not own.
     pub(crate) expiries: Vec<Expiry>,
 }
 
@@ -38,17 +38,6 @@ pub(crate) struct Warning {
     pub address: String,
     /// In words.
     pub message: String,
-}
-
-/// Something that expires.
-#[derive(Debug, Clone)]
-pub(crate) struct Expiry {
-    /// What it belongs to.
-    pub address: Address,
-    /// What expires: `CA CN=Root`, `CRL of CN=Root`.
-    pub what: String,
-    /// When.
-    pub at: OffsetDateTime,
 }
 
 /// Wires a stack.

@@ -1,7 +1,7 @@
 //! `plan`: what apply would change.
 
 use crate::cli::{Global, PlanArgs};
-use crate::command::saved;
+use crate::command::{expiry, saved};
 use crate::error::{Error, Result, exit};
 use crate::session::{self, Session};
 use crate::view::View;
@@ -36,6 +36,7 @@ pub(super) async fn run(args: &PlanArgs, global: &Global, view: &View) -> Result
             out.display()
         ));
     }
+    expiry::refuse_if_near(&planned, args.expiry.fail_if_expires_within)?;
     let changes = planned.iter().any(|one| !one.plan.is_empty());
     Ok(if changes && args.detailed_exitcode {
         exit::CHANGES

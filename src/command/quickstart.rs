@@ -12,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::saved::write_private;
 use super::{apply, plan};
-use crate::cli::{Allowances, ApplyArgs, Global, Paths, PlanArgs, QuickstartArgs};
+use crate::cli::{Allowances, ApplyArgs, ExpiryArgs, Global, Paths, PlanArgs, QuickstartArgs};
 use crate::error::{Error, Result, exit};
 use crate::view::View;
 
@@ -73,6 +73,7 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
             paths,
             detailed_exitcode: true,
             out: None,
+            expiry: ExpiryArgs::default(),
         },
         &global,
         view,

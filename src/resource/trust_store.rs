@@ -17,6 +17,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::context::Wait;
 use super::listener::{self, Listener};
@@ -84,6 +85,12 @@ impl Resource for TrustStore {
         diff.content("ca_bundle", (bundle, shown(bundle)), live_bundle)
             .widens_if(|| live.is_some_and(adds));
         diff.tags(tags, live.map(|live| &live.tags));
+    }
+
+    fn expiries(&self, _outputs: &Outputs) -> Vec<(String, OffsetDateTime)> {
+        let certificates = self.bundle.certificates().iter();
+        let expiry = |ca: &Certificate| (format!("CA {}", ca.subject), ca.not_after);
+        certificates.map(expiry).collect()
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {

@@ -16,6 +16,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TrustStoreRevocation as Added,
 };
 use futures::future::try_join_all;
+use time::OffsetDateTime;
 
 use super::context::Wait;
 use super::trust_store::TrustStore;
@@ -27,7 +28,7 @@ use crate::aws::{Aws, AwsError, Once, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
 use crate::trust::{
-    Bundle, Certificate, Crl, DistinguishedName, RevocationChanges, revocation_changes,
+    Bundle, Certificate, Crl, DistinguishedName, RevocationChanges, revocation_changes, succession,
 };
 
 /// One CRL of a trust store; its id is `<trust store ARN>#<revocation id>`.
@@ -109,6 +110,23 @@ impl Resource for TrustStoreRevocation {
             )
             .replaces();
         }
+    }
+
+    fn successor(&self, wanted: &Resources) -> Option<String> {
+        let live = self.crl.as_deref()?;
+        let wanted = wanted.trust_store_revocations.values();
+        let crls = wanted.filter_map(|one| one.crl.as_deref());
+        let next = crls
+            .filter(|crl| crl.issuer.matches(&live.issuer))
+            .max_by_key(|crl| crl.this_update)?;
+        Some(format!("superseded: {}", succession(live, next)))
+    }
+
+    fn expiries(&self, _outputs: &Outputs) -> Vec<(String, OffsetDateTime)> {
+        let crl = self.crl.iter();
+        let expiry =
+            crl.filter_map(|crl| Some((format!("CRL of {}", crl.issuer), crl.next_update?)));
+        expiry.collect()
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {

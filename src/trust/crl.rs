@@ -143,7 +143,7 @@ impl Crl {
             && self.serials.binary_search(&certificate.serial).is_ok()
     }
 
-    /// Returns one line for plans: issuer, number of entries and the dates.
+    /// Returns one line for plans: issuer, its number, how many entries, and the dates.
     pub fn summary(&self) -> String {
         let next = self.next_update.map_or_else(
             || "without nextUpdate".to_owned(),
@@ -154,9 +154,13 @@ impl Crl {
         } else {
             "serials"
         };
+        let number = self
+            .number
+            .map(|number| format!("number {}, ", number.decimal()));
         format!(
-            "{}: {} {noun} revoked, of {}, {next}",
+            "{}: {}{} {noun} revoked, of {}, {next}",
             self.issuer,
+            number.unwrap_or_default(),
             self.entries,
             day(self.this_update)
         )
@@ -360,7 +364,7 @@ mod tests {
         assert_eq!(crl.scope, CrlScope::default());
         assert_eq!(
             crl.summary(),
-            "CN=Petstore Root CA: 3 serials revoked, of 2026-01-01, next update 2026-03-02"
+            "CN=Petstore Root CA: number 1, 3 serials revoked, of 2026-01-01, next update 2026-03-02"
         );
         assert!(crl.is_issued_by(&root.certificate()));
         assert!(!crl.is_issued_by(&Authority::new("Petstore Root CA").certificate()));

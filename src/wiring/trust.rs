@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
-use super::{Expiry, Wiring};
+use super::Wiring;
 use crate::facts::{IssuedCertificate, Zone};
 use crate::resource::certificate::{
     Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION,
@@ -15,7 +16,7 @@ use crate::resource::context::hex;
 use crate::resource::object::{self, Object, Payload};
 use crate::resource::trust_store::TrustStore;
 use crate::resource::trust_store_revocation::{self, TrustStoreRevocation};
-use crate::resource::{Address, Late};
+use crate::resource::{Address, Expiry, Late};
 use crate::stack::{self, CertificateSource, Material};
 use crate::trust::{self, Bundle, Crl, Finding, Severity};
 
@@ -123,22 +124,6 @@ impl Wiring<'_> {
             &address,
             trust::lint_crls(&all, bundle, self.now),
         );
-        for certificate in bundle.certificates() {
-            let what = format!("CA {}", certificate.subject);
-            self.wired.expiries.push(Expiry {
-                address: address.clone(),
-                what,
-                at: certificate.not_after,
-            });
-        }
-        for crl in crls {
-            let address = trust_store_revocation::address(&address, crl);
-            let what = format!("CRL of {}", crl.issuer);
-            let at = crl.next_update;
-            self.wired
-                .expiries
-                .extend(at.map(|at| Expiry { address, what, at }));
-        }
     }
 
     /// Findings as located errors, or as warnings.
@@ -209,8 +194,10 @@ impl Wiring<'_> {
                 }
             }
             CertificateSource::Find { name } => {
-                let known = self.found_certificate(name).is_some() || self.is_rendered_only();
-                if !known {
+                if let Some(found) = self.found_certificate(name) {
+                    let (name, not_after) = (name.clone(), found.not_after);
+                    self.expires(&name, not_after);
+                } else if !self.is_rendered_only() {
                     let hint = "request one with `request:`, or write the name as ACM lists it";
                     let message = format!(
                         "no issued certificate of the name `{name}` is in {}",
@@ -219,8 +206,20 @@ impl Wiring<'_> {
                     self.error("certificate.find", message, None, Some(hint));
                 }
             }
-            CertificateSource::Existing { .. } => {}
+            CertificateSource::Existing { arn } => {
+                self.expires(arn, self.facts.certificate_ends.get(arn).copied());
+            }
         }
+    }
+
+    /// Notes when a certificate that the stack does not own ends.
+    fn expires(&mut self, certificate: &str, at: Option<OffsetDateTime>) {
+        let expiry = at.map(|at| Expiry {
+            address: certificate_address(),
+            what: format!("certificate {certificate}"),
+            at,
+        });
+        self.wired.expiries.extend(expiry);
     }
 
     /// How listeners and domains refer to the certificate.
@@ -231,8 +230,9 @@ impl Wiring<'_> {
             }
             CertificateSource::Existing { arn } => Late::Known(arn.clone()),
             CertificateSource::Find { name } => {
+                let found = self.found_certificate(name);
                 let stand_in = || format!("${{certificate {name}}}");
-                Late::Known(self.found_certificate(name).unwrap_or_else(stand_in))
+                Late::Known(found.map_or_else(stand_in, |found| found.arn.clone()))
             }
         })
     }
@@ -240,11 +240,10 @@ impl Wiring<'_> {
     /// The certificate that `find:` leads to.
     ///
     /// Never one that the stack itself has made: it goes when the file no longer asks for it.
-    fn found_certificate(&self, name: &str) -> Option<String> {
+    fn found_certificate(&self, name: &str) -> Option<&IssuedCertificate> {
         let issued = self.facts.certificates.get(name)?;
         let is_own = |one: &&IssuedCertificate| one.stack.as_ref() == Some(&self.stack.name);
-        let found = issued.iter().find(|one| !is_own(one));
-        found.map(|one| one.arn.clone())
+        issued.iter().find(|one| !is_own(one))
     }
 
     fn add_certificate(&mut self, source: Source, zones: &BTreeMap<String, String>, retain: bool) {
@@ -333,12 +332,6 @@ impl Wiring<'_> {
         let address = certificate_address();
         let findings = trust::lint_server_certificate(&certificate, &chain, &hosts, self.now);
         self.report("certificate.import.certificate", &address, findings);
-        let what = format!("certificate {}", certificate.subject);
-        self.wired.expiries.push(Expiry {
-            address,
-            what,
-            at: certificate.not_after,
-        });
         let all = std::iter::once(&certificate).chain(&chain);
         Some(Import {
             fingerprints: all.map(|one| one.fingerprint.to_string()).collect(),
@@ -346,6 +339,7 @@ impl Wiring<'_> {
             key_algorithm: acm_key_algorithm(&certificate.key_algorithm),
             files: Some(ImportFiles {
                 names: certificate.dns_names.clone(),
+                not_after: certificate.not_after,
                 certificate: Arc::from(certificate.pem()),
                 chain: Arc::from(
                     chain
