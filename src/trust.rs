@@ -12,8 +12,10 @@ mod crl;
 mod der;
 mod digest;
 mod error;
+mod extension;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod general_name;
 mod lint;
 mod name;
 mod pem;
@@ -31,6 +33,8 @@ pub use changes::{
 pub use crl::{Crl, CrlScope};
 pub use digest::{NotADigest, Sha256Digest};
 pub use error::{Error, Origin, Wanted};
+pub use extension::Extensions;
+pub use general_name::{GeneralName, NameConstraints, NameKind, Subtree};
 pub use lint::{
     Finding, Severity, lint_backend_certificate, lint_bundle, lint_crl, lint_crls,
     lint_server_certificate,
