@@ -8,12 +8,15 @@ mod algorithm;
 mod bundle;
 mod certificate;
 mod changes;
+mod check;
 mod crl;
 mod der;
 mod digest;
 mod error;
+mod extension;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod general_name;
 mod lint;
 mod name;
 mod pem;
@@ -28,9 +31,15 @@ pub use changes::{
     BundleChanges, RevocationChanges, SerialChanges, bundle_changes, crl_changes,
     revocation_changes, succession,
 };
+pub use check::{
+    CheckOptions, CheckWarning, CrlEvidence, MAXIMUM_DEPTH, Purpose, Reason, Refusal, Source, Step,
+    Trusted, Verdict, check_client,
+};
 pub use crl::{Crl, CrlScope};
 pub use digest::{NotADigest, Sha256Digest};
 pub use error::{Error, Origin, Wanted};
+pub use extension::Extensions;
+pub use general_name::{GeneralName, NameConstraints, NameKind, Subtree};
 pub use lint::{
     Finding, Severity, lint_backend_certificate, lint_bundle, lint_crl, lint_crls,
     lint_server_certificate,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use x509_parser::asn1_rs::{Any, FromDer, Tag};
-use x509_parser::x509::X509Name;
+use x509_parser::x509::{RelativeDistinguishedName, X509Name};
 
 /// The abbreviations of RFC 4514, and two that every tool writes although it does not list them.
 const ABBREVIATIONS: [(&str, &str); 11] = [
@@ -36,19 +36,7 @@ impl DistinguishedName {
 
     /// Takes a name that is parsed already.
     pub(super) fn from_name(name: &X509Name<'_>) -> Self {
-        let mut parts: Vec<String> = name
-            .iter_rdn()
-            .map(|set| {
-                let attributes: Vec<String> = set
-                    .iter()
-                    .map(|attribute| {
-                        let oid = attribute.attr_type().to_id_string();
-                        attribute_text(&oid, attribute.attr_value())
-                    })
-                    .collect();
-                attributes.join("+")
-            })
-            .collect();
+        let mut parts: Vec<String> = name.iter_rdn().map(part_text).collect();
         // RFC 4514 writes the most specific part first, DER the least specific one.
         parts.reverse();
         Self {
@@ -74,6 +62,45 @@ impl DistinguishedName {
     pub fn matches(&self, other: &Self) -> bool {
         self.der == other.der || canonical(&self.text) == canonical(&other.text)
     }
+
+    /// Says whether it is the other name or one below it: it begins with all of its parts.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.parts().starts_with(&other.parts())
+    }
+
+    /// Returns the mail addresses in it, which old certificates have in place of an extension.
+    pub fn email_addresses(&self) -> Vec<String> {
+        let Ok((_, name)) = X509Name::from_der(&self.der) else {
+            return Vec::new();
+        };
+        let values = name
+            .iter_email()
+            .filter_map(|one| string_value(one.attr_value()));
+        values.collect()
+    }
+
+    /// Returns the parts in the form in which they are compared, the least specific one first.
+    fn parts(&self) -> Vec<String> {
+        X509Name::from_der(&self.der)
+            .map(|(_, name)| {
+                name.iter_rdn()
+                    .map(|set| canonical(&part_text(set)))
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// Writes one part of a name, which mostly has one attribute.
+fn part_text(set: &RelativeDistinguishedName<'_>) -> String {
+    let attributes: Vec<String> = set
+        .iter()
+        .map(|attribute| {
+            let oid = attribute.attr_type().to_id_string();
+            attribute_text(&oid, attribute.attr_value())
+        })
+        .collect();
+    attributes.join("+")
 }
 
 /// Returns the form in which names are compared.
