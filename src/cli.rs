@@ -125,6 +125,17 @@ pub struct PlanArgs {
     /// What ends too soon.
     #[command(flatten)]
     pub expiry: ExpiryArgs,
+    /// Who gets in.
+    #[command(flatten)]
+    pub clients: ClientsArgs,
+}
+
+/// Clients that the user knows.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClientsArgs {
+    /// Say who of these clients would be locked out: certificate files, or directories of them
+    #[arg(long, value_name = "DIR|FILE")]
+    pub clients: Vec<PathBuf>,
 }
 
 /// Arguments of `status`.
@@ -172,6 +183,12 @@ pub struct ApplyArgs {
     /// Replace what cannot exist twice, and be down meanwhile
     #[arg(long)]
     pub allow_downtime: bool,
+    /// Who gets in.
+    #[command(flatten)]
+    pub clients: ClientsArgs,
+    /// Lock out clients of --clients that get in now
+    #[arg(long)]
+    pub allow_lockout: bool,
 }
 
 /// Arguments of `destroy`.

@@ -1,5 +1,7 @@
 //! What plan, apply and destroy share: from stack files to a plan, by one path.
 
+mod trust;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -19,6 +21,7 @@ use crate::resource::context::Shared;
 use crate::resource::reader::Scope;
 use crate::resource::{self, Address, Expiry, Node, Reader};
 use crate::stack::{self, Stack, StackErrors, Timeouts};
+use crate::trust::{KnownClient, Lockout};
 use crate::wiring::{self, Warning, Wired};
 
 /// Where AWS is for this command; keeps the embedded one alive.
@@ -27,6 +30,8 @@ pub(crate) struct Session {
     timeout: Option<Duration>,
     /// The clients of each region.
     clients: tokio::sync::Mutex<BTreeMap<String, Arc<Aws>>>,
+    /// The clients of the gateways that the user knows.
+    known_clients: Vec<KnownClient>,
     #[cfg(feature = "sandbox")]
     sandbox: Option<crate::sandbox::Running>,
 }
@@ -75,6 +80,8 @@ pub(crate) struct Planned {
     pub(crate) expiries: Vec<Expiry>,
     /// What would vanish and is not ours, by what it would vanish with.
     pub(crate) foreign: Vec<(Address, Vec<String>)>,
+    /// What becomes of the clients that the user knows, where the command was given any.
+    pub(crate) lockout: Option<Lockout>,
     timeouts: BTreeMap<String, Duration>,
 }
 
@@ -156,6 +163,7 @@ impl Session {
                 target,
                 timeout,
                 clients: tokio::sync::Mutex::default(),
+                known_clients: Vec::new(),
                 sandbox,
             })
         }
@@ -171,8 +179,27 @@ impl Session {
                 target,
                 timeout,
                 clients: tokio::sync::Mutex::default(),
+                known_clients: Vec::new(),
             })
         }
+    }
+
+    /// Has every plan say what becomes of the clients at these paths.
+    ///
+    /// # Errors
+    ///
+    /// A path that cannot be read or holds no client certificate.
+    pub(crate) fn know_clients(&mut self, paths: &[PathBuf]) -> Result<()> {
+        for path in paths {
+            let known = KnownClient::all_at(path).map_err(|error| {
+                let fix = error
+                    .fix()
+                    .unwrap_or("name client certificates, or a directory of them");
+                Error::refused_with(error.to_string(), fix)
+            })?;
+            self.known_clients.extend(known);
+        }
+        Ok(())
     }
 
     /// The clients of a region.
@@ -294,6 +321,7 @@ impl Session {
     ) -> Result<Planned> {
         let plan = Plan::make(&nodes)?;
         let foreign = foreign_children(reader, &plan, &nodes).await?;
+        let lockout = self.lockout(reader, &subject.name, &wired).await?;
         let mut expiries = [plan.expiries.clone(), wired.expiries].concat();
         expiries.sort_by_key(|expiry| expiry.at);
         let timeouts = subject
@@ -318,8 +346,25 @@ impl Session {
             warnings: wired.warnings,
             expiries,
             foreign,
+            lockout,
             timeouts,
         })
+    }
+
+    /// What becomes of the known clients; `None` when there are none, or another stack decides.
+    async fn lockout(
+        &self,
+        reader: &Reader,
+        stack: &str,
+        wired: &Wired,
+    ) -> Result<Option<Lockout>> {
+        if self.known_clients.is_empty() {
+            return Ok(None);
+        }
+        let before = trust::live_gate(reader, stack).await?;
+        let gates = before.zip(trust::wanted_gate(&wired.resources));
+        let now = OffsetDateTime::now_utc();
+        Ok(gates.map(|(before, after)| Lockout::of(&self.known_clients, &before, &after, now)))
     }
 }
 

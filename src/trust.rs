@@ -18,6 +18,7 @@ mod extension;
 pub(crate) mod fixtures;
 mod general_name;
 mod lint;
+mod lockout;
 mod name;
 mod pem;
 mod private_key;
@@ -44,6 +45,7 @@ pub use lint::{
     Finding, Severity, lint_backend_certificate, lint_bundle, lint_crl, lint_crls,
     lint_server_certificate,
 };
+pub use lockout::{Affected, Gate, KnownClient, Lockout};
 pub use name::DistinguishedName;
 pub use private_key::PrivateKey;
 pub use serial::Serial;

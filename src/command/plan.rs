@@ -24,7 +24,8 @@ pub(super) async fn run(args: &PlanArgs, global: &Global, view: &View) -> Result
         .first()
         .and_then(|subject| subject.stack.as_ref())
         .map(saved::digests);
-    let session = Session::open(global).await?;
+    let mut session = Session::open(global).await?;
+    session.know_clients(&args.clients.clients)?;
     let planned = session.plan(subjects).await;
     session.close().await;
     let planned = planned?;

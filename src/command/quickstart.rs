@@ -12,7 +12,9 @@ use time::{Duration, OffsetDateTime};
 
 use super::saved::write_private;
 use super::{apply, plan};
-use crate::cli::{Allowances, ApplyArgs, ExpiryArgs, Global, Paths, PlanArgs, QuickstartArgs};
+use crate::cli::{
+    Allowances, ApplyArgs, ClientsArgs, ExpiryArgs, Global, Paths, PlanArgs, QuickstartArgs,
+};
 use crate::error::{Error, Result, exit};
 use crate::view::View;
 
@@ -61,6 +63,8 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
         allow,
         allow_widening: false,
         allow_downtime: false,
+        clients: ClientsArgs::default(),
+        allow_lockout: false,
     };
     let code = apply::run(&apply_args, &global, view).await?;
     if code != exit::DONE {
@@ -74,6 +78,7 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
             detailed_exitcode: true,
             out: None,
             expiry: ExpiryArgs::default(),
+            clients: ClientsArgs::default(),
         },
         &global,
         view,

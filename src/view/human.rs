@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::plan::{Effect, Summary};
 use crate::resource::Expiry;
 use crate::session::Planned;
+use crate::trust::{Affected, Lockout};
 use crate::wiring::Warning;
 
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -32,6 +33,7 @@ pub(super) fn plan(planned: &Planned) -> String {
         warnings,
         expiries,
         foreign,
+        lockout,
         ..
     } = planned;
     line(
@@ -75,12 +77,52 @@ pub(super) fn plan(planned: &Planned) -> String {
             &format!("{YELLOW}access widens:{YELLOW:#} {}", summary.address),
         );
     }
+    if let Some(lockout) = lockout {
+        clients(&mut text, lockout);
+    }
     expiries
         .iter()
         .take(NEAREST)
         .for_each(|expiry| line(&mut text, &self::expiry(expiry)));
     line(&mut text, &closing(planned));
     text
+}
+
+/// What becomes of the clients that the user knows.
+fn clients(text: &mut String, lockout: &Lockout) {
+    let groups = [
+        (RED, "locked out", &lockout.locked_out),
+        (YELLOW, "revoked", &lockout.revoked),
+        (YELLOW, "let in", &lockout.let_in),
+    ];
+    for (style, what, group) in groups {
+        for client in group {
+            let Affected {
+                subject,
+                serial,
+                file,
+                reason,
+                ..
+            } = client;
+            let reason = reason
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default();
+            line(
+                text,
+                &format!("{style}{what}:{style:#} {subject}, serial {serial} ({file}){reason}"),
+            );
+        }
+    }
+    let Lockout {
+        known, accepted, ..
+    } = lockout;
+    line(
+        text,
+        &format!(
+            "{} known: {accepted} get in after this.",
+            counted(*known, "client")
+        ),
+    );
 }
 
 /// How many of the things that end by themselves a plan tells.

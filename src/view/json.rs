@@ -78,6 +78,7 @@ fn stack(planned: &Planned) -> Value {
         "foreign": planned.foreign.iter().map(foreign).collect::<Vec<_>>(),
         "warnings": planned.warnings,
         "expiries": planned.expiries.iter().map(expiry).collect::<Vec<_>>(),
+        "clients": planned.lockout,
     })
 }
 

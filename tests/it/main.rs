@@ -18,6 +18,7 @@ mod plan;
 mod quickstart;
 mod records;
 mod refusals;
+mod rotation;
 mod support;
 mod throttled;
 mod tidy;

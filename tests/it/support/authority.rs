@@ -102,6 +102,21 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// The certificate of a client with this name and serial, PEM.
+    pub(crate) fn client(&self, name: &str, serial: u64) -> String {
+        let now = OffsetDateTime::now_utc();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.not_before = now - Duration::hours(1);
+        params.not_after = now + Duration::days(365);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("there is randomness");
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = params.signed_by(&key, &issuer);
+        certificate.expect("can be signed").pem()
+    }
+
     /// The CA's own key, PEM: what must never get anywhere.
     pub(crate) fn private_key(&self) -> String {
         self.key.serialize_pem()
