@@ -9,6 +9,7 @@ mod changes;
 mod drift;
 mod examples;
 mod faults;
+mod gap;
 mod invariants;
 mod listeners;
 mod material;

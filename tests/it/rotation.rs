@@ -1,6 +1,6 @@
 //! From one CA to the next: who of the clients that one knows gets in.
 
-use crate::support::{Authority, Scenario, authority};
+use crate::support::{Authority, Scenario, authority, root};
 
 /// System P applied, with two CAs in its bundle and a client of each known.
 fn two_cas() -> Scenario {
@@ -93,4 +93,70 @@ fn clients_that_cannot_be_read_are_refused() {
         .run(["plan", "--clients", "nowhere"])
         .exits(1)
         .says("nowhere");
+}
+
+/// What a page shows in its code blocks of a language, each with the language.
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut parts = page.split("\n```");
+    parts.next();
+    while let (Some(block), Some(_)) = (parts.next(), parts.next()) {
+        let (language, content) = block.split_once('\n').expect("has lines");
+        blocks.push((language.to_owned(), content.to_owned()));
+    }
+    blocks
+}
+
+/// Runs a line of a shell block, which says in a comment when it is refused.
+fn follow(scenario: &Scenario, line: &str) {
+    let (command, comment) = line.split_once('#').unwrap_or((line, ""));
+    let words = shell_words(command);
+    let mut arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    if arguments[0] == "apply" {
+        arguments.push("--yes");
+    }
+    let outcome = if arguments[0] == "pki" {
+        scenario.run_bare(arguments)
+    } else {
+        scenario.run(arguments)
+    };
+    let expected = i32::from(comment.trim().starts_with("refused"));
+    assert_eq!(outcome.code, expected, "{line}: {outcome}");
+}
+
+/// Splits a command at spaces outside of double quotes.
+fn shell_words(command: &str) -> Vec<String> {
+    let quoted = command.split('"').enumerate();
+    let words = quoted.flat_map(|(index, part)| match index % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect(),
+        _ => vec![part.to_owned()],
+    });
+    words.collect()
+}
+
+#[test]
+fn the_page_about_rotation_can_be_followed() {
+    let page = std::fs::read_to_string(root().join("docs/rotation.md")).expect("is there");
+    let mut scenario = Scenario::petstore();
+    std::fs::create_dir(scenario.path("clients")).expect("can be made");
+    let others: Vec<String> = (scenario.read("stack.yaml").lines())
+        .filter(|line| !line.starts_with("trust_store"))
+        .map(str::to_owned)
+        .collect();
+    let mut lines = 0;
+    for (language, block) in blocks(&page) {
+        match language.as_str() {
+            "yaml" => scenario.write("stack.yaml", format!("{}\n{block}\n", others.join("\n"))),
+            "sh" => {
+                lines += block.lines().count();
+                block.lines().for_each(|line| follow(&scenario, line));
+            }
+            _ => {}
+        }
+    }
+    assert!(lines > 12, "{lines} lines were found");
+    let status = scenario.run(["plan", "--detailed-exitcode"]).ok();
+    status
+        .says("CA CN=Example Root CA 2026")
+        .says("No changes.");
 }
