@@ -14,12 +14,14 @@ mod digest;
 mod error;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod headers;
 mod lint;
 mod name;
 mod pem;
 mod private_key;
 mod serial;
 mod server;
+mod source;
 
 pub use algorithm::{Hash, KeyAlgorithm, SignatureAlgorithm, SignatureCheck};
 pub use bundle::Bundle;
@@ -31,11 +33,13 @@ pub use changes::{
 pub use crl::{Crl, CrlScope};
 pub use digest::{NotADigest, Sha256Digest};
 pub use error::{Error, Origin, Wanted};
+pub use headers::{HEADER_BUDGET, Header, passthrough_header, verify_headers, wire_length};
 pub use lint::{
-    Finding, Severity, lint_backend_certificate, lint_bundle, lint_crl, lint_crls,
-    lint_server_certificate,
+    Finding, Rule, Severity, lint_backend_certificate, lint_bundle, lint_client, lint_crl,
+    lint_crls, lint_server_certificate, lint_sources, lint_succession, rules,
 };
 pub use name::DistinguishedName;
 pub use private_key::PrivateKey;
 pub use serial::Serial;
 pub use server::{ChainError, check_chain, covers};
+pub use source::{SourceContent, SourceEntry, SourceFile};

@@ -161,13 +161,24 @@ impl SignatureAlgorithm {
         )
     }
 
-    /// Determines the hash of RSASSA-PSS, which is SHA-1 unless the parameters say otherwise.
+    /// Determines the hash of RSASSA-PSS, which is SHA-1 unless the parameters say otherwise; AWS
+    /// takes only the mask of the same hash.
     fn of_pss(identifier: &AlgorithmIdentifier<'_>) -> Self {
         let parameters = identifier.parameters.as_ref();
         let parameters = parameters.and_then(|any| RsaSsaPssParams::try_from(any).ok());
-        let hash = parameters.map_or(Hash::Sha1, |parameters| {
+        let hash = parameters.as_ref().map_or(Hash::Sha1, |parameters| {
             hash_of(parameters.hash_algorithm_oid())
         });
+        let mask = parameters.map_or(Hash::Sha1, |parameters| {
+            let mask = parameters.mask_gen_algorithm();
+            mask.map_or(Hash::Other, |mask| hash_of(&mask.hash))
+        });
+        if mask != hash {
+            return Self {
+                name: format!("RSASSA-PSS with {hash} and a mask by {mask}"),
+                hash: Hash::Other,
+            };
+        }
         Self {
             name: format!("RSASSA-PSS with {hash}"),
             hash,

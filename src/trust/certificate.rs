@@ -90,7 +90,7 @@ impl Certificate {
     }
 
     /// Reads one structure of a file.
-    fn from_block(block: Block) -> Result<Self, Error> {
+    pub(super) fn from_block(block: Block) -> Result<Self, Error> {
         pem::refuse_key(&block.label, block.origin, Wanted::Certificate)?;
         if !matches!(block.label.as_str(), LABEL | "X509 CERTIFICATE") {
             return Err(Error::Unexpected {

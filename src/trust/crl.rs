@@ -14,9 +14,6 @@ use super::name::DistinguishedName;
 use super::pem::{self, Block};
 use super::serial::Serial;
 
-/// The PEM label of a CRL.
-const LABEL: &str = "X509 CRL";
-
 /// A parsed certificate revocation list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crl {
@@ -58,6 +55,9 @@ pub struct CrlScope {
 }
 
 impl Crl {
+    /// The PEM label of a CRL.
+    pub(super) const LABEL: &'static str = "X509 CRL";
+
     /// Reads every CRL of a PEM or DER file, in its order; never returns an empty list.
     ///
     /// # Errors
@@ -78,9 +78,9 @@ impl Crl {
     }
 
     /// Reads one structure of a file.
-    fn from_block(block: Block) -> Result<Self, Error> {
+    pub(super) fn from_block(block: Block) -> Result<Self, Error> {
         pem::refuse_key(&block.label, block.origin, Wanted::Crl)?;
-        if block.label != LABEL {
+        if block.label != Self::LABEL {
             return Err(Error::Unexpected {
                 origin: block.origin,
                 label: block.label,
@@ -117,13 +117,13 @@ impl Crl {
 
     /// Returns the canonical PEM of this one CRL: a load balancer takes no two in a file.
     pub fn pem(&self) -> String {
-        pem::encode(LABEL, &self.der)
+        pem::encode(Self::LABEL, &self.der)
     }
 
     /// Returns the length of the canonical PEM without building it.
     pub fn pem_length(&self) -> usize {
         let base64 = self.der.len().div_ceil(3) * 4;
-        let boundaries = "-----BEGIN -----\n-----END -----\n".len() + 2 * LABEL.len();
+        let boundaries = "-----BEGIN -----\n-----END -----\n".len() + 2 * Self::LABEL.len();
         base64 + base64.div_ceil(64) + boundaries
     }
 
