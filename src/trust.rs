@@ -12,8 +12,10 @@ mod crl;
 mod der;
 mod digest;
 mod error;
+mod extension;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod general_name;
 mod headers;
 mod lint;
 mod name;
@@ -33,6 +35,8 @@ pub use changes::{
 pub use crl::{Crl, CrlScope};
 pub use digest::{NotADigest, Sha256Digest};
 pub use error::{Error, Origin, Wanted};
+pub use extension::Extensions;
+pub use general_name::{GeneralName, NameConstraints, NameKind, Subtree};
 pub use headers::{HEADER_BUDGET, Header, passthrough_header, verify_headers, wire_length};
 pub use lint::{
     Finding, Rule, Severity, lint_backend_certificate, lint_bundle, lint_client, lint_crl,
