@@ -8,6 +8,7 @@
 mod authority;
 mod chain;
 mod client;
+mod extension;
 mod revocation;
 mod server;
 mod source;
@@ -95,6 +96,7 @@ pub fn rules() -> Vec<Rule> {
     let tables = [
         authority::RULES,
         chain::RULES,
+        extension::RULES,
         revocation::RULES,
         succession::RULES,
         client::RULES,
@@ -273,6 +275,7 @@ mod tests {
             include_str!("lint/authority.rs"),
             include_str!("lint/chain.rs"),
             include_str!("lint/client.rs"),
+            include_str!("lint/extension.rs"),
             include_str!("lint/revocation.rs"),
             include_str!("lint/server.rs"),
             include_str!("lint/source.rs"),

@@ -3,7 +3,9 @@
 use time::OffsetDateTime;
 
 use super::chain::{Family, lint_chains};
-use super::{Dates, Finding, Rule, Severity, key, purposes, serial, signature, usages, version};
+use super::{
+    Dates, Finding, Rule, Severity, extension, key, purposes, serial, signature, usages, version,
+};
 use crate::trust::bundle::Bundle;
 use crate::trust::certificate::Certificate;
 
@@ -159,6 +161,7 @@ pub fn lint_bundle(bundle: &Bundle, now: OffsetDateTime) -> Vec<Finding> {
         alone
             .into_iter()
             .flatten()
+            .chain(extension::lint_ca(certificate))
             .chain(lint_chains(&family, index))
     });
     let whole = [

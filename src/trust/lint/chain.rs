@@ -1,6 +1,7 @@
 //! Rules about how the CA certificates of a trust store belong together.
 
 use super::authority::is_ca;
+use super::extension::key_identifier;
 use super::{Finding, Rule, Severity, seems_issued_by};
 use crate::trust::bundle::Bundle;
 use crate::trust::certificate::{Certificate, day};
@@ -133,6 +134,12 @@ impl<'a> Family<'a> {
         }
     }
 
+    /// Returns those that issued the certificate, itself included.
+    fn signers(&self, index: usize) -> Vec<&'a Certificate> {
+        let signers = self.issuers[index].iter();
+        signers.map(|signer| self.certificates[*signer]).collect()
+    }
+
     /// Returns those that issued the certificate, without itself.
     fn issuers(&self, index: usize) -> Vec<&'a Certificate> {
         let others = self.issuers[index].iter().filter(|other| **other != index);
@@ -204,6 +211,7 @@ pub(super) fn lint_chains(family: &Family<'_>, index: usize) -> Vec<Finding> {
         depth(family, index),
         path_length(family, index),
         dates(family, index),
+        key_identifier(certificate, &family.signers(index)),
     ]
     .into_iter()
     .flatten()

@@ -5,7 +5,9 @@ use std::borrow::Borrow;
 use time::OffsetDateTime;
 
 use super::chain::{Ancestor, Family, MAXIMUM_DEPTH};
-use super::{Dates, Finding, Rule, Severity, key, purposes, serial, signature, usages, version};
+use super::{
+    Dates, Finding, Rule, Severity, extension, key, purposes, serial, signature, usages, version,
+};
 use crate::trust::bundle::Bundle;
 use crate::trust::certificate::Certificate;
 use crate::trust::crl::Crl;
@@ -216,6 +218,7 @@ pub fn lint_client(
     let revoked = revoked.filter_map(|certificate| revoked_by(leaf, certificate, crls));
     let alone = alone.into_iter().flatten();
     alone
+        .chain(extension::lint_leaf(leaf))
         .chain(trust.into_iter().flatten())
         .chain(revoked)
         .collect()
