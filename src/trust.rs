@@ -20,6 +20,8 @@ mod headers;
 mod lint;
 mod name;
 mod pem;
+#[cfg(test)]
+mod pkits;
 mod private_key;
 mod serial;
 mod server;

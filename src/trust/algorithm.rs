@@ -114,7 +114,7 @@ pub enum Hash {
 }
 
 /// The signature algorithms by object identifier; RSASSA-PSS has its hash in the parameters.
-const SIGNATURES: [(&str, &str, Hash); 15] = [
+const SIGNATURES: [(&str, &str, Hash); 17] = [
     ("1.2.840.113549.1.1.2", "RSA with MD2", Hash::Md5),
     ("1.2.840.113549.1.1.4", "RSA with MD5", Hash::Md5),
     ("1.2.840.113549.1.1.5", "RSA with SHA-1", Hash::Sha1),
@@ -128,6 +128,8 @@ const SIGNATURES: [(&str, &str, Hash); 15] = [
     ("1.2.840.10045.4.3.2", "ECDSA with SHA-256", Hash::Sha256),
     ("1.2.840.10045.4.3.3", "ECDSA with SHA-384", Hash::Sha384),
     ("1.2.840.10045.4.3.4", "ECDSA with SHA-512", Hash::Sha512),
+    ("1.2.840.10040.4.3", "DSA with SHA-1", Hash::Sha1),
+    ("2.16.840.1.101.3.4.3.2", "DSA with SHA-256", Hash::Other),
     ("1.3.101.112", "Ed25519", Hash::Other),
     ("1.3.101.113", "Ed448", Hash::Other),
 ];

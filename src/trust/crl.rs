@@ -50,8 +50,17 @@ pub struct CrlScope {
     pub is_indirect: bool,
     /// Covers only some certificates or some reasons of revocation.
     pub is_partial: bool,
-    /// The critical extensions that nobody knows.
+    /// Names the distribution point that it is for: others may hold the rest of the CA's list.
+    pub has_distribution_point: bool,
+    /// The critical extensions, of the list or of its entries, that nobody knows.
     pub unknown_critical: Vec<String>,
+}
+
+impl CrlScope {
+    /// Says whether it is all that the CA has revoked, as far as its extensions tell.
+    pub fn is_complete(&self) -> bool {
+        !self.is_delta && !self.is_partial && !self.has_distribution_point
+    }
 }
 
 impl Crl {
@@ -99,7 +108,9 @@ impl Crl {
         };
         let list = RawList::from_der(&der).map_err(failed)?;
         let revoked = Revoked::read(list.revoked).map_err(failed)?;
-        let (scope, number) = read_extensions(list.extensions).map_err(failed)?;
+        let (mut scope, number) = read_extensions(list.extensions).map_err(failed)?;
+        scope.is_indirect |= revoked.is_indirect;
+        scope.unknown_critical.extend(revoked.unknown_critical);
         Ok(Self {
             issuer: list.issuer,
             this_update: list.this_update,
@@ -225,6 +236,8 @@ struct Revoked {
     entries: usize,
     serials: Vec<Serial>,
     negative: usize,
+    is_indirect: bool,
+    unknown_critical: Vec<String>,
 }
 
 impl Revoked {
@@ -242,16 +255,42 @@ impl Revoked {
         let mut revoked = Self {
             entries,
             serials: Vec::with_capacity(entries),
-            negative: 0,
+            ..Self::default()
         };
         let mut reader = list.reader();
         while !reader.is_empty() {
-            let number = reader.next()?.reader().expect(tag::INTEGER)?;
-            revoked.add(number.content)?;
+            let mut fields = reader.next()?.reader();
+            revoked.add(fields.expect(tag::INTEGER)?.content)?;
+            // The date of the revocation changes nothing: what is listed is revoked.
+            fields.next()?;
+            if let Some(extensions) = fields.optional(tag::SEQUENCE)? {
+                revoked.read_extensions(extensions.reader())?;
+            }
         }
         revoked.serials.sort_unstable();
         revoked.serials.dedup();
         Ok(revoked)
+    }
+
+    /// Looks for extensions of an entry that change whom it is about (RFC 5280, section 5.3).
+    fn read_extensions(&mut self, mut extensions: Reader<'_>) -> Result<(), Malformed> {
+        while !extensions.is_empty() {
+            let mut extension = extensions.expect(tag::SEQUENCE)?.reader();
+            let oid = extension.expect(tag::OBJECT_IDENTIFIER)?;
+            let critical = extension.optional(tag::BOOLEAN)?;
+            match <[u8; 3]>::try_from(oid.content) {
+                Ok(extension::CERTIFICATE_ISSUER) => self.is_indirect = true,
+                Ok(extension::REASON_CODE | extension::INVALIDITY_DATE) => {}
+                _ if critical.is_some_and(is_true) => {
+                    let name = oid_text(oid);
+                    if !self.unknown_critical.contains(&name) {
+                        self.unknown_critical.push(name);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Adds the serial of one entry.
@@ -276,6 +315,12 @@ mod extension {
     pub(super) const CRL_NUMBER: [u8; 3] = [0x55, 0x1d, 20];
     /// The number of the CRL that a delta builds on.
     pub(super) const DELTA_CRL_INDICATOR: [u8; 3] = [0x55, 0x1d, 27];
+    /// Why a certificate is revoked; of an entry.
+    pub(super) const REASON_CODE: [u8; 3] = [0x55, 0x1d, 21];
+    /// Since when its key may have been known to others; of an entry.
+    pub(super) const INVALIDITY_DATE: [u8; 3] = [0x55, 0x1d, 24];
+    /// The CA whose certificate the entry, and those after it, are about; of an entry.
+    pub(super) const CERTIFICATE_ISSUER: [u8; 3] = [0x55, 0x1d, 29];
     /// What the CRL is limited to.
     pub(super) const ISSUING_DISTRIBUTION_POINT: [u8; 3] = [0x55, 0x1d, 28];
 }
@@ -310,6 +355,7 @@ fn read_extensions(explicit: Option<Element<'_>>) -> Result<(CrlScope, Option<Se
 
 /// Reads the flags of an issuingDistributionPoint (RFC 5280, section 5.2.5).
 fn read_distribution_point(mut fields: Reader<'_>, scope: &mut CrlScope) -> Result<(), Malformed> {
+    const DISTRIBUTION_POINT: u8 = 0xa0;
     const ONLY_USER_CERTIFICATES: u8 = 0x81;
     const ONLY_CA_CERTIFICATES: u8 = 0x82;
     const ONLY_SOME_REASONS: u8 = 0x83;
@@ -318,6 +364,7 @@ fn read_distribution_point(mut fields: Reader<'_>, scope: &mut CrlScope) -> Resu
     while !fields.is_empty() {
         let field = fields.next()?;
         match field.tag {
+            DISTRIBUTION_POINT => scope.has_distribution_point = true,
             INDIRECT => scope.is_indirect |= is_true(field),
             ONLY_SOME_REASONS => scope.is_partial = true,
             ONLY_USER_CERTIFICATES | ONLY_CA_CERTIFICATES | ONLY_ATTRIBUTE_CERTIFICATES => {

@@ -48,18 +48,23 @@ impl SourceContent {
 }
 
 impl SourceFile {
-    /// Reads a file of certificates or CRLs, PEM or DER.
+    /// Reads a file of certificates and CRLs, PEM or DER; with `wanted` one kind of them only.
     ///
     /// # Errors
     ///
-    /// Names the file and the place of what cannot be read, or is neither of both.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    /// Names the file and the place of what cannot be read, or is not wanted.
+    pub fn read(path: &Path, wanted: Option<Wanted>) -> Result<Self, Error> {
         let name = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|error| {
             let reason = error.to_string();
             Error::Unreadable { reason }.named(&name)
         })?;
-        Self::from_bytes(&name, &bytes).map_err(|error| error.named(&name))
+        let file = Self::from_bytes(&name, &bytes);
+        let file = file.and_then(|file| match wanted {
+            Some(wanted) => file.only(wanted),
+            None => Ok(file),
+        });
+        file.map_err(|error| error.named(&name))
     }
 
     /// Takes the content of a file apart.
@@ -84,6 +89,22 @@ impl SourceFile {
             entries: entries.collect::<Result<_, Error>>()?,
             form,
         })
+    }
+
+    /// Refuses a file that holds something else.
+    fn only(self, wanted: Wanted) -> Result<Self, Error> {
+        let kind = |entry: &SourceEntry| match entry.content {
+            SourceContent::Certificate(_) => (Wanted::Certificate, Certificate::LABEL),
+            SourceContent::Crl(_) => (Wanted::Crl, Crl::LABEL),
+        };
+        match self.entries.iter().find(|entry| kind(entry).0 != wanted) {
+            None => Ok(self),
+            Some(entry) => Err(Error::Unexpected {
+                origin: entry.origin,
+                label: kind(entry).1.to_owned(),
+                wanted,
+            }),
+        }
     }
 
     /// Returns its certificates in their order.

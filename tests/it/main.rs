@@ -21,5 +21,6 @@ mod refusals;
 mod support;
 mod throttled;
 mod tidy;
+mod trust_lint;
 mod unnoticed;
 mod views;

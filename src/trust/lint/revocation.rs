@@ -108,6 +108,14 @@ const PARTIAL: Rule = Rule {
     fix: "give the other CRLs of the CA too, or its complete one",
 };
 
+const DISTRIBUTION_POINT: Rule = Rule {
+    code: "crl-distribution-point",
+    severity: Severity::Note,
+    why: "its issuingDistributionPoint names where it is from: when the CA splits its list over \
+          several such places, what the others list is not revoked",
+    fix: "give the CRLs of all distribution points, if the CA has more than one",
+};
+
 const UNKNOWN_EXTENSION: Rule = Rule {
     code: "crl-unknown-extension",
     severity: Severity::Error,
@@ -191,6 +199,7 @@ pub(super) const RULES: &[Rule] = &[
     DELTA,
     INDIRECT,
     PARTIAL,
+    DISTRIBUTION_POINT,
     UNKNOWN_EXTENSION,
     NEGATIVE,
     SIZE,
@@ -306,8 +315,12 @@ fn scope(crl: &Crl) -> Vec<Finding> {
             "it covers only some of the CA's certificates or reasons",
         ));
     }
+    if scope.has_distribution_point {
+        let message = "it is for one distribution point of the CA";
+        findings.push(DISTRIBUTION_POINT.crl(crl, message));
+    }
     for extension in &scope.unknown_critical {
-        let message = format!("it has the critical extension {extension}");
+        let message = format!("it, or an entry of it, has the critical extension {extension}");
         findings.push(UNKNOWN_EXTENSION.crl(crl, message));
     }
     findings
@@ -372,10 +385,8 @@ fn superseded(crl: &Crl, crls: &[&Crl]) -> Option<Finding> {
     let newer = crls.iter().find(|other| {
         other.issuer.matches(&crl.issuer)
             && other.this_update > crl.this_update
-            && !other.scope.is_partial
-            && !other.scope.is_delta
-            && !crl.scope.is_partial
-            && !crl.scope.is_delta
+            && other.scope.is_complete()
+            && crl.scope.is_complete()
     })?;
     let message = format!(
         "one of {} is given too ({})",
@@ -480,6 +491,8 @@ mod tests {
         let point = |flag: u8| with(&[0x55, 0x1d, 28], &tlv(0x30, &tlv(flag, &[0xff])));
         assert_eq!(point(0x84), ["crl-indirect"]);
         assert_eq!(point(0x82), ["crl-partial"]);
+        let name = tlv(0x30, &tlv(0xa0, &tlv(0xa0, &[])));
+        assert_eq!(with(&[0x55, 0x1d, 28], &name), ["crl-distribution-point"]);
         assert_eq!(with(&[0x2a, 3], &tlv(0x05, &[])), ["crl-unknown-extension"]);
 
         let negative = CrlParts {

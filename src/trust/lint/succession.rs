@@ -65,12 +65,12 @@ pub fn lint_succession(live: &[impl Borrow<Crl>], want: &[impl Borrow<Crl>]) -> 
 
 /// Returns the newest complete CRL of the same CA; parts of a CA's list count on their own.
 fn predecessor<'a>(crl: &Crl, live: &[&'a Crl]) -> Option<&'a Crl> {
-    let is_complete = |crl: &Crl| !crl.scope.is_partial && !crl.scope.is_delta;
     let candidates = live.iter().copied();
-    let candidates = candidates.filter(|one| one.issuer.matches(&crl.issuer) && is_complete(one));
+    let candidates =
+        candidates.filter(|one| one.issuer.matches(&crl.issuer) && one.scope.is_complete());
     candidates
         .max_by_key(|one| one.this_update)
-        .filter(|_| is_complete(crl))
+        .filter(|_| crl.scope.is_complete())
 }
 
 /// Checks one CRL against the one that it takes the place of.

@@ -102,6 +102,20 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// A client certificate of this name that it has signed; PEM.
+    pub(crate) fn client(&self, name: &str) -> String {
+        let mut params = self.params.clone();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::NoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("there is randomness");
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = params.signed_by(&key, &issuer).expect("can be signed");
+        certificate.pem()
+    }
+
     /// The CA's own key, PEM: what must never get anywhere.
     pub(crate) fn private_key(&self) -> String {
         self.key.serialize_pem()
