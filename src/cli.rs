@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use time::format_description::well_known::{Iso8601, Rfc3339};
+use time::{Date, OffsetDateTime};
 
 /// Turn a short YAML file into a working mutual-TLS front door on AWS
 #[derive(Debug, Parser)]
@@ -91,6 +93,9 @@ pub enum Command {
     Render(Paths),
     /// Print the JSON Schema of the stack file
     Schema(SchemaArgs),
+    /// Look into certificates and CRLs without calling AWS
+    #[command(subcommand)]
+    Trust(TrustCommand),
     /// Print a shell's completion script
     Completion(CompletionArgs),
     /// Write a complete stack, apply it to the embedded AWS and plan it again
@@ -254,6 +259,36 @@ pub struct QuickstartArgs {
     pub directory: PathBuf,
 }
 
+/// The verbs of `trust`.
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Say what ALB would refuse or trip over in CA bundles, CRLs and client certificates
+    Lint(TrustLintArgs),
+}
+
+/// Arguments of `trust lint`.
+#[derive(Debug, Args)]
+pub struct TrustLintArgs {
+    /// What would go into a trust store: CA certificates and CRLs, PEM or DER
+    #[arg(value_name = "FILE", required_unless_present_any = ["client", "rules"])]
+    pub files: Vec<PathBuf>,
+    /// A client's certificate, with the intermediates that it sends after its own; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub client: Vec<PathBuf>,
+    /// The CRLs that are live now, for the rules about their numbers; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub previous: Vec<PathBuf>,
+    /// Exit with 4 for warnings too
+    #[arg(long)]
+    pub deny_warnings: bool,
+    /// Judge dates as of this time, such as 2026-11-28 or 2026-11-28T12:00:00Z; else now
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<OffsetDateTime>,
+    /// Print all rules as Markdown, or as JSON, instead
+    #[arg(long, conflicts_with_all = ["files", "client", "previous"])]
+    pub rules: bool,
+}
+
 /// The verbs of `sandbox`.
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Subcommand)]
@@ -330,6 +365,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
+/// Reads a day, which begins at midnight UTC, or an RFC 3339 time.
+fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    if let Ok(date) = Date::parse(text, &Iso8601::DATE) {
+        return Ok(date.midnight().assume_utc());
+    }
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "write 2026-11-28 or 2026-11-28T12:00:00Z".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,5 +390,13 @@ mod tests {
         assert_eq!(duration("14d"), Ok(Duration::from_hours(14 * 24)));
         assert!(duration("10").is_err());
         assert!(duration("m").is_err());
+    }
+
+    #[test]
+    fn a_time_is_a_day_or_to_the_second() {
+        let midnight = moment("2026-11-28").expect("is a day");
+        assert_eq!(moment("2026-11-28T01:00:00+01:00"), Ok(midnight));
+        assert!(moment("tomorrow").is_err());
+        assert!(moment("2026-13-01").is_err());
     }
 }

@@ -15,6 +15,7 @@ mod sandbox;
 mod saved;
 mod schema;
 mod status;
+mod trust;
 mod validate;
 
 use std::ffi::OsString;
@@ -59,6 +60,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Validate(args) => validate::run(&args, view),
         Command::Render(args) => render::run(&args, view),
         Command::Schema(args) => schema::run(&args, view),
+        Command::Trust(command) => trust::run(&command, view),
         Command::Completion(args) => completion::run(&args, view),
         #[cfg(feature = "sandbox")]
         Command::Quickstart(args) => quickstart::run(&args, global, view).await,

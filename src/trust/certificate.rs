@@ -17,9 +17,6 @@ use super::pem::{self, Block};
 use super::serial::Serial;
 use super::server;
 
-/// The PEM label of a certificate.
-const LABEL: &str = "CERTIFICATE";
-
 /// A parsed certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -64,6 +61,9 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// The PEM label of a certificate.
+    pub(super) const LABEL: &'static str = "CERTIFICATE";
+
     /// Reads every certificate of a PEM or DER file, in its order; never returns an empty list.
     ///
     /// # Errors
@@ -96,9 +96,9 @@ impl Certificate {
     }
 
     /// Reads one structure of a file.
-    fn from_block(block: Block) -> Result<Self, Error> {
+    pub(super) fn from_block(block: Block) -> Result<Self, Error> {
         pem::refuse_key(&block.label, block.origin, Wanted::Certificate)?;
-        if !matches!(block.label.as_str(), LABEL | "X509 CERTIFICATE") {
+        if !matches!(block.label.as_str(), Self::LABEL | "X509 CERTIFICATE") {
             return Err(Error::Unexpected {
                 origin: block.origin,
                 label: block.label,
@@ -157,7 +157,7 @@ impl Certificate {
 
     /// Returns the canonical PEM block: 64 columns, LF, a final newline and nothing else.
     pub fn pem(&self) -> String {
-        pem::encode(LABEL, &self.der)
+        pem::encode(Self::LABEL, &self.der)
     }
 
     /// Says whether subject and issuer are the same, as in every root.
@@ -315,7 +315,8 @@ mod tests {
             format!("Certificate:\n    Data:\n        Version: 3\n{pem}\n\n").into_bytes(),
             format!("# a comment - with a hyphen\n\n{pem}").into_bytes(),
             format!("\u{feff}{pem}").into_bytes(),
-            pem.replace(LABEL, "X509 CERTIFICATE").into_bytes(),
+            pem.replace(Certificate::LABEL, "X509 CERTIFICATE")
+                .into_bytes(),
             root.der.clone(),
         ];
         for form in forms {

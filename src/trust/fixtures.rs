@@ -108,6 +108,8 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.serial_number = Some(SerialNumber::from_slice(&[serial]));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_before = NOW - Duration::days(1);
+        params.not_after = EXPIRY;
         change(&mut params);
         self.issue(&params, &KeyPair::generate().unwrap())
     }
@@ -213,6 +215,8 @@ pub(crate) struct CrlParts {
     pub(crate) serials: Vec<Vec<u8>>,
     /// The extensions, each as DER.
     pub(crate) extensions: Vec<Vec<u8>>,
+    /// When it was issued.
+    pub(crate) this_update: OffsetDateTime,
     /// When the next list is due.
     pub(crate) next_update: Option<OffsetDateTime>,
 }
@@ -222,6 +226,7 @@ impl Default for CrlParts {
         Self {
             serials: Vec::new(),
             extensions: Vec::new(),
+            this_update: NOW,
             next_update: Some(NOW + Duration::days(60)),
         }
     }
@@ -230,7 +235,7 @@ impl Default for CrlParts {
 impl CrlParts {
     /// Writes the fields from thisUpdate on.
     fn tail(&self) -> Vec<u8> {
-        let mut tail = utc_time(NOW);
+        let mut tail = utc_time(self.this_update);
         tail.extend(self.next_update.map(utc_time).unwrap_or_default());
         if !self.serials.is_empty() {
             let entry = |serial: &Vec<u8>| tlv(0x30, &[tlv(0x02, serial), utc_time(NOW)].concat());

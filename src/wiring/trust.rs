@@ -118,25 +118,26 @@ impl Wiring<'_> {
             &address,
             trust::lint_bundle(bundle, self.now),
         );
-        let all: Vec<Crl> = crls.iter().map(|crl| crl.as_ref().clone()).collect();
         self.report(
             "trust_store.crls",
             &address,
-            trust::lint_crls(&all, bundle, self.now),
+            trust::lint_crls(crls, bundle, self.now),
         );
     }
 
-    /// Findings as located errors, or as warnings.
+    /// Findings as located errors, or as warnings; notes are for `trust lint`.
     fn report(&mut self, key: &str, address: &Address, findings: Vec<Finding>) {
         for finding in findings {
             let text = format!(
                 "{}: {} ({}); {}",
                 finding.subject, finding.message, finding.code, finding.why
             );
-            if finding.severity == Severity::Error {
-                self.error(key, text, None, Some(finding.fix));
-            } else {
-                self.warn(finding.code, address, format!("{text}: {}", finding.fix));
+            match finding.severity {
+                Severity::Error => self.error(key, text, None, Some(finding.fix)),
+                Severity::Warning => {
+                    self.warn(finding.code, address, format!("{text}: {}", finding.fix));
+                }
+                Severity::Note => {}
             }
         }
     }

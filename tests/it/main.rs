@@ -23,5 +23,6 @@ mod rotation;
 mod support;
 mod throttled;
 mod tidy;
+mod trust_lint;
 mod unnoticed;
 mod views;
