@@ -12,6 +12,7 @@ use aws_sdk_route53::types::HostedZone;
 use futures::future::try_join_all;
 
 use crate::aws::{Aws, Identity, pages};
+use crate::crl_source;
 use crate::error::{Error, Result};
 use crate::resource::ec2::filter;
 use crate::resource::{certificate, vpc_endpoint};
@@ -38,6 +39,8 @@ pub(crate) struct Facts {
     pub(crate) endpoints: BTreeMap<String, ExistingEndpoint>,
     /// Existing load balancers that stacks name, by ARN.
     pub(crate) load_balancers: BTreeMap<String, ExistingLoadBalancer>,
+    /// What is known of CRLs from URLs; filled in by the caller.
+    pub(crate) crls: crl_source::Known,
 }
 
 /// Where facts come from.
@@ -175,6 +178,7 @@ impl Facts {
             certificates: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             load_balancers: BTreeMap::new(),
+            crls: crl_source::Known::default(),
         }
     }
 }

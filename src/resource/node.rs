@@ -107,7 +107,7 @@ struct Typed<R> {
 }
 
 /// Pairs what is wanted with what was found, stack by stack.
-pub(super) fn pair<R: Wanted>(
+pub(crate) fn pair<R: Wanted>(
     reader: &Reader,
     found: &[Found<R>],
     nodes: &mut BTreeMap<String, Vec<Box<dyn Node>>>,
