@@ -126,9 +126,7 @@ impl Plan {
     pub(crate) fn make(nodes: &[Box<dyn Node>]) -> Result<Self> {
         let mut plan = Self::of_live_gateway(nodes)?;
         if !is_live_gateway(nodes) {
-            plan.summaries
-                .iter_mut()
-                .for_each(Summary::widens_nothing);
+            plan.summaries.iter_mut().for_each(Summary::widens_nothing);
         }
         Ok(plan)
     }

@@ -251,8 +251,7 @@ impl Session {
         let stacks = subjects.iter().filter_map(|one| one.stack.as_ref());
         let sources: Vec<_> = stacks.flat_map(crl_source::sources).collect();
         let served = async { Ok(self.crls.served(sources).await) };
-        let (served, mut read) =
-            futures::try_join!(served, self.read_region(&region, subjects))?;
+        let (served, mut read) = futures::try_join!(served, self.read_region(&region, subjects))?;
         if !served.is_empty() {
             self.choose_crls(&mut read, served).await?;
         }

@@ -284,7 +284,11 @@ impl About<'_> {
             Fate::Due { live, served } => vec![self.due(live, served)],
             Fate::New { served, failure } => {
                 let problem = failure.as_ref().map(|failure| {
-                    format!("{}: {}; it is what was served before", self.url, failure.words())
+                    format!(
+                        "{}: {}; it is what was served before",
+                        self.url,
+                        failure.words()
+                    )
                 });
                 vec![self.new(served, problem)]
             }
@@ -363,7 +367,11 @@ impl About<'_> {
             return self.failed(served);
         }
         let changes = crl_changes(&live.serials, &served.serials);
-        let is_held = self.refresh.held.iter().any(|crl| crl.digest == live.digest);
+        let is_held = self
+            .refresh
+            .held
+            .iter()
+            .any(|crl| crl.digest == live.digest);
         let removed = if is_held { 0 } else { changes.removed };
         let text = format!(
             "refreshed {} -> {}, {} serials added, {removed} removed",
@@ -417,7 +425,8 @@ impl About<'_> {
     /// What is said of old CRLs that stay because removing them was not allowed.
     fn beside(&self, crl: &Crl) -> Option<String> {
         let held = self.refresh.held.iter();
-        let held = held.filter(|held| held.issuer.matches(&crl.issuer) && held.digest != crl.digest);
+        let held =
+            held.filter(|held| held.issuer.matches(&crl.issuer) && held.digest != crl.digest);
         let held: Vec<String> = held
             .map(|held| {
                 let more = crl_changes(&crl.serials, &held.serials).added;

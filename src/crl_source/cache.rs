@@ -50,8 +50,7 @@ impl Cache {
     pub(super) fn of_user() -> Option<Self> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let directory = variable("XDG_CACHE_HOME").map(PathBuf::from);
-        let directory =
-            directory.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")));
+        let directory = directory.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")));
         Some(Self(directory?.join("mtlsgw").join("crls")))
     }
 

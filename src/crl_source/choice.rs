@@ -182,7 +182,8 @@ impl<'a> Case<'a> {
     fn examine(&self, served: &Served) -> Result<Vec<Signed>, Failure> {
         let crls = served.crls.as_ref().map_err(Failure::clone)?;
         let examined = crls.iter().map(|crl| {
-            let about = |problem: String| Failure::Unusable(format!("CRL of {}: {problem}", crl.issuer));
+            let about =
+                |problem: String| Failure::Unusable(format!("CRL of {}: {problem}", crl.issuer));
             let Question { bundle, now, .. } = self.question;
             if let Some(problem) = first_error(crl, bundle, now) {
                 return Err(about(problem));
@@ -231,7 +232,11 @@ impl<'a> Case<'a> {
         let mut wanted = Vec::new();
         for one in self.good.iter().flat_map(|(_, crls)| crls) {
             let issuer = &one.crl.issuer;
-            let served = distinct(self.served_of(issuer).iter().map(|one| Arc::clone(&one.crl)));
+            let served = distinct(
+                self.served_of(issuer)
+                    .iter()
+                    .map(|one| Arc::clone(&one.crl)),
+            );
             let live = self.live_of(issuer);
             // Several at once cannot be told apart by their issuer.
             if served.len() == 1 && !live.is_empty() && !self.is_contested(issuer) {
@@ -258,7 +263,11 @@ impl<'a> Case<'a> {
 
     /// Everything that is live but what a served CRL supersedes, and what is served.
     fn refreshed(&self) -> Vec<Arc<Crl>> {
-        let stays = self.question.live.iter().filter(|crl| !self.is_superseded(crl));
+        let stays = self
+            .question
+            .live
+            .iter()
+            .filter(|crl| !self.is_superseded(crl));
         let served = self.good.iter().flat_map(|(_, crls)| crls);
         stays
             .chain(served.map(|one| &one.crl))
@@ -312,7 +321,11 @@ impl<'a> Case<'a> {
                 failure: None,
             };
         }
-        let of_key: Vec<&Signed> = live.iter().filter(|live| live.signer == one.signer).copied().collect();
+        let of_key: Vec<&Signed> = live
+            .iter()
+            .filter(|live| live.signer == one.signer)
+            .copied()
+            .collect();
         let rivals = if of_key.is_empty() { live } else { of_key };
         let live = Arc::clone(newest(&rivals, &served));
         Fate::Due { live, served }
@@ -331,7 +344,11 @@ impl<'a> Case<'a> {
             distinct(live.chain(files.filter(is_of)))
         };
         let unknown = self.failing.iter().filter(|one| one.issuers.is_empty());
-        let least = if failing.issuers.is_empty() { unknown.count() } else { 1 };
+        let least = if failing.issuers.is_empty() {
+            unknown.count()
+        } else {
+            1
+        };
         if live.len() >= least {
             return vec![Fate::Kept { failure, live }];
         }
@@ -349,11 +366,14 @@ impl<'a> Case<'a> {
         remembered.into_iter().map(stand_in).collect()
     }
 
-    /// What is live and of no issuer that is known to be served.
+    /// What is live and of no issuer whose CRLs are known to come from elsewhere.
     fn unaccounted(&self) -> Vec<Arc<Crl>> {
+        let files = self.question.files;
         let is_known = |issuer: &DistinguishedName| {
             let mut known = self.failing.iter().filter(|one| !one.issuers.is_empty());
-            !self.served_of(issuer).is_empty() || known.any(|one| one.may_be_of(issuer))
+            !self.served_of(issuer).is_empty()
+                || known.any(|one| one.may_be_of(issuer))
+                || files.iter().any(|crl| crl.issuer.matches(issuer))
         };
         let live = self.live.iter().filter(|live| live.signer.is_some());
         live.filter(|live| !is_known(&live.crl.issuer))
@@ -413,7 +433,9 @@ pub(crate) fn number(crl: &Crl) -> String {
     if bytes.len() > size_of::<u128>() {
         return format!("0x{number}");
     }
-    let value = bytes.iter().fold(0_u128, |value, byte| (value << 8) | u128::from(*byte));
+    let value = bytes
+        .iter()
+        .fold(0_u128, |value, byte| (value << 8) | u128::from(*byte));
     value.to_string()
 }
 
@@ -430,4 +452,232 @@ fn distinct(crls: impl IntoIterator<Item = Arc<Crl>>) -> Vec<Arc<Crl>> {
         }
     }
     distinct
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+    use crate::stack::{CrlSource, Stack, TrustStore};
+    use crate::trust::fixtures::{Authority, CrlParts, NOW, extension, tlv};
+
+    /// A CRL with this number and these serials, issued later the higher the number.
+    fn crl(of: &Authority, number: u8, serials: &[u8]) -> Arc<Crl> {
+        let mut crl = of.crl_of(&CrlParts {
+            next_update: Some(NOW + Duration::days(30)),
+            serials: serials.iter().map(|serial| vec![*serial]).collect(),
+            extensions: vec![extension(&[0x55, 0x1d, 20], false, &tlv(0x02, &[number]))],
+        });
+        crl.this_update = NOW - Duration::days(100) + Duration::days(number.into());
+        Arc::new(crl)
+    }
+
+    /// Some URL; two of different numbers are different.
+    fn url(number: usize) -> CrlUrl {
+        let text = format!(
+            "name: shop\nregion: eu-west-1\ntrust_store: {{ ca_bundle: [x], crls: [http://c/{number}] }}"
+        );
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("x"), "x").unwrap();
+        let stack = Stack::parse(&directory.path().join("stack.yaml"), &text).unwrap();
+        match stack.trust_store {
+            Some(TrustStore::Own { mut crls, .. }) => match crls.remove(0) {
+                CrlSource::Url(url) => url,
+                CrlSource::File(_) => unreachable!("it is a URL"),
+            },
+            _ => unreachable!("it is its own"),
+        }
+    }
+
+    fn serves(number: usize, crls: &[&Arc<Crl>]) -> Arc<Served> {
+        Arc::new(Served {
+            url: url(number),
+            crls: Ok(crls.iter().copied().cloned().collect()),
+            remembered: None,
+            entry: None,
+        })
+    }
+
+    fn fails(number: usize, remembered: &[&Arc<Crl>]) -> Arc<Served> {
+        let remembered: Vec<_> = remembered.iter().copied().cloned().collect();
+        Arc::new(Served {
+            url: url(number),
+            crls: Err(Failure::Unreachable("silent".to_owned())),
+            remembered: (!remembered.is_empty()).then_some(remembered),
+            entry: None,
+        })
+    }
+
+    /// What is wanted where these CAs are trusted, as positions in `known`; and the fates.
+    #[track_caller]
+    fn chosen(
+        (mode, cas): (Mode, &[&Authority]),
+        served: &[Arc<Served>],
+        files: &[&Arc<Crl>],
+        live: &[&Arc<Crl>],
+        known: &[&Arc<Crl>],
+    ) -> (Vec<usize>, Vec<&'static str>) {
+        let owned = |crls: &[&Arc<Crl>]| crls.iter().copied().cloned().collect::<Vec<_>>();
+        let bundle: Bundle = cas.iter().map(|ca| ca.certificate()).collect();
+        let question = Question {
+            served,
+            files: &owned(files),
+            live: &owned(live),
+            held: &[],
+            bundle: &bundle,
+            now: NOW,
+        };
+        let choice = question.choose(mode);
+        let place = |crl: &Arc<Crl>| known.iter().position(|one| one.digest == crl.digest);
+        let mut wanted: Vec<usize> = choice
+            .wanted
+            .iter()
+            .map(|crl| place(crl).unwrap())
+            .collect();
+        wanted.sort_unstable();
+        let fates = choice.outcomes.iter().map(|outcome| match outcome.fate {
+            Fate::Current(_) => "current",
+            Fate::Due { .. } => "due",
+            Fate::New { .. } => "new",
+            Fate::Kept { .. } => "kept",
+            Fate::Absent(_) => "absent",
+        });
+        (wanted, fates.collect())
+    }
+
+    #[test]
+    fn planning_keeps_what_is_live_and_refreshing_takes_what_is_served() {
+        let root = Authority::new("Root");
+        let (old, new) = (&crl(&root, 1, &[1]), &crl(&root, 2, &[1, 2]));
+        let known = [old, new];
+        let choose = |mode, live: &[&Arc<Crl>]| {
+            chosen((mode, &[&root]), &[serves(0, &[new])], &[], live, &known)
+        };
+        assert_eq!(choose(Mode::Keep, &[]), (vec![1], vec!["new"]));
+        assert_eq!(choose(Mode::Keep, &[old]), (vec![0], vec!["due"]));
+        assert_eq!(choose(Mode::Keep, &[old, new]), (vec![1], vec!["current"]));
+        assert_eq!(choose(Mode::Refresh, &[old]), (vec![1], vec!["due"]));
+        assert_eq!(
+            choose(Mode::Refresh, &[old, new]),
+            (vec![1], vec!["current"])
+        );
+        // What revokes more than the newest is not for planning to remove.
+        let wider = &crl(&root, 0, &[9]);
+        let live = [wider, new];
+        let kept = chosen(
+            (Mode::Keep, &[&root]),
+            &[serves(0, &[new])],
+            &[],
+            &live,
+            &live,
+        );
+        assert_eq!(kept, (vec![0, 1], vec!["current"]));
+    }
+
+    #[test]
+    fn a_url_that_fails_keeps_its_own_and_everything_where_that_is_not_known() {
+        let (one, two) = (Authority::new("One"), Authority::new("Two"));
+        let (of_one, of_two) = (&crl(&one, 1, &[1]), &crl(&two, 1, &[1]));
+        let next = &crl(&one, 2, &[1]);
+        let known = [of_one, of_two, next];
+        for mode in [Mode::Keep, Mode::Refresh] {
+            let choose = |served: &[Arc<Served>], live: &[&Arc<Crl>]| {
+                chosen((mode, &[&one, &two]), served, &[], live, &known)
+            };
+            let good = serves(0, &[next]);
+            let both = [of_one, of_two];
+            let kept = choose(&[good.clone(), fails(1, &[of_two])], &both);
+            let due = if mode == Mode::Keep { 0 } else { 2 };
+            let sorted = |mut wanted: Vec<usize>| {
+                wanted.sort_unstable();
+                wanted
+            };
+            assert_eq!(kept, (sorted(vec![due, 1]), vec!["due", "kept"]));
+            // Nothing is remembered: the one that nobody else serves is taken for it.
+            assert_eq!(choose(&[good.clone(), fails(1, &[])], &both), kept);
+            // Only that of the other URL is live.
+            let (_, fates) = choose(&[good.clone(), fails(1, &[])], &[of_one]);
+            assert_eq!(fates, ["due", "absent"]);
+            let (wanted, fates) = choose(&[fails(1, &[of_two])], &[]);
+            assert_eq!((wanted, fates), (vec![1], vec!["new"]));
+            // Two unknown URLs need two CRLs.
+            let (_, fates) = choose(&[fails(0, &[]), fails(1, &[])], &[of_one]);
+            assert_eq!(fates, ["absent", "absent"]);
+        }
+    }
+
+    #[test]
+    fn two_keys_of_one_name_are_told_apart_where_that_matters() {
+        let (old, new) = (Authority::new("Root"), Authority::new("Root"));
+        let (of_old, of_new) = (&crl(&old, 5, &[1]), &crl(&new, 1, &[1]));
+        let next = &crl(&new, 2, &[1]);
+        let known = [of_old, of_new, next];
+        let both = [&old, &new];
+        let served = [serves(0, &[next]), fails(1, &[of_old])];
+        // The URL of the old key fails: only what is signed with the new one is superseded.
+        let live = [of_old, of_new];
+        let refreshed = chosen((Mode::Refresh, &both), &served, &[], &live, &known);
+        assert_eq!(refreshed, (vec![0, 2], vec!["due", "kept"]));
+        // The only URL serves that of the new key by now, which begins to count anew.
+        let served = &served[..1];
+        let refreshed = chosen((Mode::Refresh, &both), served, &[], &[of_old], &known);
+        assert_eq!(refreshed, (vec![2], vec!["due"]));
+        // The old key is not trusted any more, and its CRL of no use.
+        let planned = chosen((Mode::Keep, &[&new]), served, &[], &[of_old], &known);
+        assert_eq!(planned, (vec![2], vec!["new"]));
+    }
+
+    #[test]
+    fn crls_of_files_are_the_files_business() {
+        let root = Authority::new("Root");
+        let (of_file, of_url, next) = (
+            &crl(&root, 1, &[1]),
+            &crl(&root, 2, &[1]),
+            &crl(&root, 3, &[1]),
+        );
+        let known = [of_file, of_url, next];
+        let live = [of_file, of_url];
+        let served = [serves(0, &[next])];
+        let planned = chosen((Mode::Keep, &[&root]), &served, &[of_file], &live, &known);
+        assert_eq!(planned, (vec![1], vec!["due"]));
+        let refreshed = chosen(
+            (Mode::Refresh, &[&root]),
+            &served,
+            &[of_file],
+            &live,
+            &known,
+        );
+        assert_eq!(refreshed, (vec![0, 2], vec!["due"]));
+        let same = [serves(0, &[of_file])];
+        let planned = chosen(
+            (Mode::Keep, &[&root]),
+            &same,
+            &[of_file],
+            &[of_file],
+            &known,
+        );
+        assert_eq!(planned.1, ["current"]);
+    }
+
+    #[test]
+    fn what_goes_back_is_no_successor() {
+        let root = Authority::new("Root");
+        let (older, newer) = (crl(&root, 1, &[1]), crl(&root, 2, &[1]));
+        assert!(goes_back(&older, &newer).is_some_and(|why| why.contains("its number 1 is lower")));
+        assert_eq!(goes_back(&newer, &older), None);
+        assert_eq!(goes_back(&older, &older), None);
+        let unnumbered = |day: u8| {
+            let mut crl = root.crl_of(&CrlParts {
+                serials: vec![vec![day]],
+                ..CrlParts::default()
+            });
+            crl.this_update = NOW - Duration::days(day.into());
+            crl
+        };
+        let (older, newer) = (unnumbered(2), unnumbered(1));
+        assert!(goes_back(&older, &newer).is_some_and(|why| why.contains("before the live one")));
+        assert_eq!(goes_back(&newer, &older), None);
+        assert_eq!(number(&newer), "of 2025-12-31");
+    }
 }

@@ -178,3 +178,80 @@ fn words(error: reqwest::Error) -> String {
         None => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request with this head; gives the port.
+    async fn answering(head: String) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(head.as_bytes()).await.unwrap();
+        });
+        port
+    }
+
+    /// A client that reaches this machine by name, so that the first request gets through.
+    fn client() -> Client {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy();
+        Client {
+            http: http.build().unwrap(),
+            allow_private: false,
+            limit: Duration::from_secs(10),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_redirect_is_looked_at() {
+        for (location, why) in [
+            ("http://127.0.0.1:1/", "no public address"),
+            (
+                "http://169.254.169.254/latest/meta-data/",
+                "no public address",
+            ),
+            ("//[fd00:ec2::254]/", "no public address"),
+            ("ftp://crl.example.com/", "it leads on to ftp"),
+        ] {
+            let head = format!(
+                "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            let url = format!("http://localhost:{}/", answering(head).await);
+            let refused = client()
+                .get(&Url::parse(&url).unwrap(), None)
+                .await
+                .unwrap_err();
+            assert!(refused.contains(why), "{location}: {refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_says_that_it_is_too_large_is_not_read() {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            LARGEST_PEM + 1
+        );
+        let url = format!("http://localhost:{}/", answering(head).await);
+        let refused = client()
+            .get(&Url::parse(&url).unwrap(), None)
+            .await
+            .unwrap_err();
+        assert!(refused.contains("more than 50 MiB"), "{refused}");
+    }
+
+    #[test]
+    fn der_has_a_lower_limit_than_pem() {
+        assert_eq!(refuse_size(LARGEST_DER, LARGEST_DER), Ok(()));
+        assert!(refuse_size(LARGEST_DER + 1, LARGEST_DER).is_err());
+        assert!(LARGEST_DER.div_ceil(48) * 65 < LARGEST_PEM);
+    }
+}

@@ -139,7 +139,9 @@ impl Session {
             ));
         };
         // What lies in a bucket that the file no longer names is apply's business.
-        let objects = objects.iter().filter(|one| one.spec.remembered_by.is_none());
+        let objects = objects
+            .iter()
+            .filter(|one| one.spec.remembered_by.is_none());
         let objects = objects.cloned().collect();
         Ok(Trust {
             reader,
@@ -198,7 +200,11 @@ impl Trust {
         for crl in files.crls.iter().chain(wanted) {
             kept.insert(object_of(&crl.pem()));
         }
-        for object in self.objects.iter().filter(|one| kept.contains(&one.address)) {
+        for object in self
+            .objects
+            .iter()
+            .filter(|one| kept.contains(&one.address))
+        {
             let (address, spec) = (object.address.clone(), object.spec.clone());
             resources.objects.insert(address, spec);
         }
@@ -216,7 +222,9 @@ impl Trust {
                 self.add(crl, at, &mut resources);
             }
         }
-        resources.trust_stores.insert(address, self.store.spec.clone());
+        resources
+            .trust_stores
+            .insert(address, self.store.spec.clone());
         resources
     }
 
@@ -264,14 +272,20 @@ impl Trust {
 
 impl Files {
     fn read(stack: &Stack) -> Result<Self> {
-        let Some(stack::TrustStore::Own { ca_bundle, crls, .. }) = &stack.trust_store else {
+        let Some(stack::TrustStore::Own {
+            ca_bundle, crls, ..
+        }) = &stack.trust_store
+        else {
             return Err(Error::refused(format!(
                 "`{}` has no trust store of its own",
                 stack.name
             )));
         };
         let wrong = |error: crate::trust::Error| {
-            Error::refused_with(error.to_string(), error.fix().unwrap_or("see `mtlsgw validate`"))
+            Error::refused_with(
+                error.to_string(),
+                error.fix().unwrap_or("see `mtlsgw validate`"),
+            )
         };
         let parts = ca_bundle.iter();
         let parts: Vec<_> = parts

@@ -124,11 +124,7 @@ impl RawTrustStore {
 }
 
 /// Reads the items of a list, each with its place.
-fn each<T>(
-    items: &[String],
-    path: &KeyPath,
-    read: impl Fn(&str, &KeyPath) -> Option<T>,
-) -> Vec<T> {
+fn each<T>(items: &[String], path: &KeyPath, read: impl Fn(&str, &KeyPath) -> Option<T>) -> Vec<T> {
     let items = items.iter().enumerate();
     items
         .filter_map(|(index, item)| read(item, &path.index(index)))

@@ -151,7 +151,12 @@ impl Wiring<'_> {
                     failure.words()
                 );
                 let hint = "see that the URL serves the CRL of a CA in `ca_bundle`, or name a file in its place";
-                self.error(&format!("trust_store.crls[{index}]"), message, None, Some(hint));
+                self.error(
+                    &format!("trust_store.crls[{index}]"),
+                    message,
+                    None,
+                    Some(hint),
+                );
             }
         }
     }
