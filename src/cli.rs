@@ -83,6 +83,9 @@ pub enum Command {
     Destroy(DestroyArgs),
     /// Say how stacks stand, and what ends by itself
     Status(StatusArgs),
+    /// Keep the CRLs of URLs up to date
+    #[command(subcommand)]
+    Crl(CrlCommand),
     /// List the stacks of the account and region by their tags
     List(ListArgs),
     /// Print names, ARNs, DNS names and addresses of a stack
@@ -214,6 +217,27 @@ pub struct DestroyArgs {
     /// Permissions.
     #[command(flatten)]
     pub allow: Allowances,
+}
+
+/// The verbs of `crl`.
+#[derive(Debug, Subcommand)]
+pub enum CrlCommand {
+    /// Fetch the CRLs of URLs and put newer ones in place of those that are live
+    Refresh(RefreshArgs),
+}
+
+/// Arguments of `crl refresh`.
+#[derive(Debug, Args)]
+pub struct RefreshArgs {
+    /// Which stacks.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// Remove an old CRL even where it revokes what the new one does not
+    #[arg(long)]
+    pub allow_widening: bool,
+    /// Try a swap that exceeds AWS's default quotas, because yours are higher
+    #[arg(long)]
+    pub quota_raised: bool,
 }
 
 /// Arguments of `list`.

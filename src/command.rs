@@ -2,6 +2,7 @@
 
 mod apply;
 mod completion;
+mod crl;
 mod destroy;
 mod expiry;
 mod list;
@@ -29,7 +30,7 @@ use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::{Cli, Command, Global};
+use crate::cli::{Cli, Command, CrlCommand, Global};
 use crate::error::{Error, Result, exit};
 use crate::view::View;
 
@@ -55,6 +56,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Apply(args) => apply::run(&args, global, view).await,
         Command::Destroy(args) => destroy::run(&args, global, view).await,
         Command::Status(args) => status::run(&args, global, view).await,
+        Command::Crl(CrlCommand::Refresh(args)) => crl::refresh(&args, global, view).await,
         Command::List(args) => list::run(&args, global, view).await,
         Command::Output(args) => output::run(&args, global, view).await,
         Command::Validate(args) => validate::run(&args, view),

@@ -13,6 +13,7 @@ use futures::future::try_join_all;
 use time::OffsetDateTime;
 
 use crate::aws::{Aws, Identity, pages};
+use crate::crl_source;
 use crate::error::{Error, Result};
 use crate::resource::ec2::filter;
 use crate::resource::{certificate, vpc_endpoint};
@@ -41,6 +42,8 @@ pub(crate) struct Facts {
     pub(crate) endpoints: BTreeMap<String, ExistingEndpoint>,
     /// Existing load balancers that stacks name, by ARN.
     pub(crate) load_balancers: BTreeMap<String, ExistingLoadBalancer>,
+    /// What is known of CRLs from URLs; filled in by the caller.
+    pub(crate) crls: crl_source::Known,
 }
 
 /// Where facts come from.
@@ -183,6 +186,7 @@ impl Facts {
             certificate_ends: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             load_balancers: BTreeMap::new(),
+            crls: crl_source::Known::default(),
         }
     }
 }

@@ -126,6 +126,19 @@ impl Plan {
     /// Something of somebody else stands in the place of a wanted resource, something protected
     /// would be deleted or replaced, or a replacement is impossible.
     pub(crate) fn make(nodes: &[Box<dyn Node>]) -> Result<Self> {
+        let mut plan = Self::of_live_gateway(nodes)?;
+        if !is_live_gateway(nodes) {
+            plan.summaries.iter_mut().for_each(Summary::widens_nothing);
+        }
+        Ok(plan)
+    }
+
+    /// Makes the plan for a part of a stack whose clients can reach it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::make`].
+    pub(crate) fn of_live_gateway(nodes: &[Box<dyn Node>]) -> Result<Self> {
         refuse_conflicts(nodes)?;
         let judged = judge_all(nodes)?;
         refuse_impossible(nodes, &judged)?;
@@ -134,12 +147,9 @@ impl Plan {
             .map(|node| graph.goes_alone(node))
             .collect::<Vec<_>>();
         let (steps, doomed) = graph.steps()?;
-        let mut summaries: Vec<Summary> = (0..nodes.len())
+        let summaries: Vec<Summary> = (0..nodes.len())
             .filter_map(|index| summarise(nodes[index].as_ref(), &judged[index], alone[index]))
             .collect();
-        if !is_live_gateway(nodes) {
-            summaries.iter_mut().for_each(Summary::widens_nothing);
-        }
         refuse_protected(nodes, &doomed)?;
         let unchanged = judged
             .iter()

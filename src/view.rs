@@ -78,6 +78,14 @@ impl View {
         }
     }
 
+    /// The view for progress and messages where stdout carries one document.
+    pub(crate) fn for_messages(&self) -> Self {
+        Self {
+            output: Output::Human,
+            ..self.clone()
+        }
+    }
+
     /// Whether results are JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.output == Output::Json

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use crate::aws::tags::{Protection, Tags};
+use crate::crl_source::Outcome;
 use crate::facts::Facts;
 use crate::resource::{Address, Expiry, Late, Resources, bucket::Bucket};
 use crate::stack::{self, Stack, StackError, StackErrors};
@@ -27,6 +28,8 @@ pub(crate) struct Wired {
     pub(crate) warnings: Vec<Warning>,
     /// What ends by itself of what the stack uses and does not own.
     pub(crate) expiries: Vec<Expiry>,
+    /// What becomes of the CRLs of URLs.
+    pub(crate) crls: Vec<Outcome>,
 }
 
 /// Something that works but is probably not meant.

@@ -1,8 +1,9 @@
-//! How long planning and applying take: calls, round trips, waits, memory.
+//! How long planning, applying and refreshing take: calls, round trips, waits, memory.
 //!
 //! Prints figures and judges nothing: machines are noisy. Run with `cargo bench --profile dev --bench plan`,
 //! which uses the build that the tests use; `MTLSGW_BINARY` names another binary to measure.
 
+mod crl;
 mod crowd;
 mod program;
 mod waits;
@@ -37,6 +38,12 @@ fn main() {
     println(&format!("\nthe same, among {}", crowd::SIZE));
     crowd::fill(&program, &stack);
     plan(&program, &stack);
+
+    println(&format!(
+        "\ncrl refresh, of a CRL with {} serials",
+        crl::SERIALS
+    ));
+    crl::measure(directory.path());
 
     println(&format!("\napply, with AWS's waits {SPEED} times as fast"));
     waits::measure(&program, SPEED);

@@ -118,7 +118,7 @@ struct Removal {
 }
 
 /// Pairs what is wanted with what was found, stack by stack.
-pub(super) fn pair<R: Wanted>(
+pub(crate) fn pair<R: Wanted>(
     reader: &Reader,
     found: &[Found<R>],
     nodes: &mut BTreeMap<String, Vec<Box<dyn Node>>>,

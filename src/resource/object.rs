@@ -118,9 +118,10 @@ impl Resource for Object {
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let present = reader.scopes().iter().map(async |scope| {
             let found = in_bucket(reader, &scope.name, &scope.bucket, None).await?;
-            // What leaves with its stack may hold anything.
+            // What leaves with its stack may hold anything; which CRLs stay is known only later.
+            let stays = !scope.resources.trust_stores.is_empty();
             let read = found.into_iter().map(async |mut found| {
-                if scope.resources.objects.contains_key(&found.address) {
+                if stays {
                     found.spec.content = content(reader, &scope.bucket, &found.id).await?;
                 }
                 Ok::<_, Error>(found)

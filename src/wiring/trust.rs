@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::Wiring;
+use crate::crl_source::{self, Fate, Mode, Outcome, Question, number};
 use crate::facts::{IssuedCertificate, Zone};
 use crate::resource::certificate::{
     Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION,
@@ -17,36 +18,30 @@ use crate::resource::object::{self, Object, Payload};
 use crate::resource::trust_store::TrustStore;
 use crate::resource::trust_store_revocation::{self, TrustStoreRevocation};
 use crate::resource::{Address, Expiry, Late};
-use crate::stack::{self, CertificateSource, Material};
+use crate::stack::{self, CertificateSource, CrlSource, Material};
 use crate::trust::{self, Bundle, Crl, Finding, Severity};
 
 impl Wiring<'_> {
     /// The trust store with its bundle and CRLs, each an object in the bucket.
     pub(super) fn trust_store(&mut self) {
-        let Some(stack::TrustStore::Own { ca_bundle, crls }) = &self.stack.trust_store else {
+        let Some(stack::TrustStore::Own {
+            ca_bundle, crls, ..
+        }) = &self.stack.trust_store
+        else {
             return;
         };
         let Some(bundle) = self.bundle(ca_bundle) else {
             return;
         };
-        let crls = self.crls(crls);
+        let mut crls = self.crls(crls);
         self.judge_trust(&bundle, &crls);
+        crls.extend(self.crls_of_urls(&bundle, &crls));
         let address = trust_store_address();
         let (bucket, _) = self.bucket_name();
-        let trust_store = Late::id(&address);
         for crl in &crls {
-            let revocation = TrustStoreRevocation {
-                trust_store: trust_store.clone(),
-                crl: Some(Arc::clone(crl)),
-                bucket: bucket.clone(),
-                object: self.object(crl.pem().as_bytes()),
-                vouchers: Vec::new(),
-            };
-            let address = trust_store_revocation::address(&address, crl);
-            self.wired
-                .resources
-                .trust_store_revocations
-                .insert(address, revocation);
+            let object = self.object(crl.pem().as_bytes());
+            let key = trust_store_revocation::address(&address, crl);
+            self.add_revocation(key, Some(crl), object);
         }
         let (key, value) = object::memory(&bucket);
         let store = TrustStore {
@@ -58,6 +53,113 @@ impl Wiring<'_> {
             bucket,
         };
         self.wired.resources.trust_stores.insert(address, store);
+    }
+
+    fn add_revocation(&mut self, address: Address, crl: Option<&Arc<Crl>>, object: Late<String>) {
+        let revocation = TrustStoreRevocation {
+            trust_store: Late::id(&trust_store_address()),
+            crl: crl.map(Arc::clone),
+            bucket: self.bucket_name().0,
+            object,
+            vouchers: Vec::new(),
+        };
+        self.wired
+            .resources
+            .trust_store_revocations
+            .insert(address, revocation);
+    }
+
+    /// The CRLs of URLs: what is live, or what is served where nothing is.
+    fn crls_of_urls(&mut self, bundle: &Bundle, files: &[Arc<Crl>]) -> Vec<Arc<Crl>> {
+        let urls = crl_source::urls(self.stack);
+        if self.is_rendered_only() {
+            for url in urls {
+                let message = format!("the CRL of {url} is fetched by plan and apply, not here");
+                self.warn("crl_not_fetched", &trust_store_address(), message);
+                let address = trust_store_address().keyed("crl", &url.to_string());
+                self.add_revocation(address, None, Late::Known(url.to_string()));
+            }
+            return Vec::new();
+        }
+        let known = &self.facts.crls;
+        let Some(live) = known.live.as_ref().filter(|_| !urls.is_empty()) else {
+            return Vec::new();
+        };
+        let served = crl_source::served_to(self.stack, &known.served);
+        let question = Question {
+            served: &served,
+            files,
+            live: live.get(&self.stack.name).map_or(&[], Vec::as_slice),
+            held: &[],
+            bundle,
+            now: self.now,
+        };
+        let choice = question.choose(Mode::Keep);
+        for outcome in &choice.outcomes {
+            self.tell_outcome(outcome);
+        }
+        for crl in &choice.wanted {
+            // An error of what is live already is no reason to leave everything as it is.
+            let findings = trust::lint_crl(crl, bundle, self.now).into_iter();
+            for finding in findings.filter(|finding| finding.severity != Severity::Note) {
+                self.warn_of(&trust_store_address(), &finding);
+            }
+        }
+        self.wired.crls = choice.outcomes;
+        choice.wanted
+    }
+
+    /// Says what is not as it should be with the CRLs of a URL.
+    fn tell_outcome(&mut self, Outcome { url, fate }: &Outcome) {
+        let address = trust_store_address();
+        match fate {
+            Fate::Current(_) | Fate::New { failure: None, .. } => {}
+            Fate::Due { live, served } => {
+                let message = format!(
+                    "refresh due: CRL of {} {} -> {}, {}: run `mtlsgw crl refresh`",
+                    served.issuer,
+                    number(live),
+                    number(served),
+                    crl_source::next_update(served)
+                );
+                self.warn("crl_refresh_due", &address, message);
+            }
+            Fate::New {
+                served,
+                failure: Some(failure),
+            } => {
+                let message = format!(
+                    "{url}: {}; the CRL that it served before is used: {}",
+                    failure.words(),
+                    crl_source::described(served, self.now)
+                );
+                self.warn(failure.code(), &address, message);
+            }
+            Fate::Kept { failure, live } => {
+                let live = live.iter();
+                let live = live.map(|crl| crl_source::described(crl, self.now));
+                let message = format!(
+                    "{url}: {}; what is live stays: {}",
+                    failure.words(),
+                    live.collect::<Vec<_>>().join("; ")
+                );
+                self.warn(failure.code(), &address, message);
+            }
+            Fate::Absent(failure) => {
+                let index = crl_source::index(self.stack, url);
+                let message = format!(
+                    "`{url}`: {}; no CRL of it is live, and a gateway is not built without its CRL",
+                    failure.words()
+                );
+                let hint = "see that the URL serves the CRL of a CA in `ca_bundle`, or name a file in its place";
+                self.error(
+                    &format!("trust_store.crls[{index}]"),
+                    message,
+                    None,
+                    Some(hint),
+                );
+            }
+        }
     }
 
     /// Where the CRLs stand, for those who wait for all of them.
@@ -92,9 +194,13 @@ impl Wiring<'_> {
             .flatten()
     }
 
-    fn crls(&mut self, files: &[Material]) -> Vec<Arc<Crl>> {
+    /// The CRLs of files.
+    fn crls(&mut self, sources: &[CrlSource]) -> Vec<Arc<Crl>> {
         let mut crls = Vec::new();
-        for (index, file) in files.iter().enumerate() {
+        for (index, source) in sources.iter().enumerate() {
+            let CrlSource::File(file) = source else {
+                continue;
+            };
             match Crl::all_from_bytes(&file.bytes) {
                 Ok(found) => crls.extend(found.into_iter().map(Arc::new)),
                 Err(error) => {
@@ -128,18 +234,17 @@ impl Wiring<'_> {
     /// Findings as located errors, or as warnings; notes are for `trust lint`.
     fn report(&mut self, key: &str, address: &Address, findings: Vec<Finding>) {
         for finding in findings {
-            let text = format!(
-                "{}: {} ({}); {}",
-                finding.subject, finding.message, finding.code, finding.why
-            );
             match finding.severity {
-                Severity::Error => self.error(key, text, None, Some(finding.fix)),
-                Severity::Warning => {
-                    self.warn(finding.code, address, format!("{text}: {}", finding.fix));
-                }
+                Severity::Error => self.error(key, in_words(&finding), None, Some(finding.fix)),
+                Severity::Warning => self.warn_of(address, &finding),
                 Severity::Note => {}
             }
         }
+    }
+
+    fn warn_of(&mut self, address: &Address, finding: &Finding) {
+        let text = format!("{}: {}", in_words(finding), finding.fix);
+        self.warn(finding.code, address, text);
     }
 
     /// Puts content into the bucket; gives the reference to its key.
@@ -362,6 +467,17 @@ impl Wiring<'_> {
             }
         }
     }
+}
+
+fn in_words(finding: &Finding) -> String {
+    let Finding {
+        subject,
+        message,
+        code,
+        why,
+        ..
+    } = finding;
+    format!("{subject}: {message} ({code}); {why}")
 }
 
 /// A kind of key as ACM names it: `RSA_2048`, `EC_prime256v1`.

@@ -6,6 +6,7 @@
 mod acts;
 mod apply;
 mod changes;
+mod crl;
 mod drift;
 mod examples;
 mod faults;

@@ -4,11 +4,13 @@ mod authority;
 mod aws;
 mod dump;
 mod scenario;
+mod web;
 
 pub(crate) use authority::{Authority, authority};
 pub(crate) use aws::Aws;
 pub(crate) use dump::{canonical, differences};
 pub(crate) use scenario::{OPENAPI, Outcome, PETSTORE, Scenario, filters};
+pub(crate) use web::{Reply, Web};
 
 use std::path::{Path, PathBuf};
 
