@@ -354,6 +354,7 @@ impl Check<'_> {
         if refusal.is_none_or(|refusal| refusal.reason != Reason::Untrusted) {
             warnings.extend(self.pool.missing_root(path));
         }
+        warnings.extend(self.pool.several_issuers(path));
         if self.pool.is_exhausted() {
             warnings.push(CheckWarning {
                 code: "search-cut-off",

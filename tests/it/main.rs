@@ -23,5 +23,6 @@ mod refusals;
 mod support;
 mod throttled;
 mod tidy;
+mod trust_check;
 mod unnoticed;
 mod views;
