@@ -21,6 +21,7 @@ mod session;
 
 mod facts;
 mod hint;
+pub mod pki;
 pub mod stack;
 pub mod trust;
 mod wiring;

@@ -21,6 +21,7 @@ mod private_key;
 mod serial;
 mod server;
 
+pub(crate) use algorithm::check_signature;
 pub use algorithm::{Hash, KeyAlgorithm, SignatureAlgorithm, SignatureCheck};
 pub use bundle::Bundle;
 pub use certificate::Certificate;

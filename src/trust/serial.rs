@@ -16,7 +16,7 @@ pub struct Serial {
 
 impl Serial {
     /// Takes the content octets of a DER integer; `None` when empty or longer than any CA issues.
-    pub(super) fn from_der_content(content: &[u8]) -> Option<Self> {
+    pub(crate) fn from_der_content(content: &[u8]) -> Option<Self> {
         let redundant = content
             .windows(2)
             .take_while(|pair| pair[0] == 0 && pair[1] < 0x80)
@@ -29,6 +29,21 @@ impl Serial {
             .filter(|target| !target.is_empty())?
             .copy_from_slice(significant);
         Some(Self { length, octets })
+    }
+
+    /// Reads hex digits, with or without colons between octets; `None` if there is anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits: String = text.split(':').collect();
+        let digits = digits.trim_start_matches('0');
+        if text.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        // The zero in front keeps the number positive.
+        let padding = if digits.len() % 2 == 0 { "00" } else { "0" };
+        let digits = format!("{padding}{digits}");
+        let octet = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+        let octets: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(octet).collect();
+        Self::from_der_content(&octets?)
     }
 
     /// Returns the number as big-endian octets without leading zeros.
