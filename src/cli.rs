@@ -1,9 +1,17 @@
 //! The command line: clap structs, no logic.
 
+mod pki;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use pki::{
+    CaPassphrase, NewKey, Passphrase, PkiArgs, PkiCaArgs, PkiCommand, PkiConvertArgs, PkiCrlArgs,
+    PkiCsrArgs, PkiInspectArgs, PkiIssueArgs, PkiListArgs, PkiP12Args, PkiRevokeArgs, PkiSignArgs,
+    SigningCa, Wanted,
+};
 
 /// Turn a short YAML file into a working mutual-TLS front door on AWS
 #[derive(Debug, Parser)]
@@ -89,6 +97,8 @@ pub enum Command {
     Render(Paths),
     /// Print the JSON Schema of the stack file
     Schema(SchemaArgs),
+    /// Make a CA, issue and revoke client certificates, write CRLs and PKCS#12 files
+    Pki(PkiArgs),
     /// Print a shell's completion script
     Completion(CompletionArgs),
     /// Write a complete stack, apply it to the embedded AWS and plan it again

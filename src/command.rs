@@ -5,6 +5,7 @@ mod completion;
 mod destroy;
 mod list;
 mod output;
+mod pki;
 mod plan;
 #[cfg(feature = "sandbox")]
 mod quickstart;
@@ -56,6 +57,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Validate(args) => validate::run(&args, view),
         Command::Render(args) => render::run(&args, view),
         Command::Schema(args) => schema::run(&args, view),
+        Command::Pki(args) => pki::run(&args, view),
         Command::Completion(args) => completion::run(&args, view),
         #[cfg(feature = "sandbox")]
         Command::Quickstart(args) => quickstart::run(&args, global, view).await,
