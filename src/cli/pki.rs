@@ -160,7 +160,7 @@ pub struct PkiIssueArgs {
     /// Let it be valid for so many days; 365
     #[arg(long, value_name = "N")]
     pub days: Option<u32>,
-    /// Write NAME_cert.pem and NAME_key.pem into DIR
+    /// Write `NAME_cert.pem` and `NAME_key.pem` into DIR
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
     /// Replace files that are there
@@ -183,7 +183,7 @@ pub struct PkiCsrArgs {
     /// Subject and names.
     #[command(flatten)]
     pub wanted: Wanted,
-    /// Write NAME_csr.pem and NAME_key.pem into DIR
+    /// Write `NAME_csr.pem` and `NAME_key.pem` into DIR
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
     /// Replace files that are there
@@ -233,7 +233,7 @@ pub struct PkiRevokeArgs {
     /// Its serial in hex instead, with or without colons
     #[arg(long, value_name = "HEX")]
     pub serial: Option<String>,
-    /// Why: keyCompromise, superseded, affiliationChanged, cessationOfOperation, CACompromise, hold
+    /// Why: keyCompromise, superseded, affiliationChanged, cessationOfOperation, hold, `CACompromise`
     #[arg(long, value_name = "REASON", default_value = "unspecified")]
     pub reason: Reason,
     /// Write the CRL right away

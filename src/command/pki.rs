@@ -56,20 +56,14 @@ fn ca(args: &PkiCaArgs, store: &Store, view: &View) -> Result<()> {
                 passphrase::new(&args.key.passphrase, "the passphrase of the new CA", view)?;
             let new = new_authority(args, Some(0))?;
             let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_str());
-            store.create_below(
-                &args.name,
-                &new,
-                (&above, &key),
-                passphrase,
-                OffsetDateTime::now_utc(),
-            )?
+            store.create_below(&new, (&above, &key), passphrase, OffsetDateTime::now_utc())?
         }
         (_, None) => {
             let passphrase =
                 passphrase::new(&args.key.passphrase, "the passphrase of the new CA", view)?;
             let new = new_authority(args, None)?;
             let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_str());
-            store.create_root(&args.name, &new, passphrase, OffsetDateTime::now_utc())?
+            store.create_root(&new, passphrase, OffsetDateTime::now_utc())?
         }
     };
     let certificate = authority.certificate();
@@ -105,6 +99,7 @@ fn new_authority(args: &PkiCaArgs, path_len: Option<u8>) -> Result<NewAuthority>
         None => Subject::common_name(&args.name)?,
     };
     Ok(NewAuthority {
+        name: args.name.clone(),
         subject,
         key: SigningKey::generate(args.key.key)?,
         digest: args.hash,
@@ -145,7 +140,7 @@ fn p12(args: &PkiP12Args, view: &View) -> Result<()> {
         all.extend(certificates(file)?);
     }
     let key = KeyFile::from_bytes(&Zeroizing::new(read(&args.key)?))
-        .map_err(|error| named(error, &args.key))?;
+        .map_err(|error| named(&error, &args.key))?;
     let key = key.unlock(|| {
         let source = passphrase::Source {
             file: args.key_passphrase_file.as_deref(),
@@ -200,7 +195,7 @@ fn friendly_name(certificates: &[Certificate]) -> String {
 }
 
 fn convert(args: &PkiConvertArgs, view: &View) -> Result<()> {
-    let pem = pki::to_pem(&read(&args.file)?).map_err(|error| named(error, &args.file))?;
+    let pem = pki::to_pem(&read(&args.file)?).map_err(|error| named(&error, &args.file))?;
     let Some(out) = &args.out else {
         if view.is_json() {
             view.document(&json!({"format_version": "1", "pem": pem}));
@@ -232,7 +227,7 @@ fn inspect(args: &PkiInspectArgs, view: &View) -> Result<()> {
                 Some(view.ask_secret("the passphrase of the PKCS#12 file", passphrase::ELSEWHERE)?);
         }
         let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_str());
-        let items = pki::inspect(&bytes, passphrase).map_err(|error| named(error, path))?;
+        let items = pki::inspect(&bytes, passphrase).map_err(|error| named(&error, path))?;
         files.push((path, items));
     }
     if view.is_json() {
@@ -283,11 +278,11 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 /// Reads the certificates of a file.
 fn certificates(path: &Path) -> Result<Vec<Certificate>> {
     let bytes = Zeroizing::new(read(path)?);
-    Certificate::all_from_bytes(&bytes).map_err(|error| named(error.into(), path))
+    Certificate::all_from_bytes(&bytes).map_err(|error| named(&error.into(), path))
 }
 
 /// An error that tells of which file.
-fn named(error: pki::Error, path: &Path) -> Error {
+fn named(error: &pki::Error, path: &Path) -> Error {
     let hint = error.hint().map(str::to_owned);
     Error::Refused {
         message: format!("{}: {error}", path.display()),

@@ -182,3 +182,68 @@ impl Archive {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pki::KeyKind;
+    use crate::trust::fixtures;
+
+    /// An archive with so few rounds that many can be tried.
+    static CHEAP: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let root = fixtures::Authority::new("Root");
+        let chain = PrivateKeyChain::new(
+            vec![1],
+            PrivateKey::from_der(&root.key_der()).unwrap(),
+            [BagCertificate::from_der(&root.certificate().der).unwrap()],
+        );
+        let mut store = KeyStore::new();
+        store.add_entry("root", KeyStoreEntry::PrivateKeyChain(chain));
+        let writer = store.writer("secret").encryption_iterations(1);
+        writer.mac_iterations(1).write().unwrap()
+    });
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let root = fixtures::Authority::new("Root");
+        let KeyFile::Plain(key) = KeyFile::from_bytes(root.key_pem().as_bytes()).unwrap() else {
+            unreachable!("it is not encrypted");
+        };
+        let archive = Archive::new(key, vec![root.certificate()], "山".to_owned()).unwrap();
+        for encryption in [Encryption::Modern, Encryption::Legacy] {
+            let der = archive.to_der("secret", encryption).unwrap();
+            let read = Archive::from_der(&der, "secret").unwrap();
+            assert_eq!(read.certificates, [root.certificate()]);
+            assert_eq!(read.name.as_deref(), Some("山"));
+            assert!(read.key.is_some());
+            let error = Archive::from_der(&der, "other").unwrap_err();
+            assert!(error.to_string().contains("passphrase"), "{error}");
+        }
+        let stranger = SigningKey::generate("p256".parse::<KeyKind>().unwrap()).unwrap();
+        assert!(Archive::new(stranger, vec![root.certificate()], String::new()).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            Archive::from_der(&bytes, "secret").ok();
+        }
+
+        #[test]
+        fn no_damage_makes_the_reader_panic(at in any::<prop::sample::Index>(), octet: u8, cut in any::<prop::sample::Index>(), is_cut: bool) {
+            let mut der = CHEAP.clone();
+            let index = at.index(der.len());
+            der[index] = octet;
+            if is_cut {
+                der.truncate(cut.index(der.len()));
+            }
+            Archive::from_der(&der, "secret").ok();
+        }
+    }
+}

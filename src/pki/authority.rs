@@ -81,7 +81,9 @@ pub struct Order {
 /// A CA that is to be made.
 #[derive(Debug)]
 pub struct NewAuthority {
-    /// Its name.
+    /// Its name in the store.
+    pub name: String,
+    /// Its subject.
     pub subject: Subject,
     /// Its key.
     pub key: SigningKey,
@@ -433,8 +435,7 @@ impl Authority {
             return Ok(());
         };
         let above = std::iter::once(&self.certificate).chain(&self.chain);
-        let mut below = 0_u32;
-        for certificate in above {
+        for (below, certificate) in (0_u32..).zip(above) {
             if certificate.path_len.is_some_and(|allowed| allowed <= below) {
                 return Err(Error::refused_with(
                     format!(
@@ -444,7 +445,6 @@ impl Authority {
                     "make the root with a larger --path-length",
                 ));
             }
-            below += 1;
         }
         Ok(())
     }

@@ -227,10 +227,8 @@ impl Index {
 
     /// The text of the file.
     pub(super) fn to_text(&self) -> String {
-        self.entries
-            .iter()
-            .map(|entry| format!("{}\n", entry.line))
-            .collect()
+        let lines = self.entries.iter().map(|entry| entry.line.as_str());
+        lines.flat_map(|line| [line, "\n"]).collect()
     }
 
     /// All entries.
@@ -301,7 +299,7 @@ fn one_line(name: &[u8]) -> String {
         for octet in attribute.attr_value().data {
             match octet {
                 b' '..=b'~' => text.push(char::from(*octet)),
-                other => text.push_str(&format!("\\x{other:02X}")),
+                other => text.extend(["\\x", &format!("{other:02X}")]),
             }
         }
     }

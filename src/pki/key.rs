@@ -479,3 +479,106 @@ fn encrypt(pkcs8: &[u8], passphrase: &str) -> Result<Vec<u8>> {
     };
     Ok(info.to_der()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A key in plain and encrypted PKCS#8; the latter with so few rounds that many can be tried.
+    static KEYS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+        let key = SigningKey::generate(KeyKind::Ecdsa(Curve::P256)).unwrap();
+        let parameters =
+            Parameters::generate_pbkdf2_sha256_aes256cbc(1, &[1; 16], [2; 16]).unwrap();
+        let encrypted = parameters.encrypt("secret", &key.pkcs8).unwrap();
+        let info = pkcs8::EncryptedPrivateKeyInfoRef {
+            encryption_algorithm: parameters.into(),
+            encrypted_data: OctetStringRef::new(&encrypted).unwrap(),
+        };
+        [key.pkcs8.to_vec(), info.to_der().unwrap()]
+    });
+
+    fn open(bytes: &[u8]) -> Result<SigningKey> {
+        KeyFile::from_bytes(bytes)?.unlock(|| Ok(Zeroizing::new("secret".to_owned())))
+    }
+
+    #[test]
+    fn a_key_under_a_passphrase_opens_with_nothing_else() {
+        let key = SigningKey::generate(KeyKind::Ecdsa(Curve::P384)).unwrap();
+        let pem = key.to_pem(Some("secret")).unwrap();
+        assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+        assert_eq!(open(pem.as_bytes()).unwrap().public_key, key.public_key);
+        let wrong = || Ok::<_, Error>(Zeroizing::new("other".to_owned()));
+        let error = KeyFile::from_bytes(pem.as_bytes())
+            .unwrap()
+            .unlock(wrong)
+            .unwrap_err();
+        assert!(error.to_string().contains("passphrase"), "{error}");
+        for key in KEYS.iter() {
+            assert!(open(key).is_ok());
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_shown() {
+        let key = SigningKey::generate(KeyKind::Ecdsa(Curve::P256)).unwrap();
+        assert_eq!(format!("{key:?}"), "SigningKey(ECDSA P-256)");
+        let locked = KeyFile::from_bytes(key.to_pem(Some("a")).unwrap().as_bytes()).unwrap();
+        assert_eq!(format!("{locked:?}"), "Locked(LockedKey)");
+    }
+
+    #[test]
+    fn forged_costs_do_not_keep_the_machine_busy() {
+        let parameters =
+            Parameters::generate_pbkdf2_sha256_aes256cbc(MAXIMUM_ITERATIONS + 1, &[1; 16], [2; 16])
+                .unwrap();
+        let info = pkcs8::EncryptedPrivateKeyInfoRef {
+            encryption_algorithm: parameters.into(),
+            encrypted_data: OctetStringRef::new(&[0; 32]).unwrap(),
+        };
+        let error = KeyFile::from_bytes(&info.to_der().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("not supported"), "{error}");
+    }
+
+    #[test]
+    fn kinds_are_known_by_all_their_names() {
+        for (text, kind) in [
+            ("p256", KeyKind::Ecdsa(Curve::P256)),
+            ("P-384", KeyKind::Ecdsa(Curve::P384)),
+            ("secp521r1", KeyKind::Ecdsa(Curve::P521)),
+            ("rsa:4096", KeyKind::Rsa(4096)),
+            ("RSA8192", KeyKind::Rsa(8192)),
+        ] {
+            assert_eq!(text.parse(), Ok(kind));
+        }
+        for text in ["rsa", "rsa1024", "ed25519", ""] {
+            assert!(text.parse::<KeyKind>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            open(&bytes).ok();
+            let text = [b"-----BEGIN PRIVATE KEY-----\n", bytes.as_slice(), b"\n-----END PRIVATE KEY-----\n"].concat();
+            open(&text).ok();
+        }
+
+        #[test]
+        fn no_damage_makes_the_reader_panic(which in 0..2_usize, at in any::<prop::sample::Index>(), octet: u8, is_pem: bool) {
+            let mut key = KEYS[which].clone();
+            if is_pem {
+                let label = ["PRIVATE KEY", "ENCRYPTED PRIVATE KEY"][which];
+                key = super::super::document::encode_pem(&pem::Pem::new(label, key)).into_bytes();
+            }
+            let index = at.index(key.len());
+            key[index] = octet;
+            open(&key).ok();
+        }
+    }
+}

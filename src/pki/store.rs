@@ -115,15 +115,14 @@ impl Store {
     /// The name is taken, no load balancer would trust it, or it cannot be written.
     pub fn create_root(
         &self,
-        name: &str,
         new: &NewAuthority,
         passphrase: Option<&str>,
         now: OffsetDateTime,
     ) -> Result<Authority> {
-        self.refuse_name(name)?;
+        self.refuse_name(&new.name)?;
         let certificate = authority::self_signed(new, now)?;
         let key = new.key.to_pem(passphrase)?;
-        self.write(name, &[certificate], key.as_bytes())
+        self.write(&new.name, &[certificate], key.as_bytes())
     }
 
     /// Makes a CA below another one of the store.
@@ -133,13 +132,12 @@ impl Store {
     /// As for a root, or the one above may not issue it.
     pub fn create_below(
         &self,
-        name: &str,
         new: &NewAuthority,
         (above, above_key): (&Authority, &SigningKey),
         passphrase: Option<&str>,
         now: OffsetDateTime,
     ) -> Result<Authority> {
-        self.refuse_name(name)?;
+        self.refuse_name(&new.name)?;
         let order = Order {
             subject: new.subject.clone(),
             names: Vec::new(),
@@ -152,7 +150,7 @@ impl Store {
         let mut certificates = vec![above.issue(&order, new.key.public_key(), above_key, now)?];
         certificates.push(above.certificate().clone());
         certificates.extend_from_slice(above.chain());
-        self.write(name, &certificates, key.as_bytes())
+        self.write(&new.name, &certificates, key.as_bytes())
     }
 
     /// Takes in a CA that was made elsewhere: its certificate, those above it, and its key.
@@ -203,8 +201,7 @@ impl Store {
         }
         let target = self.directory.join(name);
         let failed = |error: &std::io::Error| Error::file("make the directory", &target, error);
-        let made =
-            TempDir::with_prefix_in(".new-", &self.directory).map_err(|error| failed(&error))?;
+        let made = private_directory(&self.directory).map_err(|error| failed(&error))?;
         let directory = made.path();
         let pem = |certificates: &[Certificate]| {
             certificates
@@ -238,6 +235,15 @@ impl Store {
         let _ = made.keep();
         Authority::open(name, target)
     }
+}
+
+/// A new directory for its owner only.
+fn private_directory(parent: &Path) -> std::io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".new-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir_in(parent)
 }
 
 /// Names are directories, and must not lead elsewhere.

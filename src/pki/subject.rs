@@ -1,5 +1,6 @@
 //! Subjects as they are written on a command line: the text form of RFC 4514.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -80,8 +81,13 @@ impl Subject {
             .into_iter()
             .rev()
             .map(|values| {
-                let set = SetOfVec::try_from(values)
-                    .map_err(|_| refused("it names the same attribute twice in one part"))?;
+                // X.501: no type twice in one part.
+                let types: BTreeSet<ObjectIdentifier> =
+                    values.iter().map(|value| value.oid).collect();
+                if types.len() != values.len() {
+                    return Err(refused("it names the same attribute twice in one part"));
+                }
+                let set = SetOfVec::try_from(values)?;
                 Ok(RelativeDistinguishedName::from(set))
             })
             .collect();

@@ -39,7 +39,11 @@ impl Serial {
             return None;
         }
         // The zero in front keeps the number positive.
-        let padding = if digits.len() % 2 == 0 { "00" } else { "0" };
+        let padding = if digits.len().is_multiple_of(2) {
+            "00"
+        } else {
+            "0"
+        };
         let digits = format!("{padding}{digits}");
         let octet = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
         let octets: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(octet).collect();
@@ -110,6 +114,22 @@ mod tests {
         assert_ne!(serial(&[0, 0x80]), serial(&[0x80]));
         assert_eq!(serial(&[0, 0, 1]), serial(&[1]));
         assert_eq!(serial(&[0]).to_string(), "00");
+    }
+
+    #[test]
+    fn hex_is_read_with_and_without_colons() {
+        for text in ["0a80", "A80", "0A:80", "00:00:0a:80"] {
+            assert_eq!(
+                Serial::from_hex(text),
+                Some(serial(&[0x0a, 0x80])),
+                "{text}"
+            );
+        }
+        assert_eq!(Serial::from_hex("ff"), Some(serial(&[0, 0xff])));
+        assert_eq!(Serial::from_hex("0"), Some(serial(&[0])));
+        for text in ["", "-1", "0x1", "1 2", &"f".repeat(100)] {
+            assert_eq!(Serial::from_hex(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod listeners;
 mod material;
 mod ownership;
 mod pairs;
+mod pki;
 mod plan;
 mod quickstart;
 mod records;

@@ -1,6 +1,6 @@
 //! `pki issue`, `pki csr`, `pki sign`: certificates and the requests for them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -16,8 +16,8 @@ use crate::view::View;
 pub(super) fn issue(args: &PkiIssueArgs, store: &Store, view: &View) -> Result<()> {
     refuse_path(&args.name)?;
     let existing = existing(args.force);
-    let certificate_file = args.out.join(format!("{}_cert.pem", args.name));
-    let key_file = args.out.join(format!("{}_key.pem", args.name));
+    let certificate_file = in_directory(&args.out, &args.name, "_cert.pem");
+    let key_file = in_directory(&args.out, &args.name, "_key.pem");
     pki::refuse_existing(&certificate_file, existing)?;
     pki::refuse_existing(&key_file, existing)?;
     let authority = store.open(args.ca.ca.as_deref())?;
@@ -64,8 +64,8 @@ pub(super) fn issue(args: &PkiIssueArgs, store: &Store, view: &View) -> Result<(
 pub(super) fn csr(args: &PkiCsrArgs, view: &View) -> Result<()> {
     refuse_path(&args.name)?;
     let existing = existing(args.force);
-    let request_file = args.out.join(format!("{}_csr.pem", args.name));
-    let key_file = args.out.join(format!("{}_key.pem", args.name));
+    let request_file = in_directory(&args.out, &args.name, "_csr.pem");
+    let key_file = in_directory(&args.out, &args.name, "_key.pem");
     pki::refuse_existing(&request_file, existing)?;
     pki::refuse_existing(&key_file, existing)?;
     let passphrase = passphrase::new(&args.key.passphrase, "the passphrase of the new key", view)?;
@@ -104,7 +104,7 @@ pub(super) fn sign(args: &PkiSignArgs, store: &Store, view: &View) -> Result<()>
     };
     pki::refuse_existing(&out, existing)?;
     let request =
-        Request::from_bytes(&read(&args.request)?).map_err(|error| named(error, &args.request))?;
+        Request::from_bytes(&read(&args.request)?).map_err(|error| named(&error, &args.request))?;
     if request.has_other_names && args.wanted.san.is_empty() {
         return Err(Error::refused_with(
             format!(
@@ -180,7 +180,7 @@ fn issued(certificate: &Certificate, order: &Order, authority: &Authority) -> St
     );
     if !order.names.is_empty() {
         let names: Vec<String> = order.names.iter().map(ToString::to_string).collect();
-        text.push_str(&format!("names: {}\n", names.join(", ")));
+        text = format!("{text}names: {}\n", names.join(", "));
     }
     if order.days.is_none() && certificate.not_after >= authority.certificate().not_after {
         text.push_str("it ends with its CA\n");
@@ -195,6 +195,16 @@ fn unwritten(error: &pki::Error, certificate: &Certificate) -> Error {
         error.to_string(),
         format!("it was issued all the same; `mtlsgw pki revoke --serial {serial}` takes it back"),
     )
+}
+
+/// The file of a name, without a `./` that nobody has written.
+fn in_directory(directory: &Path, name: &str, ending: &str) -> PathBuf {
+    let file = PathBuf::from(format!("{name}{ending}"));
+    if directory == Path::new(".") {
+        file
+    } else {
+        directory.join(file)
+    }
 }
 
 fn refuse_path(name: &str) -> Result<()> {

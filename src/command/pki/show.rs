@@ -178,10 +178,10 @@ fn crl_text(crl: &Crl) -> String {
 /// A heading and the facts that are there.
 fn lines(heading: &str, facts: &[(&str, String)]) -> String {
     let facts = facts.iter().filter(|(_, value)| !value.is_empty());
-    let facts: String = facts
+    let facts: Vec<String> = facts
         .map(|(name, value)| format!("  {name:<12} {value}\n"))
         .collect();
-    format!("{heading}\n{facts}")
+    format!("{heading}\n{}", facts.concat())
 }
 
 /// The facts of an entry of a CA's database.
@@ -280,42 +280,43 @@ impl Listing {
         let certificate = self.authority.certificate();
         let name = self.authority.name();
         let end = certificate.not_after.date();
-        let mut text = format!("{name}: {}, until {end}\n", certificate.subject);
-        text.push_str(&match &self.crl {
-            Some(crl) => {
-                let next = crl
-                    .next_update
-                    .map(|next| next.date().to_string())
-                    .unwrap_or_default();
-                let late = crl.next_update.is_some_and(|next| next < self.now);
-                let late = if late { " (overdue)" } else { "" };
-                format!(
-                    "  CRL of {}, {} revoked, next update {next}{late}\n",
-                    crl.this_update.date(),
-                    crl.entries
-                )
-            }
-            None => "  no CRL yet\n".to_owned(),
-        });
+        let mut lines = vec![
+            format!("{name}: {}, until {end}", certificate.subject),
+            format!("  {}", self.crl_text()),
+        ];
         if self.unlisted > 0 {
-            text.push_str(&format!(
-                "  {} revoked and not in the CRL: run `mtlsgw pki crl --ca {name}`\n",
-                self.unlisted
+            let count = self.unlisted;
+            lines.push(format!(
+                "  {count} revoked and not in the CRL: run `mtlsgw pki crl --ca {name}`"
             ));
         }
-        for entry in &self.entries {
-            let state = self.state(entry);
-            let when = match entry.status {
-                Status::Revoked { at, reason } => format!("{} {reason}", at.date()),
-                Status::Valid => format!("until {}", entry.expires.date()),
-            };
-            text.push_str(&format!(
-                "  {:<32} {state:<7} {when:<32} {}\n",
-                entry.serial.to_string(),
-                self.subject(entry)
-            ));
-        }
-        text
+        lines.extend(self.entries.iter().map(|entry| self.entry_text(entry)));
+        lines.iter().flat_map(|line| [line, "\n"]).collect()
+    }
+
+    fn crl_text(&self) -> String {
+        let Some(crl) = &self.crl else {
+            return "no CRL yet".to_owned();
+        };
+        let next = crl.next_update;
+        let is_late = next.is_some_and(|next| next < self.now);
+        format!(
+            "CRL of {}, {} revoked, next update {}{}",
+            crl.this_update.date(),
+            crl.entries,
+            next.map(|next| next.date().to_string()).unwrap_or_default(),
+            if is_late { " (overdue)" } else { "" },
+        )
+    }
+
+    fn entry_text(&self, entry: &Entry) -> String {
+        let state = self.state(entry);
+        let when = match entry.status {
+            Status::Revoked { at, reason } => format!("{} {reason}", at.date()),
+            Status::Valid => format!("until {}", entry.expires.date()),
+        };
+        let (serial, subject) = (entry.serial.to_string(), self.subject(entry));
+        format!("  {serial:<32} {state:<7} {when:<32} {subject}")
     }
 }
 
