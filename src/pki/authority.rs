@@ -161,6 +161,12 @@ impl Authority {
         &self.chain
     }
 
+    /// When it ends, or the first of those above it.
+    pub fn ends(&self) -> OffsetDateTime {
+        let above = self.chain.iter().map(|certificate| certificate.not_after);
+        above.fold(self.certificate.not_after, OffsetDateTime::min)
+    }
+
     /// The file of its latest revocation list.
     pub fn crl_file(&self) -> PathBuf {
         self.directory.join(file::CRL)
@@ -405,9 +411,7 @@ impl Authority {
 
     /// The end of a new certificate: never after that of any CA it depends on.
     fn not_after(&self, order: &Order, now: OffsetDateTime) -> Result<OffsetDateTime> {
-        let above = std::iter::once(&self.certificate).chain(&self.chain);
-        let last = above.map(|certificate| certificate.not_after).min();
-        let last = last.unwrap_or(self.certificate.not_after);
+        let last = self.ends();
         if last <= now {
             return Err(Error::refused_with(
                 format!("CA `{}` has expired on {}", self.name, last.date()),

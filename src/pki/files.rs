@@ -80,7 +80,12 @@ fn write(path: &Path, content: &[u8], existing: Existing, mode: u32) -> Result<(
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     // The temporary file is made with mode 0600: a key is never readable, not even for a moment.
-    let mut file = NamedTempFile::new_in(directory).map_err(|error| failed(&error))?;
+    // What a crash leaves of it has a name that is kept out of repositories.
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".new-").suffix("_key.pem");
+    let mut file = builder
+        .tempfile_in(directory)
+        .map_err(|error| failed(&error))?;
     file.write_all(content)
         .and_then(|()| set_mode(&file, mode))
         .and_then(|()| file.as_file().sync_all())

@@ -77,6 +77,13 @@ impl Curve {
     }
 }
 
+/// P-256, which every client knows and which is the fastest.
+impl Default for KeyKind {
+    fn default() -> Self {
+        Self::Ecdsa(Curve::P256)
+    }
+}
+
 impl FromStr for KeyKind {
     type Err = Error;
 

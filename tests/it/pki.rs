@@ -16,6 +16,11 @@ fn scenario() -> Scenario {
     Scenario::empty().file("passphrase", format!("{PASSPHRASE}\n"))
 }
 
+/// The words of a command line.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(' ')
+}
+
 /// Runs a verb of `pki`; the passphrase shows nowhere.
 #[track_caller]
 fn pki<'a>(scenario: &Scenario, arguments: impl IntoIterator<Item = &'a str>) -> Outcome {
@@ -187,69 +192,30 @@ fn a_revoked_certificate_is_refused_and_the_others_are_not() {
     for name in ["alice", "bob", "carol"] {
         pki(&scenario, ["issue", name, "--ca", "issuing"]).ok();
     }
-    let carol = openssl.run(["x509", "-in", "carol_cert.pem", "-noout", "-serial"]);
-    let carol = carol
-        .stdout
-        .trim()
-        .trim_start_matches("serial=")
-        .to_lowercase();
+    let carol = openssl.run(words("x509 -in carol_cert.pem -noout -serial"));
+    let carol = carol.stdout.trim().trim_start_matches("serial=");
+    let carol = carol.to_lowercase();
     pki(&scenario, ["crl", "--ca", "root"]).ok();
-    pki(
-        &scenario,
-        ["revoke", "bob_cert.pem", "--reason", "keyCompromise"],
-    )
-    .ok()
-    .says("pki crl");
-    pki(
-        &scenario,
-        ["revoke", "--serial", &carol, "--reason", "hold", "--crl"],
-    )
-    .ok()
-    .says("2 revoked");
+    let bob = "revoke bob_cert.pem --reason keyCompromise";
+    pki(&scenario, words(bob)).ok().says("pki crl");
+    let carol = format!("revoke --serial {carol} --reason hold --crl");
+    pki(&scenario, words(&carol)).ok().says("2 revoked");
     let verify = |file| {
-        openssl.run([
-            "verify",
-            "-crl_check_all",
-            "-CAfile",
-            "pki/root/cert.pem",
-            "-untrusted",
-            "pki/issuing/cert.pem",
-            "-CRLfile",
-            "pki/root/crl.pem",
-            "-CRLfile",
-            "pki/issuing/crl.pem",
-            file,
-        ])
+        let lists = "-CRLfile pki/root/crl.pem -CRLfile pki/issuing/crl.pem";
+        let path = "-CAfile pki/root/cert.pem -untrusted pki/issuing/cert.pem";
+        openssl.run(words(&format!(
+            "verify -crl_check_all {path} {lists} {file}"
+        )))
     };
     verify("alice_cert.pem").says("OK");
     for file in ["bob_cert.pem", "carol_cert.pem"] {
         verify(file).says("certificate revoked");
     }
-    let crl = [
-        "crl",
-        "-in",
-        "pki/issuing/crl.pem",
-        "-CAfile",
-        "pki/issuing/cert.pem",
-        "-noout",
-        "-text",
-    ];
-    openssl
-        .run(crl)
-        .says("verify OK")
-        .says("Key Compromise")
-        .says("Certificate Hold");
-    pki(
-        &scenario,
-        [
-            "revoke",
-            "pki/issuing/cert.pem",
-            "--reason",
-            "CACompromise",
-            "--crl",
-        ],
-    )
-    .ok();
+    let crl = "crl -in pki/issuing/crl.pem -CAfile pki/issuing/cert.pem -noout -text";
+    let crl = openssl.run(words(crl)).says("verify OK");
+    crl.says("Key Compromise").says("Certificate Hold");
+    let revoke = "revoke pki/issuing/cert.pem --reason CACompromise --crl";
+    pki(&scenario, words(revoke)).ok();
     verify("alice_cert.pem").says("certificate revoked");
 }
 
@@ -260,67 +226,24 @@ fn pkcs12_opens_in_both_modes() {
         return;
     };
     pki(&scenario, ["ca", "root"]).ok();
-    pki(
-        &scenario,
-        [
-            "issue",
-            "alice",
-            "--key",
-            "rsa2048",
-            "--passphrase-file",
-            "passphrase",
-        ],
-    )
-    .ok();
-    let make = |mode: &[&str]| {
-        let arguments = [
-            "p12",
-            "alice_cert.pem",
-            "alice_key.pem",
-            "--chain",
-            "pki/root/cert.pem",
-            "--passphrase-file",
-            "passphrase",
-            "--key-passphrase-file",
-            "passphrase",
-            "--force",
-        ];
-        pki(&scenario, arguments.iter().chain(mode).copied()).ok();
-    };
-    let open = [
-        "pkcs12",
-        "-in",
-        "alice.p12",
-        "-passin",
-        "file:passphrase",
-        "-noenc",
-        "-info",
-    ];
-    let public = openssl
-        .run(["x509", "-in", "alice_cert.pem", "-noout", "-pubkey"])
-        .stdout;
-    for (mode, extra, said) in [
-        (&[][..], None, "PBES2, PBKDF2, AES-256-CBC"),
-        (
-            &["--legacy"][..],
-            Some("-legacy"),
-            "pbeWithSHA1And3-KeyTripleDES-CBC",
-        ),
+    let issue = "issue alice --key rsa2048 --passphrase-file passphrase";
+    pki(&scenario, words(issue)).ok();
+    let make = "p12 alice_cert.pem alice_key.pem --chain pki/root/cert.pem --force \
+                --passphrase-file passphrase --key-passphrase-file passphrase";
+    let open = "pkcs12 -in alice.p12 -passin file:passphrase -noenc -info";
+    let public = openssl.run(words("x509 -in alice_cert.pem -noout -pubkey"));
+    for (ours, theirs, said) in [
+        ("", "", "PBES2, PBKDF2, AES-256-CBC"),
+        (" --legacy", " -legacy", "pbeWithSHA1And3-KeyTripleDES-CBC"),
     ] {
-        make(mode);
-        let opened = openssl.run(open.iter().copied().chain(extra)).says(said);
-        assert_eq!(
-            opened.stdout.matches("BEGIN CERTIFICATE").count(),
-            2,
-            "{}",
-            opened.stdout
-        );
-        assert_eq!(openssl.pipe(["pkey", "-pubout"], &opened.stdout), public);
-        let inspect = ["inspect", "alice.p12", "--passphrase-file", "passphrase"];
-        pki(&scenario, inspect)
-            .ok()
-            .says("private key, RSA 2048")
-            .says("CN=root");
+        pki(&scenario, words(&format!("{make}{ours}"))).ok();
+        let opened = openssl.run(words(&format!("{open}{theirs}"))).says(said);
+        assert_eq!(opened.stdout.matches("BEGIN CERTIFICATE").count(), 2);
+        let own = openssl.pipe(["pkey", "-pubout"], &opened.stdout);
+        assert_eq!(own, public.stdout);
+        let inspect = "inspect alice.p12 --passphrase-file passphrase";
+        let inspected = pki(&scenario, words(inspect)).ok();
+        inspected.says("private key, RSA 2048").says("CN=root");
     }
     pki(&scenario, ["inspect", "alice.p12"])
         .ok()
@@ -448,7 +371,7 @@ fn openssl_goes_on_where_mtlsgw_stopped_and_the_other_way_round() {
         "../../carol_cert.pem",
         "-notext",
     ])
-    .says("Data Base Updated");
+    .says("Database updated");
     pki(&scenario, ["revoke", "carol_cert.pem", "--crl"])
         .ok()
         .says("CRL 03")

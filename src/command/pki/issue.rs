@@ -182,7 +182,7 @@ fn issued(certificate: &Certificate, order: &Order, authority: &Authority) -> St
         let names: Vec<String> = order.names.iter().map(ToString::to_string).collect();
         text = format!("{text}names: {}\n", names.join(", "));
     }
-    if order.days.is_none() && certificate.not_after >= authority.certificate().not_after {
+    if order.days.is_none() && certificate.not_after >= authority.ends() {
         text.push_str("it ends with its CA\n");
     }
     text

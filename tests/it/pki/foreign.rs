@@ -1,12 +1,7 @@
 //! What openssl makes in all its forms, and the manual procedure that `pki` replaces.
 
 use super::openssl::Openssl;
-use super::{pki, scenario};
-
-/// A command line of openssl.
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    line.split(' ')
-}
+use super::{pki, scenario, words};
 
 #[test]
 fn keys_are_read_in_every_form() {
@@ -103,85 +98,62 @@ fn encrypted_keys_are_opened_with_their_passphrase_only() {
 }
 
 #[test]
-fn requests_of_openssl_are_signed_and_bad_ones_are_not() {
+fn requests_of_openssl_are_signed_as_they_are() {
+    let scenario = scenario();
+    let Some(openssl) = Openssl::new(&scenario) else {
+        return;
+    };
+    pki(&scenario, ["ca", "root"]).ok();
+    let subject = "-subj /DC=com/DC=example/OU=A+CN=alice/OU=B -multivalue-rdn";
+    let names = "subjectAltName=DNS:a.example.com,IP:10.0.0.1,email:a@example.com,URI:spiffe://a";
+    let files = "-keyout alice_key.pem -outform DER -out alice.csr";
+    let request = format!("req -new -newkey rsa:3072 -noenc {subject} -addext {names} {files}");
+    openssl.run(words(&request));
+    let names = "names: dns:a.example.com, ip:10.0.0.1, email:a@example.com, uri:spiffe://a";
+    pki(&scenario, ["sign", "alice.csr"]).ok().says(names);
+    let subject = "-noout -subject -nameopt RFC2253";
+    let request = openssl.run(words(&format!("req -inform DER -in alice.csr {subject}")));
+    let certificate = openssl.run(words(&format!("x509 -in alice_cert.pem {subject}")));
+    assert_eq!(request.stdout, certificate.stdout);
+    assert!(request.stdout.contains('+'), "{}", request.stdout);
+    let verify = "verify -x509_strict -CAfile pki/root/cert.pem alice_cert.pem";
+    openssl.run(words(verify)).says("OK");
+}
+
+#[test]
+fn requests_that_no_load_balancer_would_like_are_not_signed() {
     let mut scenario = scenario();
     let Some(openssl) = Openssl::new(&scenario) else {
         return;
     };
     pki(&scenario, ["ca", "root"]).ok();
-    let names = "subjectAltName=DNS:a.example.com,IP:10.0.0.1,email:a@example.com,URI:spiffe://a";
-    let subject = "/DC=com/DC=example/OU=A+CN=alice/OU=B";
-    let request = [
-        "req",
-        "-new",
-        "-newkey",
-        "rsa:3072",
-        "-noenc",
-        "-subj",
-        subject,
-        "-multivalue-rdn",
-        "-addext",
-        names,
-    ];
-    let files = [
-        "-keyout",
-        "alice_key.pem",
-        "-outform",
-        "DER",
-        "-out",
-        "alice.csr",
-    ];
-    openssl.run(request.into_iter().chain(files));
-    let names = "names: dns:a.example.com, ip:10.0.0.1, email:a@example.com, uri:spiffe://a";
-    pki(&scenario, ["sign", "alice.csr"]).ok().says(names);
-    let request = openssl.run(words(
-        "req -inform DER -in alice.csr -noout -subject -nameopt RFC2253",
-    ));
-    let certificate = openssl.run(words(
-        "x509 -in alice_cert.pem -noout -subject -nameopt RFC2253",
-    ));
-    assert_eq!(request.stdout, certificate.stdout);
-    openssl
-        .run(words(
-            "verify -x509_strict -CAfile pki/root/cert.pem alice_cert.pem",
-        ))
-        .says("OK");
-
-    let mut der = std::fs::read(scenario.path("alice.csr")).expect("is there");
-    let last = der.len() - 1;
-    der[last] ^= 1;
-    scenario.write("forged.csr", &der);
-    pki(&scenario, ["sign", "forged.csr"])
-        .exits(1)
-        .says("signature of the request is wrong");
-    openssl.run(words(
-        "req -new -newkey rsa:1024 -noenc -subj /CN=a -keyout short_key.pem -out short.csr",
-    ));
-    pki(&scenario, ["sign", "short.csr"])
-        .exits(1)
-        .says("RSA 1024");
-    openssl.run(words(
-        "req -new -newkey ed25519 -noenc -subj /CN=a -keyout ed_key.pem -out ed.csr",
-    ));
-    pki(&scenario, ["sign", "ed.csr"]).exits(1).says("Ed25519");
-    let other = "subjectAltName=otherName:1.3.6.1.4.1.311.20.2.3;UTF8:alice@example.com";
-    let request = [
-        "req",
-        "-new",
-        "-key",
-        "alice_key.pem",
-        "-subj",
-        "/CN=a",
-        "-addext",
-        other,
-        "-out",
-        "other.csr",
-    ];
-    openssl.run(request);
-    pki(&scenario, ["sign", "other.csr"])
-        .exits(1)
-        .says("not issued here")
-        .says("--san");
+    let new = "req -new -noenc -subj /CN=a -keyout a_key.pem";
+    openssl.run(words(&format!(
+        "{new} -newkey rsa:2048 -outform DER -out good.csr"
+    )));
+    let mut forged = std::fs::read(scenario.path("good.csr")).expect("is there");
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    scenario.write("forged.csr", &forged);
+    let other = "subjectAltName=otherName:1.3.6.1.4.1.311.20.2.3;UTF8:a@example.com";
+    for line in [
+        "-newkey rsa:1024 -out short.csr",
+        "-newkey ed25519 -out ed.csr",
+        "-newkey rsa:2048 -sha1 -out old.csr",
+        &format!("-newkey rsa:2048 -addext {other} -out other.csr"),
+    ] {
+        openssl.run(words(&format!("{new} {line}")));
+    }
+    for (file, reason) in [
+        ("forged.csr", "signature of the request is wrong"),
+        ("short.csr", "RSA 1024"),
+        ("ed.csr", "Ed25519"),
+        ("old.csr", "cannot be verified"),
+        ("other.csr", "not issued here"),
+    ] {
+        pki(&scenario, ["sign", file]).exits(1).says(reason);
+    }
+    assert_eq!(scenario.read("pki/root/index.txt"), "");
 }
 
 #[test]

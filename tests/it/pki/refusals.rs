@@ -131,7 +131,7 @@ fn only_the_ca_that_issued_can_revoke() {
         "revoke alice_cert.pem --reason whim",
         "keyCompromise",
     );
-    refuses(&scenario, "revoke alice_key.pem", "private key");
+    refuses(&scenario, "revoke passphrase", "neither PEM nor DER");
     refuses(&scenario, "revoke", "CERT");
 }
 
