@@ -1,5 +1,6 @@
 //! A CA in files, judged by the `openssl` command: what either makes, the other reads.
 
+mod documentation;
 mod foreign;
 mod openssl;
 mod refusals;

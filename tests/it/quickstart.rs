@@ -68,7 +68,8 @@ fn the_ca_of_the_quickstart_is_one_to_go_on_with() {
     };
     let list = run(&["list"]).says("CN=Quickstart Root CA");
     let list = list.says("CN=Quickstart Client");
-    list.says("keyCompromise                  CN=Quickstart Revoked Client");
+    list.says("keyCompromise")
+        .says("CN=Quickstart Revoked Client");
     run(&["revoke", "client_cert.pem", "--crl"]).says("2 revoked");
     assert_eq!(
         scenario.read("first/pki/root/cert.pem"),
