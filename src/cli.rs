@@ -1,11 +1,19 @@
 //! The command line: clap structs, no logic.
 
+mod pki;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::{Date, OffsetDateTime};
+
+pub use pki::{
+    CaPassphrase, NewKey, Passphrase, PkiArgs, PkiCaArgs, PkiCommand, PkiConvertArgs, PkiCrlArgs,
+    PkiCsrArgs, PkiInspectArgs, PkiIssueArgs, PkiListArgs, PkiP12Args, PkiRevokeArgs, PkiSignArgs,
+    SigningCa, Wanted,
+};
 
 /// Turn a short YAML file into a working mutual-TLS front door on AWS
 #[derive(Debug, Parser)]
@@ -99,6 +107,8 @@ pub enum Command {
     /// Judge certificates and CRLs as the load balancer would
     #[command(subcommand)]
     Trust(TrustCommand),
+    /// Make a CA, issue and revoke client certificates, write CRLs and PKCS#12 files
+    Pki(PkiArgs),
     /// Print a shell's completion script
     Completion(CompletionArgs),
     /// Write a complete stack, apply it to the embedded AWS and plan it again

@@ -7,6 +7,7 @@ mod destroy;
 mod expiry;
 mod list;
 mod output;
+mod pki;
 mod plan;
 #[cfg(feature = "sandbox")]
 mod quickstart;
@@ -63,6 +64,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Render(args) => render::run(&args, view),
         Command::Schema(args) => schema::run(&args, view),
         Command::Trust(command) => trust::run(&command, global, view).await,
+        Command::Pki(args) => pki::run(&args, view),
         Command::Completion(args) => completion::run(&args, view),
         #[cfg(feature = "sandbox")]
         Command::Quickstart(args) => quickstart::run(&args, global, view).await,

@@ -161,6 +161,15 @@ impl From<StackErrors> for Error {
     }
 }
 
+impl From<crate::pki::Error> for Error {
+    fn from(error: crate::pki::Error) -> Self {
+        Self::Refused {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+        }
+    }
+}
+
 #[cfg(feature = "sandbox")]
 impl From<crate::sandbox::SandboxError> for Error {
     fn from(error: crate::sandbox::SandboxError) -> Self {

@@ -22,6 +22,7 @@ mod session;
 mod crl_source;
 mod facts;
 mod hint;
+pub mod pki;
 pub mod stack;
 pub mod trust;
 mod wiring;

@@ -29,6 +29,7 @@ mod serial;
 mod server;
 mod source;
 
+pub(crate) use algorithm::check_signature;
 pub use algorithm::{Hash, KeyAlgorithm, SignatureAlgorithm, SignatureCheck};
 pub use bundle::Bundle;
 pub use certificate::Certificate;

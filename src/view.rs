@@ -13,6 +13,7 @@ use std::time::Instant;
 use anstream::{AutoStream, ColorChoice};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
+use zeroize::Zeroizing;
 
 use crate::apply::{Event, Report};
 use crate::cli::{Global, Output};
@@ -189,6 +190,26 @@ impl View {
         } else {
             Err(Error::refused("not confirmed; nothing was changed"))
         }
+    }
+
+    /// Asks for a passphrase without showing it.
+    ///
+    /// # Errors
+    ///
+    /// Nobody is there to answer; `otherwise` says where else a passphrase can come from.
+    pub(crate) fn ask_secret(&self, question: &str, otherwise: &str) -> Result<Zeroizing<String>> {
+        let unanswered = || {
+            Error::refused_with(
+                format!("{question} is needed, and nobody is there to be asked"),
+                otherwise,
+            )
+        };
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() || self.is_json() {
+            return Err(unanswered());
+        }
+        let answer =
+            rpassword::prompt_password(format!("{question}: ")).map_err(|_| unanswered())?;
+        Ok(Zeroizing::new(answer))
     }
 
     fn line(&self, value: &Value) {

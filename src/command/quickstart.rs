@@ -3,19 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
-    RevokedCertParams, SerialNumber,
-};
 use time::{Duration, OffsetDateTime};
 
-use super::saved::write_private;
 use super::{apply, plan};
 use crate::cli::{
     Allowances, ApplyArgs, ClientsArgs, ExpiryArgs, Global, Paths, PlanArgs, QuickstartArgs,
 };
 use crate::error::{Error, Result, exit};
+use crate::pki::{
+    self, Authority, Existing, KeyKind, Kind, NewAuthority, Order, Reason, SigningKey, Store,
+    Subject,
+};
+use crate::trust::Certificate;
 use crate::view::View;
 
 const STACK: &str = include_str!("quickstart/stack.yaml");
@@ -35,12 +34,7 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
             "name another directory, or go on in that one with `mtlsgw plan --sandbox`",
         ));
     }
-    let written = write_stack(directory).map_err(|error| {
-        Error::refused(format!(
-            "cannot write the stack to {}: {error}",
-            directory.display()
-        ))
-    })?;
+    let written = write_stack(directory)?;
     view.note(&format!(
         "wrote {} to {}",
         written.join(", "),
@@ -94,6 +88,7 @@ fn next_steps(directory: &Path) -> String {
     format!(
         "Next:\n  \
          cd {}\n  \
+         mtlsgw pki list                  # the CA in pki/, its client and the one it has revoked\n  \
          mtlsgw plan --sandbox            # change stack.yaml and see what it would do\n  \
          mtlsgw destroy --sandbox         # and everything is gone again\n\
          With a real account: set vpc, subnets and the names of your zone in stack.yaml, then\n  \
@@ -104,33 +99,42 @@ fn next_steps(directory: &Path) -> String {
 }
 
 /// Writes everything; gives the names of the files.
-fn write_stack(directory: &Path) -> Result<Vec<String>, Box<dyn std::error::Error>> {
-    fs::create_dir_all(directory)?;
-    let material = Material::fresh()?;
-    let public: [(&str, &str); 6] = [
+fn write_stack(directory: &Path) -> Result<Vec<String>> {
+    let failed = |error: std::io::Error| {
+        let place = directory.display();
+        Error::refused(format!("cannot write the stack to {place}: {error}"))
+    };
+    fs::create_dir_all(directory).map_err(failed)?;
+    let now = OffsetDateTime::now_utc();
+    let root = root(directory, now)?;
+    let root_key = root.key(|| Err(Error::refused("the new key needs no passphrase")))?;
+    let issuer = (&root, &root_key);
+    issue(directory, issuer, ("client", "Quickstart Client"), now)?;
+    let revoked = issue(
+        directory,
+        issuer,
+        ("revoked", "Quickstart Revoked Client"),
+        now,
+    )?;
+    root.revoke_certificate(&revoked, Reason::KeyCompromise, now)?;
+    let crl = root.crl(&root_key, Duration::days(365), now)?;
+    let public: [(&str, &str); 4] = [
+        ("root_cert.pem", &root.certificate().pem()),
+        ("root.crl", &crl.pem()),
         ("petstore.yaml", PETSTORE),
-        ("root_cert.pem", &material.root),
-        ("root.crl", &material.crl),
-        ("client_cert.pem", &material.client),
-        ("revoked_cert.pem", &material.revoked),
         ("stack.yaml", STACK),
     ];
-    let private: [(&str, &str); 3] = [
-        ("root_key.pem", &material.root_key),
-        ("client_key.pem", &material.client_key),
-        ("revoked_key.pem", &material.revoked_key),
-    ];
-    for (name, content) in private {
-        write_private(&directory.join(name), content.as_bytes())?;
-    }
     for (name, content) in public {
-        fs::write(directory.join(name), content)?;
+        pki::write_public(&directory.join(name), content.as_bytes(), Existing::Replace)?;
     }
-    ignore_keys(directory)?;
-    Ok(private
+    ignore_keys(directory).map_err(failed)?;
+    let clients = ["client", "revoked"]
         .iter()
-        .chain(&public)
-        .map(|(name, _)| (*name).to_owned())
+        .flat_map(|name| [format!("{name}_cert.pem"), format!("{name}_key.pem")]);
+    let public = public.iter().map(|(name, _)| (*name).to_owned());
+    Ok(std::iter::once("pki".to_owned())
+        .chain(clients)
+        .chain(public)
         .collect())
 }
 
@@ -144,88 +148,38 @@ fn ignore_keys(directory: &Path) -> std::io::Result<()> {
     }
 }
 
-/// A CA with a client, a client that it has revoked, and the CRL that says so; all PEM.
-struct Material {
-    root: String,
-    root_key: String,
-    client: String,
-    client_key: String,
-    revoked: String,
-    revoked_key: String,
-    crl: String,
-}
-
-impl Material {
-    fn fresh() -> Result<Self, rcgen::Error> {
-        let now = OffsetDateTime::now_utc();
-        let root_key = KeyPair::generate()?;
-        let root_params = root_params(now);
-        let root = root_params.self_signed(&root_key)?;
-        let issuer = Issuer::from_params(&root_params, &root_key);
-        let (client, client_key, _) = client("Quickstart Client", 2, now, &issuer)?;
-        let (revoked, revoked_key, serial) =
-            self::client("Quickstart Revoked Client", 3, now, &issuer)?;
-        Ok(Self {
-            crl: crl(serial, now, &issuer)?,
-            root: root.pem(),
-            client,
-            client_key: client_key.serialize_pem(),
-            revoked,
-            revoked_key: revoked_key.serialize_pem(),
-            root_key: root_key.serialize_pem(),
-        })
-    }
-}
-
-fn root_params(now: OffsetDateTime) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "Quickstart Root CA");
-    params.not_before = now - Duration::hours(1);
-    params.not_after = now + Duration::days(3650);
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params
-}
-
-fn client(
-    name: &str,
-    serial: u64,
-    now: OffsetDateTime,
-    issuer: &Issuer<'_, &KeyPair>,
-) -> Result<(String, KeyPair, SerialNumber), rcgen::Error> {
-    let serial = SerialNumber::from(serial);
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.serial_number = Some(serial.clone());
-    params.not_before = now - Duration::hours(1);
-    params.not_after = now + Duration::days(365);
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.use_authority_key_identifier_extension = true;
-    let key = KeyPair::generate()?;
-    Ok((params.signed_by(&key, issuer)?.pem(), key, serial))
-}
-
-fn crl(
-    serial: SerialNumber,
-    now: OffsetDateTime,
-    issuer: &Issuer<'_, &KeyPair>,
-) -> Result<String, rcgen::Error> {
-    let revoked = RevokedCertParams {
-        serial_number: serial,
-        revocation_time: now,
-        reason_code: Some(RevocationReason::KeyCompromise),
-        invalidity_date: None,
+/// Makes the CA, in a store that `mtlsgw pki` goes on with.
+fn root(directory: &Path, now: OffsetDateTime) -> Result<Authority> {
+    let root = NewAuthority {
+        name: "root".to_owned(),
+        subject: Subject::common_name("Quickstart Root CA")?,
+        key: SigningKey::generate(KeyKind::default())?,
+        digest: None,
+        path_len: Some(0),
+        days: None,
     };
-    let params = CertificateRevocationListParams {
-        this_update: now - Duration::hours(1),
-        next_update: now + Duration::days(365),
-        crl_number: SerialNumber::from(1_u64),
-        issuing_distribution_point: None,
-        revoked_certs: vec![revoked],
-        key_identifier_method: KeyIdMethod::Sha256,
+    Ok(Store::new(directory.join("pki")).create_root(&root, None, now)?)
+}
+
+/// Issues the certificate of a client and writes it beside its key.
+fn issue(
+    directory: &Path,
+    (root, root_key): (&Authority, &SigningKey),
+    (file, name): (&str, &str),
+    now: OffsetDateTime,
+) -> Result<Certificate> {
+    let key = SigningKey::generate(KeyKind::default())?;
+    let order = Order {
+        subject: Subject::common_name(name)?,
+        names: Vec::new(),
+        kind: Kind::Client,
+        days: None,
     };
-    params.signed_by(issuer)?.pem()
+    let certificate = root.issue(&order, key.public_key(), root_key, now)?;
+    let key_file = directory.join(format!("{file}_key.pem"));
+    pki::write_secret(&key_file, key.to_pem(None)?.as_bytes(), Existing::Keep)?;
+    let certificate_file = directory.join(format!("{file}_cert.pem"));
+    let pem = certificate.pem();
+    pki::write_public(&certificate_file, pem.as_bytes(), Existing::Replace)?;
+    Ok(certificate)
 }

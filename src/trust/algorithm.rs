@@ -43,7 +43,7 @@ impl KeyAlgorithm {
     }
 
     /// Determines the algorithm of the DER of a public key.
-    pub(super) fn of_der(spki: &[u8]) -> Option<Self> {
+    pub(crate) fn of_der(spki: &[u8]) -> Option<Self> {
         let (_, key) = SubjectPublicKeyInfo::from_der(spki).ok()?;
         Some(Self::of(&key))
     }
@@ -237,11 +237,11 @@ pub enum SignatureCheck {
     Unsupported,
 }
 
-/// Checks a certificate or CRL, which have the same outer form, against the issuer's public key.
+/// Checks a certificate, CRL or request, which have the same outer form, against the issuer's public key.
 ///
 /// This uses rustls' algorithms rather than x509-parser's, which know neither P-521 nor ECDSA with
 /// SHA-512, both of which ALB takes.
-pub(super) fn check_signature(signed: &[u8], issuer_key: &[u8]) -> SignatureCheck {
+pub(crate) fn check_signature(signed: &[u8], issuer_key: &[u8]) -> SignatureCheck {
     match Signed::from_der(signed).and_then(|signed| Ok((signed, Key::from_der(issuer_key)?))) {
         Ok((signed, key)) => signed.check(&key),
         Err(_) => SignatureCheck::Invalid,

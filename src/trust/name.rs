@@ -32,7 +32,7 @@ pub struct DistinguishedName {
 
 impl DistinguishedName {
     /// Reads the DER of a `Name`.
-    pub(super) fn from_der(der: &[u8]) -> Option<Self> {
+    pub(crate) fn from_der(der: &[u8]) -> Option<Self> {
         let (rest, name) = X509Name::from_der(der).ok()?;
         rest.is_empty().then(|| Self::from_name(&name))
     }

@@ -16,7 +16,7 @@ pub struct Serial {
 
 impl Serial {
     /// Takes the content octets of a DER integer; `None` when empty or longer than any CA issues.
-    pub(super) fn from_der_content(content: &[u8]) -> Option<Self> {
+    pub(crate) fn from_der_content(content: &[u8]) -> Option<Self> {
         let redundant = content
             .windows(2)
             .take_while(|pair| pair[0] == 0 && pair[1] < 0x80)
@@ -29,6 +29,25 @@ impl Serial {
             .filter(|target| !target.is_empty())?
             .copy_from_slice(significant);
         Some(Self { length, octets })
+    }
+
+    /// Reads hex digits, with or without colons between octets; `None` if there is anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits: String = text.split(':').collect();
+        let digits = digits.trim_start_matches('0');
+        if text.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        // The zero in front keeps the number positive.
+        let padding = if digits.len().is_multiple_of(2) {
+            "00"
+        } else {
+            "0"
+        };
+        let digits = format!("{padding}{digits}");
+        let octet = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+        let octets: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(octet).collect();
+        Self::from_der_content(&octets?)
     }
 
     /// Returns the number as big-endian octets without leading zeros.
@@ -115,6 +134,22 @@ mod tests {
         assert_eq!(serial(&[0, 0x80]).decimal(), "128");
         assert_eq!(serial(&[0x80]).decimal(), "0x80");
         assert_eq!(serial(&[1; 17]).decimal(), format!("0x{}", "01".repeat(17)));
+    }
+
+    #[test]
+    fn hex_is_read_with_and_without_colons() {
+        for text in ["0a80", "A80", "0A:80", "00:00:0a:80"] {
+            assert_eq!(
+                Serial::from_hex(text),
+                Some(serial(&[0x0a, 0x80])),
+                "{text}"
+            );
+        }
+        assert_eq!(Serial::from_hex("ff"), Some(serial(&[0, 0xff])));
+        assert_eq!(Serial::from_hex("0"), Some(serial(&[0])));
+        for text in ["", "-1", "0x1", "1 2", &"f".repeat(100)] {
+            assert_eq!(Serial::from_hex(text), None, "{text}");
+        }
     }
 
     #[test]

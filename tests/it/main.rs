@@ -19,6 +19,7 @@ mod listeners;
 mod material;
 mod ownership;
 mod pairs;
+mod pki;
 mod plan;
 mod quickstart;
 mod records;

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::Scenario;
 
-const KEYS: [&str; 3] = ["root_key.pem", "client_key.pem", "revoked_key.pem"];
+const KEYS: [&str; 3] = ["pki/root/key.pem", "client_key.pem", "revoked_key.pem"];
 
 const FILES: [&str; 6] = [
     "petstore.yaml",
@@ -55,6 +55,26 @@ fn what_the_quickstart_says_to_do_next_works() {
         .ok();
     let list = ["list", "--sandbox", "--region", "ap-northeast-1"];
     scenario.run_in(&directory, list).ok().says("no stacks");
+}
+
+#[test]
+fn the_ca_of_the_quickstart_is_one_to_go_on_with() {
+    let scenario = Scenario::empty();
+    scenario.run_bare(["quickstart", "first"]).ok();
+    let directory = scenario.path("first");
+    let run = |arguments: &[&str]| {
+        let arguments = std::iter::once("pki").chain(arguments.iter().copied());
+        scenario.run_in(&directory, arguments).ok()
+    };
+    let list = run(&["list"]).says("CN=Quickstart Root CA");
+    let list = list.says("CN=Quickstart Client");
+    list.says("keyCompromise")
+        .says("CN=Quickstart Revoked Client");
+    run(&["revoke", "client_cert.pem", "--crl"]).says("2 revoked");
+    assert_eq!(
+        scenario.read("first/pki/root/cert.pem"),
+        scenario.read("first/root_cert.pem")
+    );
 }
 
 #[test]

@@ -160,6 +160,7 @@ fn what_decides_knows_nothing_of_aws() {
         "src/plan",
         "src/diff",
         "src/trust",
+        "src/pki",
         "src/view",
         "src/error",
     ];
@@ -173,20 +174,38 @@ fn what_decides_knows_nothing_of_aws() {
             "src/diff",
             "src/trust",
             "src/crl_source/choice",
+            "src/pki",
         ],
     );
 }
 
+/// Asserts that a module uses nothing of the crate but itself and some others.
+#[track_caller]
+fn stands_on(module: &str, others: &[&str]) {
+    let sources = rust();
+    let of_module = sources.iter().filter(|source| source.is_of(module));
+    let places: Vec<_> = of_module
+        .flat_map(|source| source.places("crate::"))
+        .collect();
+    let allowed = |place: &str| others.iter().any(|other| place.contains(other));
+    let foreign: Vec<_> = places.iter().filter(|place| !allowed(place)).collect();
+    assert!(foreign.is_empty(), "{foreign:#?}");
+}
+
 #[test]
 fn trust_stands_alone() {
-    let trust = rust();
-    let trust = trust.iter().filter(|source| source.is_of("src/trust"));
-    let places: Vec<_> = trust.flat_map(|source| source.places("crate::")).collect();
-    let foreign: Vec<_> = places
-        .iter()
-        .filter(|place| !place.contains("crate::trust"))
-        .collect();
-    assert!(foreign.is_empty(), "{foreign:#?}");
+    stands_on("src/trust", &["crate::trust"]);
+}
+
+#[test]
+fn pki_stands_on_trust_and_prints_nothing() {
+    stands_on("src/pki", &["crate::pki", "crate::trust"]);
+    never_in(&["clap", "println!", "crate::view"], &["src/pki"]);
+}
+
+#[test]
+fn only_the_sandbox_makes_certificates_with_a_library_that_mangles_names() {
+    only_in(&["rcgen::"], &["src/sandbox", "src/trust"]);
 }
 
 #[test]

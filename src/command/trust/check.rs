@@ -9,10 +9,11 @@ use time::format_description::well_known::Rfc3339;
 
 use super::unusable;
 use crate::cli::{Global, Purpose, TrustCheckArgs};
+use crate::crl_source;
 use crate::error::{Error, Result, exit};
 use crate::resource::trust_store::Held;
 use crate::session::{Session, Subject};
-use crate::stack::{self, Material, MutualAuthentication, Stack};
+use crate::stack::{self, CrlSource, CrlUrl, Material, MutualAuthentication, Stack};
 use crate::trust::{
     self, Bundle, Certificate, CheckOptions, CheckWarning, Crl, Refusal, Source, Step, Trusted,
     Verdict, check_client,
@@ -158,7 +159,9 @@ impl Basis {
                     "judge by what AWS holds: add --live",
                 ));
             }
-            Some(stack::TrustStore::Own { ca_bundle, crls }) => (ca_bundle, crls),
+            Some(stack::TrustStore::Own {
+                ca_bundle, crls, ..
+            }) => (ca_bundle, crls),
         };
         let parts: Vec<(String, &Vec<u8>)> = ca_bundle.iter().map(named).collect();
         Ok(Self {
@@ -166,7 +169,7 @@ impl Basis {
             bundle: Bundle::from_bytes(&parts).map_err(|error| unusable(&error))?,
             crls: stack_crls(crls)?,
             listeners: stack_listeners(stack),
-            warnings: Vec::new(),
+            warnings: not_fetched(stack),
         })
     }
 
@@ -261,11 +264,25 @@ fn named(file: &Material) -> (String, &Vec<u8>) {
 }
 
 /// The CRLs of a stack file: the one place that knows where they come from.
-fn stack_crls(files: &[Material]) -> Result<Vec<Crl>> {
-    read_crls(files.iter().map(|file| {
-        let (name, bytes) = named(file);
-        (name, &bytes[..])
-    }))
+/// The CRLs of a stack's files; those of URLs are [`not_fetched`].
+fn stack_crls(sources: &[CrlSource]) -> Result<Vec<Crl>> {
+    let files = sources.iter().filter_map(|source| match source {
+        CrlSource::File(file) => Some(named(file)),
+        CrlSource::Url(_) => None,
+    });
+    read_crls(files.map(|(name, bytes)| (name, &bytes[..])))
+}
+
+/// What is said of CRLs from URLs, for the files are judged without network.
+fn not_fetched(stack: &Stack) -> Vec<CheckWarning> {
+    let urls = crl_source::urls(stack).into_iter();
+    let warning = |url: &CrlUrl| CheckWarning {
+        code: "crl-not-fetched",
+        message: format!(
+            "nothing is fetched, so that the CRL of {url} does not count; --live judges by what AWS holds"
+        ),
+    };
+    urls.map(warning).collect()
 }
 
 fn read_crls<'a>(parts: impl Iterator<Item = (String, &'a [u8])>) -> Result<Vec<Crl>> {

@@ -248,7 +248,7 @@ impl Scenario {
             let path = entry.path();
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let is_key = name == "keys" || name.ends_with("_key.pem");
+            let is_key = matches!(&*name, "keys" | "key.pem") || name.ends_with("_key.pem");
             if is_key || self.inputs.contains(&path) {
                 continue;
             }
