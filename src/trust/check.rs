@@ -26,7 +26,7 @@ use super::digest::Sha256Digest;
 use super::lint::{Severity, lint_bundle};
 use super::serial::Serial;
 
-use path::{Anchors, Pool};
+use path::{Anchors, Pool, Search};
 use revocation::Revocations;
 
 /// The longest chain that a load balancer verifies, the client's certificate and the root included.
@@ -145,7 +145,7 @@ pub struct Refusal {
     /// Which certificate of [`Verdict::path`] breaks it.
     pub position: usize,
     /// The CRL that lists it, or that cannot be used.
-    pub crl: Option<CrlEvidence>,
+    pub crl: Option<Box<CrlEvidence>>,
 }
 
 /// Which CRL refuses a client.
@@ -236,12 +236,13 @@ pub fn check_client(
     options: &CheckOptions,
 ) -> Verdict {
     // Certificates know no fractions of a second; notAfter is the last whole one.
-    let at = options.at.replace_nanosecond(0).unwrap_or(options.at);
+    let at = options.at.truncate_to_second();
     let options = CheckOptions { at, ..*options };
     let mut check = Check {
         pool: Pool::new(client, sent, trusted.bundle, at),
         revocations: Revocations::new(trusted.crls),
         message_bytes: chain::message_bytes(client, sent),
+        comparisons: 0,
         options,
     };
     let Decision {
@@ -271,6 +272,7 @@ struct Check<'a> {
     revocations: Revocations<'a>,
     options: CheckOptions,
     message_bytes: usize,
+    comparisons: usize,
 }
 
 /// The chain that decides.
@@ -286,7 +288,7 @@ impl Check<'_> {
     fn decide(&mut self, anchors: Anchors) -> Decision {
         let mut best: Option<(Vec<usize>, Refusal)> = None;
         for length in 1..=self.options.maximum_depth {
-            let mut search = self.pool.search(anchors, length);
+            let mut search = Search::new(anchors, length);
             while let Some(path) = search.next(&mut self.pool) {
                 let Err(refusal) = self.judge(&path) else {
                     return Decision {
@@ -314,7 +316,7 @@ impl Check<'_> {
         let maximum = self.options.maximum_depth;
         let mut deepest = Vec::new();
         for length in 1..=path::LONGEST {
-            let mut search = self.pool.search(anchors, length);
+            let mut search = Search::new(anchors, length);
             let complete = search.next(&mut self.pool);
             if let Some(path) = complete.filter(|path| path.len() > maximum) {
                 let refusal = self.too_deep(&path);

@@ -37,7 +37,7 @@ impl Scenario {
 }
 
 /// The answer as JSON; it says the same as the exit code.
-fn answer(outcome: Outcome) -> Value {
+fn answer(outcome: &Outcome) -> Value {
     let value = outcome.json();
     assert_eq!(value["format_version"], "1");
     assert_eq!(value["accepted"], json!(outcome.code == 0), "{outcome}");
@@ -60,7 +60,7 @@ fn a_client_is_judged_by_the_files_of_a_stack() {
     // Nothing but the files was asked.
     assert_eq!(scenario.calls(), [""; 0]);
 
-    let value = answer(scenario.checks(["revoked.pem", "--json"]));
+    let value = answer(&scenario.checks(["revoked.pem", "--json"]));
     assert_eq!(value["reason"], "ClientCertCrlHit");
     assert_eq!(value["basis"], "files");
     assert_eq!(value["purpose"], "client");
@@ -93,7 +93,7 @@ fn files_may_be_named_in_place_of_a_stack() {
     let bundle = ["--ca-bundle", "root.pem"];
     let check = |arguments: &[&str]| {
         let all = arguments.iter().chain(&bundle).copied();
-        answer(scenario.checks(all.chain(["--json"])))["reason"].clone()
+        answer(&scenario.checks(all.chain(["--json"])))["reason"].clone()
     };
     assert_eq!(check(&["both.pem"]), Value::Null);
     assert_eq!(check(&["client.der", "--chain", "below.pem"]), Value::Null);
@@ -123,7 +123,7 @@ fn a_listener_may_ignore_that_a_client_has_expired() {
     let end = OffsetDateTime::now_utc() - Duration::DAY;
     let mut scenario = Scenario::with_clients(LISTENER)
         .file("old.pem", authority().client_until("Client 9", 9, end));
-    let value = answer(scenario.checks(["old.pem", "--json"]));
+    let value = answer(&scenario.checks(["old.pem", "--json"]));
     assert_eq!(value["reason"], "ClientCertExpired");
     assert_eq!(value["listeners"][0]["listener"], "listener");
     let lenient = "{ mode: verify, ignore_client_certificate_expiry: true }";
@@ -147,7 +147,7 @@ fn where_nobody_is_verified_everybody_is_let_in() {
         .says("accepted: CN=Client 3")
         .says("in mode `verify` it would be refused: ClientCertCrlHit")
         .says("`listener` is in mode `passthrough`: it verifies nobody");
-    let value = answer(scenario.checks(["revoked.pem", "--json"]));
+    let value = answer(&scenario.checks(["revoked.pem", "--json"]));
     assert_eq!(value["if_verified"]["reason"], "ClientCertCrlHit");
     assert_eq!(value["warnings"][0]["code"], "not-verified");
 }
@@ -160,7 +160,7 @@ fn the_trust_store_in_aws_decides_and_the_files_are_told_beside_it() {
         .says("the stack `petstore` has no trust store in AWS")
         .says("mtlsgw apply");
     scenario.applies(&[]);
-    let value = answer(scenario.checks(["client.pem", "--live", "--json"]));
+    let value = answer(&scenario.checks(["client.pem", "--live", "--json"]));
     assert_eq!(
         value["files"],
         json!({"accepted": true, "reason": null, "message": null})
@@ -173,7 +173,7 @@ fn the_trust_store_in_aws_decides_and_the_files_are_told_beside_it() {
     // The file revokes the client, and nobody has applied it yet.
     scenario.write("root.crl", authority().crl_of(2, &[2, 7]));
     let (outcome, calls) = scenario.calls_of(["trust", "check", "client.pem", "--live", "--json"]);
-    let value = answer(outcome);
+    let value = answer(&outcome);
     assert_eq!(value["files"]["reason"], "ClientCertCrlHit");
     assert!(
         calls.iter().all(|call| crate::support::is_reading(call)),
@@ -181,7 +181,7 @@ fn the_trust_store_in_aws_decides_and_the_files_are_told_beside_it() {
     );
     let words = scenario.checks(["client.pem", "--live"]).ok();
     words.says("by the files: ClientCertCrlHit");
-    let value = answer(scenario.checks(["revoked.pem", "--live", "--json"]));
+    let value = answer(&scenario.checks(["revoked.pem", "--live", "--json"]));
     assert_eq!(value["reason"], "ClientCertCrlHit");
     assert_eq!(value["files"]["accepted"], true);
 
@@ -192,7 +192,7 @@ fn the_trust_store_in_aws_decides_and_the_files_are_told_beside_it() {
     );
     let offline = scenario.checks(["client.pem", "other.yaml"]).exits(1);
     offline.says("whose content no file has").says("--live");
-    let value = answer(scenario.checks(["revoked.pem", "other.yaml", "--live", "--json"]));
+    let value = answer(&scenario.checks(["revoked.pem", "other.yaml", "--live", "--json"]));
     assert_eq!(value["reason"], "ClientCertCrlHit");
     assert_eq!(value.get("files"), None);
     assert_eq!(value["warnings"][0]["code"], "not-attached");

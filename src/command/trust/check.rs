@@ -430,7 +430,7 @@ fn document(
     put("accepted", json!(refusal.is_none()));
     put("reason", json!(refusal.map(|one| one.reason)));
     put("message", json!(refusal.map(|one| &one.message)));
-    put("at", json!(moment(client.at)));
+    put("at", json!(moment(client.at.truncate_to_second())));
     put("purpose", json!(client.purpose));
     put("basis", json!(basis.name));
     put("certificate", certificate_json(&client.certificate));

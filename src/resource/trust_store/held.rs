@@ -1,5 +1,6 @@
 //! What a trust store holds in AWS now, for those who judge clients by it.
 
+use aws_sdk_elasticloadbalancingv2::types::DescribeTrustStoreRevocation as Described;
 use futures::future::try_join_all;
 
 use super::{associations, describe_all, download_bundle};
@@ -78,7 +79,7 @@ async fn own(aws: &Aws, stack: &str) -> Result<String> {
 /// Reads all revocations, those that are not exactly one CRL as `None`.
 async fn revocations(aws: &Aws, arn: &str) -> Result<Vec<(i64, Option<Crl>)>> {
     let described = trust_store_revocation::describe_all(aws, arn).await?;
-    let ids = described.iter().filter_map(|one| one.revocation_id());
+    let ids = described.iter().filter_map(Described::revocation_id);
     let read = ids.map(async |id| -> Result<_> {
         Ok((id, trust_store_revocation::read_crl(aws, arn, id).await?))
     });

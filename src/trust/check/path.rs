@@ -90,16 +90,6 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Begins a search for chains of exactly this length.
-    pub(super) fn search(&self, anchors: Anchors, length: usize) -> Search {
-        Search {
-            anchors,
-            length,
-            frames: vec![Frame::new(0)],
-            deepest: vec![0],
-        }
-    }
-
     /// Returns a member's certificate.
     pub(super) fn certificate(&self, member: usize) -> &'a Certificate {
         self.members[member].certificate
@@ -329,6 +319,16 @@ pub(super) struct Search {
 }
 
 impl Search {
+    /// Begins a search for chains of exactly this length.
+    pub(super) fn new(anchors: Anchors, length: usize) -> Self {
+        Self {
+            anchors,
+            length,
+            frames: vec![Frame::new(0)],
+            deepest: vec![0],
+        }
+    }
+
     /// Finds the next complete chain.
     pub(super) fn next(&mut self, pool: &mut Pool<'_>) -> Option<Vec<usize>> {
         while let Some(&Frame { member, tried }) = self.frames.last() {
