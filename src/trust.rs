@@ -9,6 +9,8 @@ mod bundle;
 mod certificate;
 mod changes;
 mod crl;
+#[cfg(test)]
+mod damaged;
 mod der;
 mod digest;
 mod error;

@@ -4,6 +4,8 @@
 //! which uses the build that the tests use; `MTLSGW_BINARY` names another binary to measure.
 
 mod crowd;
+#[path = "../support/measure.rs"]
+mod measure;
 mod program;
 mod waits;
 

@@ -5,6 +5,7 @@
 //! `tests/pkits/verdicts.txt`, for people to judge; with `MTLSGW_PKITS_WRITE=1` they are written
 //! anew.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -136,7 +137,7 @@ fn every_file_of_pkits_has_the_verdict_that_is_written_down() {
                     .collect()
             }
         };
-        text += &format!("{} {}\n", sample.name, verdicts.join(", "));
+        writeln!(text, "{} {}", sample.name, verdicts.join(", ")).unwrap();
     }
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pkits/verdicts.txt");
     if std::env::var_os("MTLSGW_PKITS_WRITE").is_some() {
