@@ -18,6 +18,8 @@ pub mod exit {
     pub const CHANGES: u8 = 2;
     /// Apply or destroy did a part; running it again goes on from there.
     pub const PARTIAL: u8 = 3;
+    /// A check that was asked for ended with no: `trust check` refuses the client.
+    pub const REFUSED: u8 = 4;
     /// The command line could not be understood.
     pub const USAGE: u8 = 64;
     /// Ctrl-C.

@@ -26,7 +26,7 @@ use super::digest::Sha256Digest;
 use super::lint::{Severity, lint_bundle};
 use super::serial::Serial;
 
-use path::{Anchors, Pool};
+use path::{Anchors, Pool, Search};
 use revocation::Revocations;
 
 /// The longest chain that a load balancer verifies, the client's certificate and the root included.
@@ -145,7 +145,7 @@ pub struct Refusal {
     /// Which certificate of [`Verdict::path`] breaks it.
     pub position: usize,
     /// The CRL that lists it, or that cannot be used.
-    pub crl: Option<CrlEvidence>,
+    pub crl: Option<Box<CrlEvidence>>,
 }
 
 /// Which CRL refuses a client.
@@ -236,20 +236,26 @@ pub fn check_client(
     options: &CheckOptions,
 ) -> Verdict {
     // Certificates know no fractions of a second; notAfter is the last whole one.
-    let at = options.at.replace_nanosecond(0).unwrap_or(options.at);
+    let at = options.at.truncate_to_second();
     let options = CheckOptions { at, ..*options };
     let mut check = Check {
         pool: Pool::new(client, sent, trusted.bundle, at),
         revocations: Revocations::new(trusted.crls),
         message_bytes: chain::message_bytes(client, sent),
+        comparisons: 0,
         options,
     };
-    let (path, refusal) = check.decide(Anchors::Roots);
+    let Decision {
+        path,
+        refusal,
+        other,
+    } = check.decide(Anchors::Roots);
     let mut warnings = check.warnings(&path, refusal.as_ref());
+    warnings.extend(other.map(|other| other_chain(&other)));
     if refusal.is_some() {
-        let (partial, second) = check.decide(Anchors::Anything);
-        if second.is_none() {
-            warnings.push(partial_chain(&check.pool, &partial));
+        let second = check.decide(Anchors::Anything);
+        if second.refusal.is_none() {
+            warnings.push(partial_chain(&check.pool, &second.path));
         }
     }
     warnings.extend(refused_bundle(trusted.bundle, at));
@@ -266,29 +272,43 @@ struct Check<'a> {
     revocations: Revocations<'a>,
     options: CheckOptions,
     message_bytes: usize,
+    comparisons: usize,
+}
+
+/// The chain that decides.
+struct Decision {
+    path: Vec<usize>,
+    refusal: Option<Refusal>,
+    /// Why another chain fails that was tried before one that does not.
+    other: Option<Refusal>,
 }
 
 impl Check<'_> {
     /// Finds the chain that decides, and why it fails if it does.
-    fn decide(&mut self, anchors: Anchors) -> (Vec<usize>, Option<Refusal>) {
+    fn decide(&mut self, anchors: Anchors) -> Decision {
         let mut best: Option<(Vec<usize>, Refusal)> = None;
         for length in 1..=self.options.maximum_depth {
-            let mut search = self.pool.search(anchors, length);
+            let mut search = Search::new(anchors, length);
             while let Some(path) = search.next(&mut self.pool) {
-                match self.judge(&path) {
-                    Ok(()) => return (path, None),
-                    Err(refusal) => {
-                        let promises_more =
-                            |(_, other): &(_, Refusal)| refusal.reason > other.reason;
-                        if best.as_ref().is_none_or(promises_more) {
-                            best = Some((path, refusal));
-                        }
-                    }
+                let Err(refusal) = self.judge(&path) else {
+                    return Decision {
+                        path,
+                        refusal: None,
+                        other: best.map(|(_, refusal)| refusal),
+                    };
+                };
+                let gets_further = |(_, other): &(_, Refusal)| refusal.reason > other.reason;
+                if best.as_ref().is_none_or(gets_further) {
+                    best = Some((path, refusal));
                 }
             }
         }
         let (path, refusal) = best.unwrap_or_else(|| self.unfinished(anchors));
-        (path, Some(refusal))
+        Decision {
+            path,
+            refusal: Some(refusal),
+            other: None,
+        }
     }
 
     /// Says why there is no chain that is short enough.
@@ -296,7 +316,7 @@ impl Check<'_> {
         let maximum = self.options.maximum_depth;
         let mut deepest = Vec::new();
         for length in 1..=path::LONGEST {
-            let mut search = self.pool.search(anchors, length);
+            let mut search = Search::new(anchors, length);
             let complete = search.next(&mut self.pool);
             if let Some(path) = complete.filter(|path| path.len() > maximum) {
                 let refusal = self.too_deep(&path);
@@ -336,6 +356,7 @@ impl Check<'_> {
         if refusal.is_none_or(|refusal| refusal.reason != Reason::Untrusted) {
             warnings.extend(self.pool.missing_root(path));
         }
+        warnings.extend(self.pool.several_issuers(path));
         if self.pool.is_exhausted() {
             warnings.push(CheckWarning {
                 code: "search-cut-off",
@@ -363,6 +384,20 @@ impl Check<'_> {
             }
         };
         path.iter().map(step).collect()
+    }
+}
+
+/// Tells that a verifier which tries only one chain may have taken one that fails.
+fn other_chain(other: &Refusal) -> CheckWarning {
+    let Refusal {
+        reason, message, ..
+    } = other;
+    CheckWarning {
+        code: "other-chain-fails",
+        message: format!(
+            "another chain of these certificates fails ({reason}: {message}); whether a load \
+             balancer tries more than one is not documented"
+        ),
     }
 }
 

@@ -33,7 +33,7 @@ impl Check<'_> {
             .enumerate()
             .try_for_each(|(position, certificate)| well_formed(position, certificate))?;
         authorities(&chain)?;
-        names::check(&chain)
+        names::check(&chain, &mut self.comparisons)
     }
 
     /// Judges what is the same whether a chain ends in the trust store or not.

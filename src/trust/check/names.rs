@@ -7,15 +7,16 @@ use super::{Reason, Refusal, named};
 use crate::trust::certificate::Certificate;
 use crate::trust::general_name::{GeneralName, NameConstraints, NameKind, Subtree};
 
-/// How many comparisons a chain may need; OpenSSL has the same limit.
+/// How many comparisons a client may need; OpenSSL has the same limit for a chain.
 const MAXIMUM_COMPARISONS: usize = 1 << 20;
 
 /// The longest DNS name.
 const MAXIMUM_DNS_NAME: usize = 253;
 
 /// Checks all names of a chain against the constraints of all CAs above them.
-pub(super) fn check(chain: &[&Certificate]) -> Result<(), Refusal> {
-    let mut comparisons: usize = 0;
+///
+/// `comparisons` counts on from one chain of a client to the next.
+pub(super) fn check(chain: &[&Certificate], comparisons: &mut usize) -> Result<(), Refusal> {
     for (above, authority) in chain.iter().enumerate().skip(1) {
         let Some(constraints) = &authority.extensions.name_constraints else {
             continue;
@@ -27,8 +28,8 @@ pub(super) fn check(chain: &[&Certificate]) -> Result<(), Refusal> {
                 continue;
             }
             let names = names_of(certificate);
-            comparisons += names.len().saturating_mul(subtrees);
-            if comparisons > MAXIMUM_COMPARISONS {
+            *comparisons += names.len().saturating_mul(subtrees);
+            if *comparisons > MAXIMUM_COMPARISONS {
                 let message = "the chain has more names and name constraints than can be compared";
                 return Err(refuse(Reason::Invalid, position, message));
             }
@@ -54,9 +55,12 @@ fn names_of(certificate: &Certificate) -> Vec<GeneralName> {
         let addresses = subject.email_addresses().into_iter();
         // What is no mail address must not reach a terminal either.
         let is_graphic = |address: &String| address.bytes().all(|byte| byte.is_ascii_graphic());
-        names.extend(addresses.map(|address| match is_graphic(&address) {
-            true => GeneralName::Email(address),
-            false => GeneralName::Malformed(NameKind::Email),
+        names.extend(addresses.map(|address| {
+            if is_graphic(&address) {
+                GeneralName::Email(address)
+            } else {
+                GeneralName::Malformed(NameKind::Email)
+            }
         }));
     }
     if !subject.as_str().is_empty() {

@@ -90,16 +90,6 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Begins a search for chains of exactly this length.
-    pub(super) fn search(&self, anchors: Anchors, length: usize) -> Search {
-        Search {
-            anchors,
-            length,
-            frames: vec![Frame::new(0)],
-            deepest: vec![0],
-        }
-    }
-
     /// Returns a member's certificate.
     pub(super) fn certificate(&self, member: usize) -> &'a Certificate {
         self.members[member].certificate
@@ -221,6 +211,33 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// Tells that a verifier which tries only one issuer of a name may have tried the wrong one.
+    pub(super) fn several_issuers(&self, path: &[usize]) -> Option<CheckWarning> {
+        let (member, other) = path.windows(2).find_map(|pair| {
+            let (member, issuer) = (pair[0], pair[1]);
+            let misleads = |&other: &usize| {
+                let fits = self.signatures.get(&(member, other));
+                let leads_nowhere = fits == Some(&SignatureCheck::Invalid)
+                    || !self.is_trusted(issuer) && !self.is_trusted(other);
+                other != issuer
+                    && other != member
+                    && leads_nowhere
+                    && key_fit(self.certificate(member), self.certificate(other)) < KEY_DIFFERS
+            };
+            let mut issuers = self.members[member].issuers.iter().copied();
+            issuers.find(misleads).map(|other| (member, other))
+        })?;
+        Some(CheckWarning {
+            code: "several-issuers",
+            message: format!(
+                "{} has the name of the issuer of {} as well; whether a load balancer tries more \
+                 than one is not documented",
+                named(self.certificate(other)),
+                named(self.certificate(member))
+            ),
+        })
+    }
+
     /// Tells that a chain ends at a CA that is no root.
     pub(super) fn missing_root(&self, path: &[usize]) -> Option<CheckWarning> {
         let last = *path.last()?;
@@ -248,15 +265,7 @@ fn issuers_of(certificate: &Certificate, members: &[Member<'_>], at: OffsetDateT
         .collect();
     issuers.sort_by_key(|&index| {
         let issuer = members[index].certificate;
-        let identifiers = (
-            &certificate.extensions.authority_key_identifier,
-            &issuer.extensions.subject_key_identifier,
-        );
-        let key_fits = match identifiers {
-            (Some(wanted), Some(found)) if wanted == found => 0,
-            (Some(_), Some(_)) => 2,
-            _ => 1,
-        };
+        let key_fits = key_fit(certificate, issuer);
         let is_valid = (issuer.not_before..=issuer.not_after).contains(&at);
         let is_trusted = members[index].trusted;
         (
@@ -268,6 +277,22 @@ fn issuers_of(certificate: &Certificate, members: &[Member<'_>], at: OffsetDateT
         )
     });
     issuers
+}
+
+/// The key identifiers say that another key signed.
+const KEY_DIFFERS: u8 = 2;
+
+/// Compares the key identifiers: 0 where they are the same, 1 where one is missing.
+fn key_fit(certificate: &Certificate, issuer: &Certificate) -> u8 {
+    let identifiers = (
+        &certificate.extensions.authority_key_identifier,
+        &issuer.extensions.subject_key_identifier,
+    );
+    match identifiers {
+        (Some(wanted), Some(found)) if wanted == found => 0,
+        (Some(_), Some(_)) => KEY_DIFFERS,
+        _ => 1,
+    }
 }
 
 /// A certificate of the chain that is being built.
@@ -294,6 +319,16 @@ pub(super) struct Search {
 }
 
 impl Search {
+    /// Begins a search for chains of exactly this length.
+    pub(super) fn new(anchors: Anchors, length: usize) -> Self {
+        Self {
+            anchors,
+            length,
+            frames: vec![Frame::new(0)],
+            deepest: vec![0],
+        }
+    }
+
     /// Finds the next complete chain.
     pub(super) fn next(&mut self, pool: &mut Pool<'_>) -> Option<Vec<usize>> {
         while let Some(&Frame { member, tried }) = self.frames.last() {

@@ -61,7 +61,7 @@ impl<'a> Revocations<'a> {
                     ),
                 };
                 let refusal = Refusal {
-                    crl: Some(CrlEvidence::of(crl)),
+                    crl: Some(Box::new(CrlEvidence::of(crl))),
                     ..refuse(reason, position, message)
                 };
                 if reason == Reason::CrlHit {
@@ -112,6 +112,8 @@ impl<'a> Revocations<'a> {
 
     /// Tells what is doubtful about the CRLs of a chain.
     pub(super) fn warnings(&self, chain: &[&Certificate], at: OffsetDateTime) -> Vec<CheckWarning> {
+        let unchecked = chain.last().filter(|anchor| !anchor.is_self_issued());
+        let unchecked = unchecked.map_or_else(Vec::new, |anchor| self.of_issuer(anchor));
         let mut indices: Vec<usize> = chain.iter().flat_map(|one| self.of_issuer(one)).collect();
         indices.sort_unstable();
         indices.dedup();
@@ -120,6 +122,14 @@ impl<'a> Revocations<'a> {
             let crl = &self.crls[index];
             let name = format!("the CRL of {} ({})", crl.issuer, crl.digest.short());
             let mut warn = |code, message| warnings.push(CheckWarning { code, message });
+            if unchecked.contains(&index) {
+                let message = format!(
+                    "{name} is of a CA that the trust store does not hold: nobody can check it, \
+                     and its entries do not count"
+                );
+                warn("crl-unchecked", message);
+                continue;
+            }
             if let Some(next) = crl.next_update.filter(|next| *next < at) {
                 let message = format!(
                     "{name} was to be replaced by {}; what a load balancer does then is not \

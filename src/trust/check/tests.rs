@@ -381,6 +381,44 @@ fn what_the_client_sends_vouches_for_no_crl() {
 }
 
 #[test]
+fn a_crl_of_a_ca_that_is_not_there_is_warned_of() {
+    let root = Authority::new("Root");
+    let below = root.intermediate("Below");
+    let serial = [&[0], below.certificate().serial.as_bytes()].concat();
+    let crl = root.crl_of(&CrlParts {
+        serials: vec![serial],
+        ..CrlParts::default()
+    });
+    let verdict = judge(&below.client(7), &[], &[&below], std::slice::from_ref(&crl));
+    accepted(&verdict);
+    assert_eq!(codes(&verdict), ["anchor-without-root", "crl-unchecked"]);
+    let verdict = judge(&below.client(7), &[], &[&below, &root], &[crl]);
+    refused(&verdict, Reason::CrlHit, "CN=Below");
+}
+
+#[test]
+fn what_matching_names_costs_is_bounded() {
+    let root = Authority::new("Root");
+    let subtree = |index: usize| GeneralSubtree::DnsName(format!("{index}.example"));
+    let limited = root.intermediate_with("Limited", |params| {
+        params.name_constraints = Some(rcgen::NameConstraints {
+            permitted_subtrees: (0..900).map(subtree).collect(),
+            excluded_subtrees: Vec::new(),
+        });
+    });
+    let client = |names: usize| {
+        let name = |_| SanType::DnsName("0.example".try_into().unwrap());
+        limited.client_with(7, |params| {
+            params.subject_alt_names = (0..names).map(name).collect();
+        })
+    };
+    let sent = limited.certificate();
+    accepted(&judge(&client(1), &[&sent], &[&root], &[]));
+    let verdict = judge(&client(1300), &[&sent], &[&root], &[]);
+    refused(&verdict, Reason::Invalid, "can be compared");
+}
+
+#[test]
 fn dates_of_crls_are_warned_of_and_their_entries_count() {
     let root = Authority::new("Root");
     let at = |at, serial| {

@@ -1,0 +1,27 @@
+//! `trust`: certificates as the load balancer sees them.
+
+mod check;
+
+use crate::cli::{Global, TrustCommand};
+use crate::error::{Error, Result};
+use crate::trust;
+use crate::view::View;
+
+/// Runs a verb of `trust`.
+///
+/// # Errors
+///
+/// What the verb cannot do.
+pub(super) async fn run(command: &TrustCommand, global: &Global, view: &View) -> Result<u8> {
+    match command {
+        TrustCommand::Check(args) => check::run(args, global, view).await,
+    }
+}
+
+/// Tells what is wrong with a file, and what to do about it.
+fn unusable(error: &trust::Error) -> Error {
+    match error.fix() {
+        Some(fix) => Error::refused_with(error.to_string(), fix),
+        None => Error::refused(error.to_string()),
+    }
+}
