@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use time::format_description::well_known::{Iso8601, Rfc3339};
-use time::{Date, OffsetDateTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Turn a short YAML file into a working mutual-TLS front door on AWS
 #[derive(Debug, Parser)]
@@ -91,7 +91,7 @@ pub enum Command {
     Render(Paths),
     /// Print the JSON Schema of the stack file
     Schema(SchemaArgs),
-    /// Look into certificates and CRLs without calling AWS
+    /// Judge certificates and CRLs as the load balancer would
     #[command(subcommand)]
     Trust(TrustCommand),
     /// Print a shell's completion script
@@ -194,6 +194,53 @@ pub struct OutputArgs {
     pub name: Option<String>,
 }
 
+/// The verbs of `trust`.
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Say whether the load balancer would let a client in, and why not
+    Check(TrustCheckArgs),
+    /// Say what ALB would refuse or trip over in CA bundles, CRLs and client certificates
+    Lint(TrustLintArgs),
+}
+
+/// Arguments of `trust check`.
+#[derive(Debug, Args)]
+pub struct TrustCheckArgs {
+    /// The client's certificate, PEM or DER; further ones in the file are sent along
+    #[arg(value_name = "CERT")]
+    pub certificate: PathBuf,
+    /// The stack file with the trust store; ./stack.yaml
+    #[arg(value_name = "STACK", conflicts_with = "ca_bundle")]
+    pub stack: Option<PathBuf>,
+    /// Certificates that the client sends along
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub chain: Vec<PathBuf>,
+    /// Judge as of this time, such as 2027-01-31 or 2027-01-31T12:00:00Z; now
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<OffsetDateTime>,
+    /// What the certificate has to be good for
+    #[arg(long, value_enum, default_value_t = Purpose::Client)]
+    pub purpose: Purpose,
+    /// Judge by these CA certificates in place of a stack's
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub ca_bundle: Vec<PathBuf>,
+    /// The CRLs that go with --ca-bundle
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "ca_bundle")]
+    pub crl: Vec<PathBuf>,
+    /// Judge by what the trust store holds in AWS now, and tell what the files say beside it
+    #[arg(long, conflicts_with = "ca_bundle")]
+    pub live: bool,
+}
+
+/// What a client's certificate has to be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Purpose {
+    /// TLS clients, as load balancers demand.
+    Client,
+    /// Anything.
+    Any,
+}
+
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
@@ -216,13 +263,6 @@ pub struct QuickstartArgs {
     /// Where to write the stack; made if it does not exist
     #[arg(value_name = "DIR", default_value = "quickstart")]
     pub directory: PathBuf,
-}
-
-/// The verbs of `trust`.
-#[derive(Debug, Subcommand)]
-pub enum TrustCommand {
-    /// Say what ALB would refuse or trip over in CA bundles, CRLs and client certificates
-    Lint(TrustLintArgs),
 }
 
 /// Arguments of `trust lint`.
@@ -305,6 +345,17 @@ pub struct QuotaArgs {
     pub value: u64,
 }
 
+/// Reads a day or a moment of RFC 3339.
+fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    let whole = if text.contains(['T', 't', ' ']) {
+        text.to_owned()
+    } else {
+        format!("{text}T00:00:00Z")
+    };
+    OffsetDateTime::parse(&whole, &Rfc3339)
+        .map_err(|_| "write a day, 2027-01-31, or a moment, 2027-01-31T12:00:00Z".to_owned())
+}
+
 /// Reads `90s`, `10m`, `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(
@@ -323,15 +374,6 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
-/// Reads a day, which begins at midnight UTC, or an RFC 3339 time.
-fn moment(text: &str) -> Result<OffsetDateTime, String> {
-    if let Ok(date) = Date::parse(text, &Iso8601::DATE) {
-        return Ok(date.midnight().assume_utc());
-    }
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| "write 2026-11-28 or 2026-11-28T12:00:00Z".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,17 +385,18 @@ mod tests {
     }
 
     #[test]
+    fn moments_are_days_or_rfc_3339() {
+        let midnight = time::macros::datetime!(2027-01-31 0:00 UTC);
+        assert_eq!(moment("2027-01-31"), Ok(midnight));
+        assert_eq!(moment("2027-01-31T01:00:00+01:00"), Ok(midnight));
+        assert!(moment("31.1.2027").is_err());
+        assert!(moment("2027-01-31T12").is_err());
+    }
+
+    #[test]
     fn durations_have_a_unit() {
         assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
         assert!(duration("10").is_err());
         assert!(duration("m").is_err());
-    }
-
-    #[test]
-    fn a_time_is_a_day_or_to_the_second() {
-        let midnight = moment("2026-11-28").expect("is a day");
-        assert_eq!(moment("2026-11-28T01:00:00+01:00"), Ok(midnight));
-        assert!(moment("tomorrow").is_err());
-        assert!(moment("2026-13-01").is_err());
     }
 }

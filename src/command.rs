@@ -57,7 +57,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Validate(args) => validate::run(&args, view),
         Command::Render(args) => render::run(&args, view),
         Command::Schema(args) => schema::run(&args, view),
-        Command::Trust(command) => trust::run(&command, view),
+        Command::Trust(command) => trust::run(&command, global, view).await,
         Command::Completion(args) => completion::run(&args, view),
         #[cfg(feature = "sandbox")]
         Command::Quickstart(args) => quickstart::run(&args, global, view).await,

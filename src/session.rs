@@ -191,6 +191,18 @@ impl Session {
         Ok(aws)
     }
 
+    /// The clients of a stack's region, once it is certain that they are of its account.
+    ///
+    /// # Errors
+    ///
+    /// Another account than the one that the file names, or AWS cannot be reached.
+    pub(crate) async fn connect_for(&self, subject: &Subject) -> Result<Arc<Aws>> {
+        let aws = self.connect(&subject.region).await?;
+        let identity = aws.identity().await?;
+        guard(subject, &identity)?;
+        Ok(aws)
+    }
+
     /// Ends the embedded AWS, if this command brought it.
     #[cfg_attr(
         not(feature = "sandbox"),

@@ -8,6 +8,7 @@ mod algorithm;
 mod bundle;
 mod certificate;
 mod changes;
+mod check;
 mod crl;
 #[cfg(test)]
 mod damaged;
@@ -35,6 +36,10 @@ pub use certificate::Certificate;
 pub use changes::{
     BundleChanges, RevocationChanges, SerialChanges, bundle_changes, crl_changes,
     revocation_changes,
+};
+pub use check::{
+    CheckOptions, CheckWarning, CrlEvidence, MAXIMUM_DEPTH, Purpose, Reason, Refusal, Source, Step,
+    Trusted, Verdict, check_client,
 };
 pub use crl::{Crl, CrlScope};
 pub use digest::{NotADigest, Sha256Digest};

@@ -407,7 +407,7 @@ pub(super) async fn describe_all(aws: &Aws, store: &str) -> Result<Vec<Described
 }
 
 /// The CRL that AWS holds; `None` when it has gone meanwhile or is not exactly one CRL.
-async fn read_crl(aws: &Aws, store: &str, revocation: i64) -> Result<Option<Crl>> {
+pub(super) async fn read_crl(aws: &Aws, store: &str, revocation: i64) -> Result<Option<Crl>> {
     const OPERATION: &str = "elbv2:GetTrustStoreRevocationContent";
     let send = aws
         .elbv2

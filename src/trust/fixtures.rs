@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::certificate::Certificate;
 use super::crl::Crl;
+use super::der::Reader;
 
 /// The present of all tests.
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
@@ -49,8 +50,18 @@ impl Authority {
 
     /// Makes a CA below this one.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
+        self.intermediate_with(name, |_| {})
+    }
+
+    /// Makes a CA below this one that differs from an ordinary one.
+    pub(crate) fn intermediate_with(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let key = KeyPair::generate().unwrap();
-        let params = authority_params(name);
+        let mut params = authority_params(name);
+        change(&mut params);
         let certificate = self.issue(&params, &key);
         Self {
             params,
@@ -103,6 +114,11 @@ impl Authority {
         self.issue(&params, &KeyPair::generate().unwrap())
     }
 
+    /// Certifies the name and key of another authority.
+    pub(crate) fn cross_sign(&self, other: &Self) -> Certificate {
+        self.issue(&other.params, &other.key)
+    }
+
     /// Signs a CRL with the serials, number 1, due for the next in 60 days.
     pub(crate) fn crl(&self, serials: &[u8]) -> Crl {
         self.crl_of(&CrlParts {
@@ -151,6 +167,24 @@ impl Authority {
         let issuer = Issuer::from_params(&self.params, &self.key);
         let issued = params.signed_by(key, &issuer).unwrap();
         Certificate::from_der(issued.der()).unwrap()
+    }
+
+    /// Replaces bytes of a certificate by as many others wherever they are, and signs it anew.
+    pub(crate) fn reissue(&self, certificate: &Certificate, from: &[u8], to: &[u8]) -> Certificate {
+        assert_eq!(from.len(), to.len());
+        let mut whole = Reader::new(&certificate.der).next().unwrap().reader();
+        let mut list = whole.next().unwrap().raw.to_vec();
+        let algorithm = whole.next().unwrap().raw.to_vec();
+        let starts = 0..list.len() - from.len();
+        let found: Vec<usize> = starts.filter(|&at| list[at..].starts_with(from)).collect();
+        assert!(!found.is_empty());
+        for at in found {
+            list[at..at + from.len()].copy_from_slice(to);
+        }
+        let mut signature = vec![0];
+        signature.extend(self.key.sign(&list).unwrap());
+        let der = tlv(0x30, &[list, algorithm, tlv(0x03, &signature)].concat());
+        Certificate::from_der(&der).unwrap()
     }
 
     /// Signs a certificate with its own key.

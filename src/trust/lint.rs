@@ -150,7 +150,7 @@ fn seems_issued_by(certificate: &Certificate, issuer: &Certificate) -> bool {
 }
 
 /// Says whether a key lies in what a service takes: RSA of these sizes, or one of the three curves.
-fn key_is_accepted(key: &KeyAlgorithm, rsa_bits: RangeInclusive<usize>) -> bool {
+pub(super) fn key_is_accepted(key: &KeyAlgorithm, rsa_bits: RangeInclusive<usize>) -> bool {
     match key {
         KeyAlgorithm::Rsa(bits) => rsa_bits.contains(bits),
         KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::P521 => true,

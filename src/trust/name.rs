@@ -23,10 +23,11 @@ const ABBREVIATIONS: [(&str, &str); 11] = [
 /// A subject or issuer.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DistinguishedName {
-    text: String,
-    /// The text in which all names of one entity are the same; made once, for it is compared often.
-    canonical: String,
-    der: Vec<u8>,
+    text: Box<str>,
+    /// The parts in a form in which all names of one entity are the same, the least specific one
+    /// first; made once, for they are compared often.
+    canonical: Box<[String]>,
+    der: Box<[u8]>,
 }
 
 impl DistinguishedName {
@@ -56,9 +57,9 @@ impl DistinguishedName {
         // RFC 4514 writes the most specific part first, DER the least specific one.
         parts.reverse();
         Self {
-            text: parts.join(","),
-            canonical: canonical.join(","),
-            der: name.as_raw().to_vec(),
+            text: parts.join(",").into(),
+            canonical: canonical.into(),
+            der: name.as_raw().into(),
         }
     }
 
@@ -79,6 +80,22 @@ impl DistinguishedName {
     /// CRL.
     pub fn matches(&self, other: &Self) -> bool {
         self.canonical == other.canonical
+    }
+
+    /// Says whether it is the other name or one below it: it begins with all of its parts.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.canonical.starts_with(&other.canonical)
+    }
+
+    /// Returns the mail addresses in it, which old certificates have in place of an extension.
+    pub fn email_addresses(&self) -> Vec<String> {
+        let Ok((_, name)) = X509Name::from_der(&self.der) else {
+            return Vec::new();
+        };
+        let values = name
+            .iter_email()
+            .filter_map(|one| string_value(one.attr_value()));
+        values.collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod authority;
 mod aws;
+pub(crate) mod chains;
 mod dump;
 mod scenario;
 
