@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use time::format_description::well_known::{Iso8601, Rfc3339};
-use time::{Date, OffsetDateTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 pub use pki::{
     CaPassphrase, NewKey, Passphrase, PkiArgs, PkiCaArgs, PkiCommand, PkiConvertArgs, PkiCrlArgs,
@@ -439,15 +439,6 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
-/// Reads a day, which begins at midnight UTC, or an RFC 3339 time.
-fn moment(text: &str) -> Result<OffsetDateTime, String> {
-    if let Ok(date) = Date::parse(text, &Iso8601::DATE) {
-        return Ok(date.midnight().assume_utc());
-    }
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| "write 2026-11-28 or 2026-11-28T12:00:00Z".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -473,13 +464,5 @@ mod tests {
         assert_eq!(duration("14d"), Ok(Duration::from_hours(14 * 24)));
         assert!(duration("10").is_err());
         assert!(duration("m").is_err());
-    }
-
-    #[test]
-    fn a_time_is_a_day_or_to_the_second() {
-        let midnight = moment("2026-11-28").expect("is a day");
-        assert_eq!(moment("2026-11-28T01:00:00+01:00"), Ok(midnight));
-        assert!(moment("tomorrow").is_err());
-        assert!(moment("2026-13-01").is_err());
     }
 }

@@ -10,6 +10,8 @@ mod certificate;
 mod changes;
 mod check;
 mod crl;
+#[cfg(test)]
+mod damaged;
 mod der;
 mod digest;
 mod error;

@@ -5,6 +5,8 @@
 
 mod crl;
 mod crowd;
+#[path = "../support/measure.rs"]
+mod measure;
 mod program;
 mod waits;
 

@@ -43,6 +43,10 @@ pub struct Crl {
 
 /// What the extensions of a CRL say about its reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an extension, or a field of one"
+)]
 pub struct CrlScope {
     /// Lists only the changes since an earlier CRL.
     pub is_delta: bool,

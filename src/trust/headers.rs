@@ -79,8 +79,16 @@ fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() + text.len() / 16);
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => encoded.push(char::from(byte)),
-            b'-' | b'_' | b'.' | b'~' | b'+' | b'=' | b'/' => encoded.push(char::from(byte)),
+            b'A'..=b'Z'
+            | b'a'..=b'z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'_'
+            | b'.'
+            | b'~'
+            | b'+'
+            | b'='
+            | b'/' => encoded.push(char::from(byte)),
             other => {
                 let digits = [other >> 4, other & 15].map(|nibble| HEX[usize::from(nibble)]);
                 encoded.push('%');

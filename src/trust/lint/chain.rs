@@ -176,14 +176,15 @@ impl<'a> Family<'a> {
 
     /// Returns how many certificates stand above one on the shortest way to a root, or as far as
     /// the way goes.
+    ///
+    /// A root has signed itself: a CA that certifies its own next key counts like any other.
     pub(super) fn depth(&self, index: usize) -> usize {
-        if self.certificates[index].is_self_issued() {
+        let is_root = |index: usize| self.issuers[index].contains(&index);
+        if is_root(index) {
             return 0;
         }
         let ancestors = self.ancestors(index);
-        let root = ancestors
-            .iter()
-            .find(|one| one.certificate.is_self_issued());
+        let root = ancestors.iter().find(|one| is_root(one.index));
         root.or(ancestors.last()).map_or(0, |one| one.distance)
     }
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::trust::bundle::Bundle;
 use crate::trust::certificate::Certificate;
+use crate::trust::check::{CheckOptions, Reason, Trusted, check_client};
 use crate::trust::crl::Crl;
 use crate::trust::headers::{HEADER_BUDGET, passthrough_header, verify_headers, wire_length};
 
@@ -53,9 +54,9 @@ const PURPOSE: Rule = Rule {
 
 const KEY_USAGE: Rule = Rule {
     code: "client-key-usage",
-    severity: Severity::Warning,
-    why: "a TLS client proves its key by a signature (RFC 8446, section 4.4.2.4), for which a \
-          keyUsage has to name digitalSignature; verifiers may refuse the client",
+    severity: Severity::Error,
+    why: "a TLS client proves its key by a signature, for which a keyUsage has to name \
+          digitalSignature (RFC 8446, section 4.4.2.2): ALB refuses the client",
     fix: "issue the certificate again with keyUsage = critical, digitalSignature",
 };
 
@@ -128,6 +129,14 @@ const REVOKED: Rule = Rule {
     fix: "issue a new certificate for the client, if it is to have access",
 };
 
+const REFUSED: Rule = Rule {
+    code: "client-refused",
+    severity: Severity::Error,
+    why: "the chain as a whole breaks a rule of RFC 5280 or of ALB, such as the nameConstraints or \
+          the dates of a CA above: ALB refuses the client with the reason given",
+    fix: "see the chain with `mtlsgw trust check CERT --ca-bundle FILE`",
+};
+
 const MESSAGE: Rule = Rule {
     code: "client-chain-too-large",
     severity: Severity::Error,
@@ -176,6 +185,7 @@ pub(super) const RULES: &[Rule] = &[
     DEPTH,
     PATH_LENGTH,
     REVOKED,
+    REFUSED,
     MESSAGE,
     OVER_BUDGET,
     NEAR_BUDGET,
@@ -217,11 +227,15 @@ pub fn lint_client(
     let revoked = std::iter::once(leaf).chain(ancestors.iter().map(|above| above.certificate));
     let revoked = revoked.filter_map(|certificate| revoked_by(leaf, certificate, crls));
     let alone = alone.into_iter().flatten();
-    alone
+    let mut findings: Vec<Finding> = alone
         .chain(extension::lint_leaf(leaf))
         .chain(trust.into_iter().flatten())
         .chain(revoked)
-        .collect()
+        .collect();
+    if findings.iter().all(|one| one.severity < Severity::Error) {
+        findings.extend(refused(presented, bundle, now));
+    }
+    findings
 }
 
 /// Finds certificates for other purposes.
@@ -317,6 +331,20 @@ fn path_length(leaf: &Certificate, above: &[Ancestor<'_>]) -> Option<Finding> {
     Some(PATH_LENGTH.certificate(leaf, message))
 }
 
+/// Finds what no rule of its own tells, by judging the chain as `trust check` does.
+///
+/// CRLs have a rule of their own. So has a chain without a root, which AWS may accept or not.
+fn refused(presented: &[Certificate], bundle: &Bundle, now: OffsetDateTime) -> Option<Finding> {
+    let (leaf, sent) = presented.split_first()?;
+    if bundle.certificates().is_empty() {
+        return None;
+    }
+    let trusted = Trusted { bundle, crls: &[] };
+    let refusal = check_client(leaf, sent, trusted, &CheckOptions::at(now)).refusal?;
+    let message = format!("{}: {}", refusal.reason, refusal.message);
+    (refusal.reason != Reason::Untrusted).then(|| REFUSED.certificate(leaf, message))
+}
+
 /// Finds certificates of the chain that a CRL lists.
 fn revoked_by(
     leaf: &Certificate,
@@ -340,7 +368,7 @@ fn revoked_by(
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SerialNumber};
+    use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, SerialNumber};
     use time::Duration;
 
     use super::*;
@@ -466,6 +494,30 @@ mod tests {
                 .message
                 .starts_with("CN=Below, above it, is on the CRL of CN=Root")
         );
+    }
+
+    #[test]
+    fn what_the_chain_forbids_is_found() {
+        let root = Authority::with("Root", |params| {
+            params.name_constraints = Some(rcgen::NameConstraints {
+                permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("example.com".to_owned())],
+                excluded_subtrees: Vec::new(),
+            });
+        });
+        let named = |name: &str| {
+            root.client_with(7, |params| {
+                params.subject_alt_names = vec![SanType::DnsName(name.try_into().unwrap())];
+            })
+        };
+        assert_eq!(lint(&[named("a.example.com")], &[&root], &[]), []);
+        let findings = lint(&[named("a.example.org")], &[&root], &[]);
+        assert_eq!(codes(&findings), ["client-refused"]);
+        assert!(findings[0].message.starts_with("ClientCertInvalid: "));
+
+        let old = Authority::with("Old", |params| params.not_after = NOW - Duration::hours(1));
+        let findings = lint(&[old.client(7)], &[&old], &[]);
+        assert_eq!(codes(&findings), ["client-refused"]);
+        assert!(findings[0].message.starts_with("ClientCertExpired: "));
     }
 
     #[test]

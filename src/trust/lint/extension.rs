@@ -110,7 +110,7 @@ pub(super) fn lint_ca(certificate: &Certificate) -> Vec<Finding> {
     let constraints = certificate.extensions.name_constraints.as_ref();
     let constraints = constraints.into_iter().flat_map(|constraints| {
         [
-            limits(certificate, constraints),
+            Some(limits(certificate, constraints)),
             unusual(certificate, constraints),
             contradiction(certificate, constraints),
         ]
@@ -175,7 +175,7 @@ fn disagree(rule: &Rule, certificate: &Certificate) -> Option<Finding> {
 }
 
 /// Tells what the names of clients are limited to.
-fn limits(certificate: &Certificate, constraints: &NameConstraints) -> Option<Finding> {
+fn limits(certificate: &Certificate, constraints: &NameConstraints) -> Finding {
     let part = |word: &str, subtrees: &[Subtree]| {
         let names = subtrees.iter().map(|one| format!("{} {one}", one.kind()));
         let names = names.collect::<Vec<_>>().join(", ");
@@ -186,7 +186,7 @@ fn limits(certificate: &Certificate, constraints: &NameConstraints) -> Option<Fi
         part("excludes", &constraints.excluded),
     ];
     let parts = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
-    Some(CONSTRAINTS.certificate(certificate, format!("it {parts}")))
+    CONSTRAINTS.certificate(certificate, format!("it {parts}"))
 }
 
 /// Finds constraints that not every verifier heeds.
