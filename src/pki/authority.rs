@@ -462,6 +462,7 @@ impl Authority {
         Ok(lock)
     }
 
+    /// Reads the database; without a file it is empty.
     fn read_index(&self) -> Result<Index> {
         let path = self.directory.join(file::INDEX);
         let bytes = files::read_optional(&path)?.unwrap_or_default();
@@ -469,6 +470,7 @@ impl Authority {
         Index::parse(&text).map_err(|error| error.of(&path))
     }
 
+    /// Writes the database.
     fn write_index(&self, index: &Index) -> Result<()> {
         let path = self.directory.join(file::INDEX);
         files::write_public(&path, index.to_text().as_bytes(), Existing::Replace)
@@ -498,6 +500,7 @@ impl Authority {
         }
     }
 
+    /// The copy of a certificate.
     fn issued_file(&self, serial: Serial) -> PathBuf {
         self.directory
             .join(file::ISSUED)
@@ -580,6 +583,7 @@ fn subject_key_identifier(certificate: &Certificate) -> Result<Option<Vec<u8>>> 
     Ok(identifier)
 }
 
+/// The end of so many days.
 fn after(now: OffsetDateTime, days: u32) -> Result<OffsetDateTime> {
     if days == 0 {
         return Err(Error::refused("a validity of 0 days is none"));
