@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-R, T, W = "src/resource/", "src/trust/", "src/wiring/"
+R, W, T, P = "src/resource/", "src/wiring/", "src/trust/", "src/pki/"
 
 # What is broken, in which file, the text and what takes its place, and the tests that may notice:
 # of the binary, or with `lib:` unit tests. Those beside the code come next, then
@@ -175,6 +175,25 @@ DEFECTS = [
      "a_certificate_that_is_looked_for"),
     ("the trust store does not remember its bucket", W + "trust.rs",
      "self.tags(&address).with(&key, value)", "{ drop((key, value)); self.tags(&address) }", "nothing_stays_in_a_bucket"),
+    ("pki hands out a certificate before it is recorded", P + "authority.rs",
+     "        index.add(Entry::of(&certificate));\n        self.write_index(&index)?;\n        files::make_directory(&self.directory.join(file::ISSUED))?;\n",
+     "        files::make_directory(&self.directory.join(file::ISSUED))?;\n        index.add(Entry::of(&certificate));\n        self.write_index(&index)?;\n",
+     "pki::store"),
+    ("pki revokes what another CA issued", P + "authority.rs",
+     "if !certificate.is_issued_by(&self.certificate) {", "if certificate.der.is_empty() {", "pki::refusals"),
+    ("pki lets a certificate outlive its CA", P + "authority.rs",
+     "        Ok(wanted.min(last))", "        Ok(wanted)", "pki::refusals"),
+    ("pki does not keep to path lengths of CAs further up", P + "authority.rs",
+     "(0_u32..).zip(above)", "(0_u32..).zip(above.take(1))", "pki::refusals"),
+    ("pki uses the number of a CRL twice", P + "authority.rs",
+     "successor(Some(number))?", "successor(None).map(|_| number)?", "pki::store"),
+    ("pki signs requests without proof of the key", P + "request.rs",
+     "SignatureCheck::Valid => {}", "SignatureCheck::Valid | SignatureCheck::Invalid if der.is_empty() || !der.is_empty() => {}\n            SignatureCheck::Valid => {}",
+     "pki::foreign"),
+    ("pki lets others read keys", P + "files.rs",
+     "        Access::Owner => 0o600,", "        Access::Owner => 0o640,", "pki::store"),
+    ("pki writes lists in the order of revoking", P + "document.rs",
+     "        list.revoked.sort_by_key(|revoked| revoked.serial);\n", "        list.revoked.reverse();\n", "lib:pki::authority"),
 ]
 
 

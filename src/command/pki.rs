@@ -16,8 +16,8 @@ use crate::cli::{
 };
 use crate::error::{Error, Result, exit};
 use crate::pki::{
-    self, Archive, Authority, Encryption, Existing, KeyFile, NewAuthority, SigningKey, Store,
-    Subject,
+    self, Archive, Authority, Encryption, Existing, KeyFile, KeyKind, NewAuthority, SigningKey,
+    Store, Subject,
 };
 use crate::trust::Certificate;
 use crate::view::View;
@@ -44,6 +44,7 @@ pub(super) fn run(args: &PkiArgs, view: &View) -> Result<u8> {
     Ok(exit::DONE)
 }
 
+/// Makes or takes in a CA.
 fn ca(args: &PkiCaArgs, store: &Store, view: &View) -> Result<()> {
     // Before anything slow: RSA keys of 8192 bits take many seconds.
     store.refuse_name(&args.name)?;
@@ -54,14 +55,14 @@ fn ca(args: &PkiCaArgs, store: &Store, view: &View) -> Result<()> {
             let key = unlock(&above, &args.ca_passphrase, view)?;
             let passphrase =
                 passphrase::new(&args.key.passphrase, "the passphrase of the new CA", view)?;
-            let new = new_authority(args, Some(0))?;
+            let new = new_authority(args, Some(0), view)?;
             let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_str());
             store.create_below(&new, (&above, &key), passphrase, OffsetDateTime::now_utc())?
         }
         (_, None) => {
             let passphrase =
                 passphrase::new(&args.key.passphrase, "the passphrase of the new CA", view)?;
-            let new = new_authority(args, None)?;
+            let new = new_authority(args, None, view)?;
             let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_str());
             store.create_root(&new, passphrase, OffsetDateTime::now_utc())?
         }
@@ -87,13 +88,15 @@ fn ca(args: &PkiCaArgs, store: &Store, view: &View) -> Result<()> {
     Ok(())
 }
 
+/// Takes in a CA that was made elsewhere.
 fn import(args: &PkiCaArgs, certificate: &Path, key: &Path, store: &Store) -> Result<Authority> {
     let certificates = certificates(certificate)?;
     let key = Zeroizing::new(read(key)?);
     Ok(store.import(&args.name, &certificates, &key, OffsetDateTime::now_utc())?)
 }
 
-fn new_authority(args: &PkiCaArgs, path_len: Option<u8>) -> Result<NewAuthority> {
+/// What a new CA is to say, with a new key.
+fn new_authority(args: &PkiCaArgs, path_len: Option<u8>, view: &View) -> Result<NewAuthority> {
     let subject = match &args.subject {
         Some(subject) => subject.clone(),
         None => Subject::common_name(&args.name)?,
@@ -101,11 +104,19 @@ fn new_authority(args: &PkiCaArgs, path_len: Option<u8>) -> Result<NewAuthority>
     Ok(NewAuthority {
         name: args.name.clone(),
         subject,
-        key: SigningKey::generate(args.key.key)?,
+        key: new_key(args.key.key, view)?,
         digest: args.hash,
         path_len: args.path_length.or(path_len),
         days: args.days,
     })
+}
+
+/// Makes a key, and tells of the wait where there is one.
+fn new_key(kind: KeyKind, view: &View) -> Result<SigningKey> {
+    if kind.is_slow() {
+        view.note("making an RSA key of 8192 bits, which can take a minute");
+    }
+    Ok(SigningKey::generate(kind)?)
 }
 
 /// The private key of a CA, with its passphrase if it needs one.
@@ -128,6 +139,7 @@ fn unlock(
     })
 }
 
+/// Puts a key and its certificates into a PKCS#12 file.
 fn p12(args: &PkiP12Args, view: &View) -> Result<()> {
     let out = match &args.out {
         Some(out) => out.clone(),
@@ -194,6 +206,7 @@ fn friendly_name(certificates: &[Certificate]) -> String {
     common.unwrap_or(&subject).to_owned()
 }
 
+/// Writes certificates and CRLs as PEM.
 fn convert(args: &PkiConvertArgs, view: &View) -> Result<()> {
     let pem = pki::to_pem(&read(&args.file)?).map_err(|error| named(&error, &args.file))?;
     let Some(out) = &args.out else {
@@ -213,6 +226,7 @@ fn convert(args: &PkiConvertArgs, view: &View) -> Result<()> {
     Ok(())
 }
 
+/// Tells what is in files.
 fn inspect(args: &PkiInspectArgs, view: &View) -> Result<()> {
     let source = passphrase::Source {
         file: args.passphrase_file.as_deref(),
@@ -247,6 +261,7 @@ fn inspect(args: &PkiInspectArgs, view: &View) -> Result<()> {
     Ok(())
 }
 
+/// Lists what the CAs have issued.
 fn list(args: &PkiListArgs, store: &Store, view: &View) -> Result<()> {
     let names = match &args.ca {
         Some(name) => vec![store.open(Some(name))?.name().to_owned()],
@@ -290,6 +305,7 @@ fn named(error: &pki::Error, path: &Path) -> Error {
     }
 }
 
+/// What `--force` stands for.
 fn existing(force: bool) -> Existing {
     if force {
         Existing::Replace

@@ -83,10 +83,12 @@ impl fmt::Display for AlternativeName {
     }
 }
 
+/// The error of something that is no name.
 fn refused(name: &str, reason: &str) -> Error {
     Error::refused_with(format!("the name {name:?} cannot be used: {reason}"), FORM)
 }
 
+/// Reads a host, with `*` as its first label or without.
 fn dns(name: &str) -> Result<AlternativeName> {
     let host = name.strip_prefix("*.").unwrap_or(name);
     let is_label = |label: &str| {
@@ -106,6 +108,7 @@ fn dns(name: &str) -> Result<AlternativeName> {
     Ok(AlternativeName::Dns(name.to_owned()))
 }
 
+/// Reads a mailbox.
 fn email(mailbox: &str) -> Result<AlternativeName> {
     let is_graphic = mailbox.bytes().all(|byte| byte.is_ascii_graphic());
     match mailbox.rsplit_once('@') {
@@ -116,6 +119,7 @@ fn email(mailbox: &str) -> Result<AlternativeName> {
     }
 }
 
+/// Reads an absolute URI.
 fn uri(uri: &str) -> Result<AlternativeName> {
     let is_graphic = uri.bytes().all(|byte| byte.is_ascii_graphic());
     match uri.split_once(':') {

@@ -462,6 +462,7 @@ impl Authority {
         Ok(lock)
     }
 
+    /// Reads the database; without a file it is empty.
     fn read_index(&self) -> Result<Index> {
         let path = self.directory.join(file::INDEX);
         let bytes = files::read_optional(&path)?.unwrap_or_default();
@@ -469,6 +470,7 @@ impl Authority {
         Index::parse(&text).map_err(|error| error.of(&path))
     }
 
+    /// Writes the database.
     fn write_index(&self, index: &Index) -> Result<()> {
         let path = self.directory.join(file::INDEX);
         files::write_public(&path, index.to_text().as_bytes(), Existing::Replace)
@@ -498,6 +500,7 @@ impl Authority {
         }
     }
 
+    /// The copy of a certificate.
     fn issued_file(&self, serial: Serial) -> PathBuf {
         self.directory
             .join(file::ISSUED)
@@ -580,6 +583,7 @@ fn subject_key_identifier(certificate: &Certificate) -> Result<Option<Vec<u8>>> 
     Ok(identifier)
 }
 
+/// The end of so many days.
 fn after(now: OffsetDateTime, days: u32) -> Result<OffsetDateTime> {
     if days == 0 {
         return Err(Error::refused("a validity of 0 days is none"));
@@ -619,4 +623,104 @@ fn successor(number: Option<Serial>) -> Result<Serial> {
     Serial::from_der_content(&octets)
         .filter(|next| next.as_bytes().len() < 20)
         .ok_or_else(|| Error::refused("the number of the CRL is too large to be increased"))
+}
+
+#[cfg(test)]
+mod tests {
+    use der::Decode;
+    use time::macros::datetime;
+    use x509_cert::crl::CertificateList;
+
+    use super::*;
+    use crate::pki::{KeyKind, Store};
+
+    const NOW: OffsetDateTime = datetime!(2026-11-28 12:00 UTC);
+
+    /// A root in a directory of its own, with its key.
+    fn root(days: u32) -> (tempfile::TempDir, Authority, SigningKey) {
+        let directory = tempfile::tempdir().unwrap();
+        let new = NewAuthority {
+            name: "root".to_owned(),
+            subject: "CN=Root,OU=B,OU=A,DC=example,DC=com".parse().unwrap(),
+            key: SigningKey::generate(KeyKind::default()).unwrap(),
+            digest: None,
+            path_len: None,
+            days: Some(days),
+        };
+        let store = Store::new(directory.path());
+        let root = store.create_root(&new, None, NOW).unwrap();
+        (directory, root, new.key)
+    }
+
+    fn client(root: &Authority, key: &SigningKey, days: Option<u32>) -> Result<Certificate> {
+        let order = Order {
+            subject: Subject::common_name("alice").unwrap(),
+            names: Vec::new(),
+            kind: Kind::Client,
+            days,
+        };
+        root.issue(&order, key.public_key(), key, NOW)
+    }
+
+    #[test]
+    fn lists_are_in_the_order_of_serials() {
+        let (_directory, root, key) = root(3650);
+        for _ in 0..8 {
+            let certificate = client(&root, &key, None).unwrap();
+            root.revoke_certificate(&certificate, Reason::Superseded, NOW)
+                .unwrap();
+        }
+        let crl = root.crl(&key, Duration::days(30), NOW).unwrap();
+        let list = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(&crl.der).unwrap();
+        let revoked = list.tbs_cert_list.revoked_certificates.unwrap();
+        let serials: Vec<&[u8]> = revoked
+            .iter()
+            .map(|entry| entry.serial_number.as_bytes())
+            .collect();
+        assert_eq!(serials.len(), 8);
+        assert!(serials.is_sorted());
+        assert!(crl.is_issued_by(root.certificate()));
+    }
+
+    #[test]
+    fn the_name_of_the_issuer_is_copied_as_it_is_encoded() {
+        let (_directory, root, key) = root(3650);
+        let certificate = client(&root, &key, None).unwrap();
+        let (own, copied) = (&root.certificate().subject, &certificate.issuer);
+        assert_eq!(own.as_der(), copied.as_der());
+        assert_eq!(own.as_str(), "CN=Root,OU=B,OU=A,DC=example,DC=com");
+    }
+
+    #[test]
+    fn dates_from_2050_on_have_four_digits_for_the_year() {
+        let (_directory, root, key) = root(20_000);
+        let certificate = client(&root, &key, Some(19_000)).unwrap();
+        assert_eq!(certificate.not_before, NOW);
+        assert_eq!(certificate.not_after, NOW + Duration::days(19_000));
+        let entry = root.entries().unwrap().remove(0);
+        assert_eq!(entry.expires, certificate.not_after);
+    }
+
+    #[test]
+    fn an_expired_ca_issues_nothing() {
+        let (_directory, root, key) = root(10);
+        let order = Order {
+            subject: Subject::common_name("alice").unwrap(),
+            names: Vec::new(),
+            kind: Kind::Client,
+            days: None,
+        };
+        let later = NOW + Duration::days(11);
+        let error = root.issue(&order, key.public_key(), &key, later);
+        assert!(error.unwrap_err().to_string().contains("has expired"));
+        assert!(root.entries().unwrap().is_empty());
+    }
+
+    #[test]
+    fn numbers_grow_beyond_an_octet_and_end_at_twenty() {
+        let next = |text: &str| successor(Serial::from_hex(text));
+        assert_eq!(next("ff").unwrap().to_string(), "0100");
+        assert_eq!(next("7fff").unwrap().to_string(), "8000");
+        assert!(next(&"f".repeat(38)).is_err());
+    }
 }

@@ -140,6 +140,7 @@ impl Signer<'_> {
         sign(&list.to_der()?, self.key, self.digest)
     }
 
+    /// The extensions of a certificate.
     fn extensions(&self, content: &Content<'_>) -> Result<Extensions> {
         let key_identifier = key_identifier(content.public_key)?;
         let mut extensions = vec![
@@ -167,6 +168,7 @@ impl Signer<'_> {
         Ok(extensions)
     }
 
+    /// Which of the issuer's keys signed.
     fn authority_key_identifier(&self) -> Result<Extension> {
         let identifier = match &self.key_identifier {
             Some(identifier) => identifier.clone(),
@@ -212,6 +214,7 @@ fn key_identifier(public_key: &[u8]) -> Result<Vec<u8>> {
     Ok(digest(&SHA1_FOR_LEGACY_USE_ONLY, bits).as_ref().to_vec())
 }
 
+/// Whether it is a CA, and how many may follow.
 fn basic_constraints(kind: Kind) -> BasicConstraints {
     match kind {
         Kind::Authority { path_len } => BasicConstraints {
@@ -239,6 +242,7 @@ fn key_usage(content: &Content<'_>) -> Result<KeyUsage> {
     }))
 }
 
+/// Writes an entry of a revocation list.
 fn entry(revoked: &Revoked) -> Result<RevokedCert> {
     // RFC 5280, section 5.3.1: an unspecified reason is left out.
     let reason = (revoked.reason != CrlReason::Unspecified)
@@ -251,6 +255,7 @@ fn entry(revoked: &Revoked) -> Result<RevokedCert> {
     })
 }
 
+/// Writes a serial.
 fn serial_number(serial: Serial) -> Result<SerialNumber> {
     SerialNumber::new(serial.as_bytes())
         .map_err(|_| Error::refused(format!("the serial {serial} is longer than 20 octets")))

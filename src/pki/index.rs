@@ -160,6 +160,7 @@ impl Entry {
         self.write(&file);
     }
 
+    /// Writes the line anew.
     fn write(&mut self, file: &str) {
         let expires = stamp(self.expires);
         let (mark, revocation) = match self.status {
@@ -174,6 +175,7 @@ impl Entry {
         self.line = format!("{mark}\t{expires}\t{revocation}\t{serial}\t{file}\t{subject}");
     }
 
+    /// Reads a line.
     fn read(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split('\t').collect();
         let [mark, expires, revocation, serial, _, subject] =
@@ -264,6 +266,7 @@ fn stamp(time: OffsetDateTime) -> String {
     format!("{year}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z")
 }
 
+/// Reads a time of either form.
 fn read_stamp(text: &str) -> Option<OffsetDateTime> {
     let digits = text.strip_suffix('Z')?;
     if !digits.bytes().all(|digit| digit.is_ascii_digit()) {

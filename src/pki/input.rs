@@ -27,6 +27,7 @@ pub(super) enum Form {
 }
 
 impl Form {
+    /// Tells by the PEM label.
     fn of_label(label: &str) -> Option<Self> {
         Some(match label {
             "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => Self::Certificate,
@@ -77,6 +78,7 @@ pub(super) fn blocks(bytes: &[u8]) -> Result<Vec<Block>> {
     Ok(vec![Block { form, der }])
 }
 
+/// Finds the PEM blocks of a text and decodes those that are known.
 fn pem_blocks(bytes: &[u8]) -> Result<Vec<Block>> {
     let text = zeroize::Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
     if text.contains("Proc-Type: 4,ENCRYPTED") || text.contains("DEK-Info:") {
@@ -107,6 +109,7 @@ fn pem_blocks(bytes: &[u8]) -> Result<Vec<Block>> {
     Ok(known)
 }
 
+/// The error of a file with PEM in it that cannot be used.
 fn damaged() -> Error {
     Error::refused_with(
         "its PEM is damaged, or holds neither certificate, CRL, request nor key",

@@ -42,6 +42,7 @@ pub fn inspect(bytes: &[u8], passphrase: Option<&str>) -> Result<Vec<Item>> {
         .collect()
 }
 
+/// What one structure is.
 fn item(block: &Block, passphrase: Option<&str>) -> Result<Item> {
     Ok(match block.form {
         Form::Certificate => certificate(Certificate::from_der(&block.der)?),
@@ -60,12 +61,14 @@ fn item(block: &Block, passphrase: Option<&str>) -> Result<Item> {
     })
 }
 
+/// What is in a PKCS#12 archive.
 fn archive(archive: Archive) -> Item {
     let key = archive.key.map(|key| Item::Key(key.algorithm()));
     let certificates = archive.certificates.into_iter().map(certificate);
     Item::Archive(key.into_iter().chain(certificates).collect())
 }
 
+/// A certificate with all its names.
 fn certificate(certificate: Certificate) -> Item {
     let names = alternative_names(&certificate);
     Item::Certificate(Box::new(certificate), names)

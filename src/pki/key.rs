@@ -45,6 +45,13 @@ pub enum KeyKind {
     Rsa(u16),
 }
 
+impl KeyKind {
+    /// Whether making one takes so long that people wonder.
+    pub fn is_slow(self) -> bool {
+        self == Self::Rsa(8192)
+    }
+}
+
 /// The NIST curves that load balancers accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Curve {
@@ -57,8 +64,10 @@ pub enum Curve {
 }
 
 impl Curve {
+    /// All of them.
     const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
 
+    /// How its keys sign.
     fn algorithm(self) -> &'static EcdsaSigningAlgorithm {
         match self {
             Self::P256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
@@ -131,6 +140,7 @@ impl FromStr for Digest {
 }
 
 impl Digest {
+    /// How RSA keys sign with it, and the identifier of that.
     fn rsa(self) -> (&'static dyn RsaEncoding, &'static str) {
         match self {
             Self::Sha256 => (&signature::RSA_PKCS1_SHA256, "1.2.840.113549.1.1.11"),
@@ -139,6 +149,7 @@ impl Digest {
         }
     }
 
+    /// The identifier of ECDSA signatures with it.
     fn ecdsa(self) -> &'static str {
         match self {
             Self::Sha256 => "1.2.840.10045.4.3.2",
@@ -155,6 +166,7 @@ pub struct SigningKey {
     public_key: Vec<u8>,
 }
 
+/// Both halves, as the cryptographic library holds them.
 enum Pair {
     Rsa(Box<RsaKeyPair>),
     Ecdsa(Curve, EcdsaKeyPair),
@@ -269,6 +281,7 @@ impl SigningKey {
         }
     }
 
+    /// Takes an RSA key.
     fn from_rsa(pair: RsaKeyPair) -> Result<Self> {
         let failed = |_| Error::Crypto("encode a key");
         let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(failed)?;
@@ -281,6 +294,7 @@ impl SigningKey {
         })
     }
 
+    /// Takes a key on a curve.
     fn from_ecdsa(curve: Curve, pair: EcdsaKeyPair) -> Result<Self> {
         let failed = |_| Error::Crypto("encode a key");
         let pkcs8 = pair.to_pkcs8v1().map_err(failed)?;
@@ -299,6 +313,7 @@ impl SigningKey {
         Ok(self)
     }
 
+    /// Reads PKCS#8.
     fn from_pkcs8(der: &[u8]) -> Result<Self> {
         if let Ok(pair) = RsaKeyPair::from_pkcs8(der) {
             return Self::from_rsa(pair);
@@ -311,10 +326,12 @@ impl SigningKey {
         Err(unusable())
     }
 
+    /// Reads PKCS#1.
     fn from_pkcs1(der: &[u8]) -> Result<Self> {
         Self::from_rsa(RsaKeyPair::from_der(der).map_err(|_| unusable())?)
     }
 
+    /// Reads SEC1, which need not name its curve.
     fn from_sec1(der: &[u8]) -> Result<Self> {
         for curve in Curve::ALL {
             if let Ok(pair) = EcdsaKeyPair::from_private_key_der(curve.algorithm(), der) {
@@ -395,6 +412,7 @@ pub struct LockedKey {
 }
 
 impl LockedKey {
+    /// Reads PKCS#8 that is encrypted by PBES2.
     fn from_der(der: &[u8]) -> Result<Self> {
         let unsupported = || {
             Error::refused_with(
@@ -454,6 +472,7 @@ pub(super) fn refuse_key(algorithm: &KeyAlgorithm) -> Result<()> {
     }
 }
 
+/// The error of a key that is none, or none of ours.
 fn unusable() -> Error {
     Error::refused_with(
         "the private key cannot be used: it is damaged or of another kind",
@@ -461,6 +480,7 @@ fn unusable() -> Error {
     )
 }
 
+/// Refuses another hash than that of the curve.
 fn ecdsa_digest(curve: Curve, digest: Option<Digest>) -> Result<Digest> {
     match digest {
         Some(digest) if digest != curve.digest() => Err(Error::refused_with(

@@ -136,6 +136,7 @@ enum Value {
     Der(Vec<u8>),
 }
 
+/// The error of a text that is no subject.
 fn refused(reason: impl fmt::Display) -> Error {
     Error::refused_with(format!("the subject cannot be used: {reason}"), FORM)
 }
@@ -161,6 +162,7 @@ fn split(text: &str, separator: char) -> Result<Vec<&str>> {
     Ok(parts)
 }
 
+/// Reads `TYPE=value`.
 fn read_attribute(text: &str) -> Result<AttributeTypeAndValue> {
     let (name, value) = text
         .split_once('=')
@@ -222,6 +224,7 @@ fn unescape_one(rest: &mut std::str::Bytes<'_>) -> Result<u8> {
         })
 }
 
+/// Reads pairs of hex digits.
 fn from_hex(digits: &str) -> Result<Vec<u8>> {
     let octet = |pair: &[u8]| {
         let pair = str::from_utf8(pair).ok()?;
@@ -264,6 +267,7 @@ fn attribute(name: &str, value: &Value) -> Result<AttributeTypeAndValue> {
     Ok(AttributeTypeAndValue { oid, value })
 }
 
+/// Refuses what an attribute may not hold.
 fn check_text(name: &str, text: &str, tag: Tag, maximum: usize) -> Result<()> {
     let length = text.chars().count();
     let printable =

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{beside, existing, named, passphrase, read, show, unlock};
+use super::{beside, existing, named, new_key, passphrase, read, show, unlock};
 use crate::cli::{PkiCsrArgs, PkiIssueArgs, PkiSignArgs, Wanted};
 use crate::error::{Error, Result};
-use crate::pki::{self, Authority, Kind, Order, Request, SigningKey, Store, Subject};
+use crate::pki::{self, Authority, Kind, Order, Request, Store, Subject};
 use crate::trust::Certificate;
 use crate::view::View;
 
@@ -29,7 +29,7 @@ pub(super) fn issue(args: &PkiIssueArgs, store: &Store, view: &View) -> Result<(
         kind: kind(args.server),
         days: args.days,
     };
-    let key = SigningKey::generate(args.key.key)?;
+    let key = new_key(args.key.key, view)?;
     let key_pem = key.to_pem(passphrase.as_ref().map(|passphrase| passphrase.as_str()))?;
     std::fs::create_dir_all(&args.out)
         .map_err(|error| Error::refused(format!("cannot make {}: {error}", args.out.display())))?;
@@ -69,7 +69,7 @@ pub(super) fn csr(args: &PkiCsrArgs, view: &View) -> Result<()> {
     pki::refuse_existing(&request_file, existing)?;
     pki::refuse_existing(&key_file, existing)?;
     let passphrase = passphrase::new(&args.key.passphrase, "the passphrase of the new key", view)?;
-    let key = SigningKey::generate(args.key.key)?;
+    let key = new_key(args.key.key, view)?;
     let subject = subject(&args.wanted, &args.name)?;
     let request = Request::new(&subject, &args.wanted.san, &key, None)?;
     let key_pem = key.to_pem(passphrase.as_ref().map(|passphrase| passphrase.as_str()))?;
@@ -152,10 +152,12 @@ pub(super) fn sign(args: &PkiSignArgs, store: &Store, view: &View) -> Result<()>
     Ok(())
 }
 
+/// What `--server` stands for.
 fn kind(server: bool) -> Kind {
     if server { Kind::Server } else { Kind::Client }
 }
 
+/// The subject that was given, or the name as a common name.
 fn subject(wanted: &Wanted, name: &str) -> Result<Subject> {
     match &wanted.subject {
         Some(subject) => Ok(subject.clone()),
@@ -207,6 +209,7 @@ fn in_directory(directory: &Path, name: &str, ending: &str) -> PathBuf {
     }
 }
 
+/// The name becomes part of file names, and must not lead elsewhere.
 fn refuse_path(name: &str) -> Result<()> {
     if Path::new(name).file_name().is_some_and(|file| file == name) {
         return Ok(());

@@ -76,6 +76,7 @@ pub(super) fn required(
     }
 }
 
+/// The file or the variable among the options.
 fn source(args: &Passphrase) -> Source<'_> {
     Source {
         file: args.passphrase_file.as_deref(),
@@ -93,6 +94,7 @@ fn ask_twice(question: &str, view: &View) -> Result<Zeroizing<String>> {
     }
 }
 
+/// The first line of a file, without its end.
 fn first_line(path: &Path) -> Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(super::read(path)?);
     let text = str::from_utf8(&bytes)
@@ -102,6 +104,7 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>> {
     ))
 }
 
+/// An empty passphrase protects nothing, and comes from a mistake.
 fn refuse_empty(passphrase: Zeroizing<String>) -> Result<Zeroizing<String>> {
     if passphrase.is_empty() {
         Err(Error::refused("the passphrase is empty"))

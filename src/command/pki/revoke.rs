@@ -80,6 +80,7 @@ enum Target {
 }
 
 impl Target {
+    /// What the arguments name.
     fn of(args: &PkiRevokeArgs) -> Result<Self> {
         if let Some(serial) = &args.serial {
             let serial = Serial::from_hex(serial)
@@ -105,6 +106,7 @@ impl Target {
         Ok(store.open(name)?)
     }
 
+    /// Whether a CA has issued it.
     fn is_of(&self, authority: &Authority) -> Result<bool> {
         Ok(match self {
             Self::Certificate(certificate) => certificate.is_issued_by(authority.certificate()),
@@ -116,6 +118,7 @@ impl Target {
     }
 }
 
+/// Writes the next CRL.
 fn write_crl(
     authority: &Authority,
     key: &SigningKey,
@@ -125,6 +128,7 @@ fn write_crl(
     Ok(authority.crl(key, time::Duration::days(i64::from(days)), begin)?)
 }
 
+/// What became of a revocation.
 fn text(entry: &Entry, before: bool) -> String {
     let (serial, subject) = (entry.serial, &entry.subject);
     match entry.status {
@@ -139,6 +143,7 @@ fn text(entry: &Entry, before: bool) -> String {
     }
 }
 
+/// What is in a CRL, and where.
 fn crl_text(crl: &Crl, authority: &Authority) -> String {
     let number = crl
         .number
@@ -155,6 +160,7 @@ fn crl_text(crl: &Crl, authority: &Authority) -> String {
     )
 }
 
+/// The same as JSON.
 fn crl_facts(crl: &Crl, authority: &Authority) -> Value {
     let mut facts = show::crl(crl);
     facts["file"] = json!(authority.crl_file());

@@ -103,6 +103,7 @@ pub(super) fn item_text(item: &Item) -> String {
     }
 }
 
+/// The facts of a certificate for people.
 fn certificate_text(certificate: &Certificate, names: &[AlternativeName]) -> String {
     let kind = match (certificate.is_ca, certificate.path_len) {
         (Some(true), Some(length)) => format!("CA certificate, path length {length}"),
@@ -132,6 +133,7 @@ fn certificate_text(certificate: &Certificate, names: &[AlternativeName]) -> Str
     )
 }
 
+/// From when to when, and how long that is.
 fn validity(certificate: &Certificate) -> String {
     let (begin, end) = (certificate.not_before.date(), certificate.not_after.date());
     let left = (certificate.not_after - OffsetDateTime::now_utc()).whole_days();
@@ -143,6 +145,7 @@ fn validity(certificate: &Certificate) -> String {
     format!("{begin} to {end}, {left}")
 }
 
+/// The facts of a CRL for people.
 fn crl_text(crl: &Crl) -> String {
     let mut serials: Vec<String> = crl
         .serials
@@ -294,6 +297,7 @@ impl Listing {
         lines.iter().flat_map(|line| [line, "\n"]).collect()
     }
 
+    /// What the latest CRL says.
     fn crl_text(&self) -> String {
         let Some(crl) = &self.crl else {
             return "no CRL yet".to_owned();
@@ -309,6 +313,7 @@ impl Listing {
         )
     }
 
+    /// One certificate in one line.
     fn entry_text(&self, entry: &Entry) -> String {
         let state = self.state(entry);
         let when = match entry.status {
@@ -320,10 +325,12 @@ impl Listing {
     }
 }
 
+/// Names as they are written on the command line.
 fn texts(names: &[AlternativeName]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
+/// A time as in RFC 3339.
 fn stamp(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_default()
 }
