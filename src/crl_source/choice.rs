@@ -204,7 +204,7 @@ impl<'a> Case<'a> {
     fn issuers_of(&self, served: &Served) -> Vec<DistinguishedName> {
         let is_live = |crl: &&Arc<Crl>| self.live.iter().any(|live| live.is_of(&crl.issuer));
         let now = served.crls.iter().flatten().filter(is_live);
-        let before = served.remembered.iter().flatten();
+        let before = served.remembered().iter();
         now.chain(before).map(|crl| crl.issuer.clone()).collect()
     }
 
@@ -353,9 +353,8 @@ impl<'a> Case<'a> {
             return vec![Fate::Kept { failure, live }];
         }
         let Question { bundle, now, .. } = self.question;
-        let remembered = failing.served.remembered.iter().flatten();
-        let remembered: Vec<&Arc<Crl>> = remembered.collect();
-        let usable = |crl: &&Arc<Crl>| first_error(crl, bundle, now).is_none();
+        let remembered = failing.served.remembered();
+        let usable = |crl: &Arc<Crl>| first_error(crl, bundle, now).is_none();
         if remembered.is_empty() || !remembered.iter().all(usable) {
             return vec![Fate::Absent(failure)];
         }
@@ -363,7 +362,7 @@ impl<'a> Case<'a> {
             served: Arc::clone(crl),
             failure: Some(failure.clone()),
         };
-        remembered.into_iter().map(stand_in).collect()
+        remembered.iter().map(stand_in).collect()
     }
 
     /// What is live and of no issuer whose CRLs are known to come from elsewhere.
@@ -458,6 +457,7 @@ fn distinct(crls: impl IntoIterator<Item = Arc<Crl>>) -> Vec<Arc<Crl>> {
 mod tests {
     use time::Duration;
 
+    use super::super::Remembered;
     use super::*;
     use crate::stack::{CrlSource, Stack, TrustStore};
     use crate::trust::fixtures::{Authority, CrlParts, NOW, extension, tlv};
@@ -494,7 +494,7 @@ mod tests {
         Arc::new(Served {
             url: url(number),
             crls: Ok(crls.iter().copied().cloned().collect()),
-            remembered: None,
+            remembered: Remembered::default(),
             entry: None,
         })
     }
@@ -504,7 +504,10 @@ mod tests {
         Arc::new(Served {
             url: url(number),
             crls: Err(Failure::Unreachable("silent".to_owned())),
-            remembered: (!remembered.is_empty()).then_some(remembered),
+            remembered: Remembered {
+                content: Vec::new(),
+                crls: remembered.into(),
+            },
             entry: None,
         })
     }
