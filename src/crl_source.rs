@@ -21,7 +21,7 @@ use crate::stack::{CrlSource, CrlUrl, Stack, TrustStore};
 use crate::trust::Crl;
 
 use cache::{Cache, Entry};
-pub(crate) use choice::{Fate, Mode, Outcome, Question, number};
+pub(crate) use choice::{Fate, Mode, Outcome, Question, name, number};
 use download::{Answer, Client};
 
 /// How long fetching a CRL may take as a whole, unless `--timeout` says less.
@@ -195,9 +195,9 @@ pub(crate) fn next_update(crl: &Crl) -> String {
 /// One line about a CRL: `CRL of CN=Root, number 41, good until 2026-12-01`.
 pub(crate) fn described(crl: &Crl, now: OffsetDateTime) -> String {
     format!(
-        "CRL of {}, number {}, {}",
+        "CRL of {}, {}, {}",
         crl.issuer,
-        number(crl),
+        name(crl),
         good_until(crl, now)
     )
 }

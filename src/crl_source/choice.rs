@@ -423,10 +423,20 @@ fn goes_back(crl: &Crl, live: &Crl) -> Option<String> {
     }
 }
 
+/// What a CRL is called: `number 41`, or the day it was issued on where it has none.
+pub(crate) fn name(crl: &Crl) -> String {
+    let what = if crl.number.is_some() {
+        "number"
+    } else {
+        "issued"
+    };
+    format!("{what} {}", number(crl))
+}
+
 /// The number of a CRL; the day it was issued on where it has none.
 pub(crate) fn number(crl: &Crl) -> String {
     let Some(number) = &crl.number else {
-        return format!("of {}", crl.this_update.date());
+        return crl.this_update.date().to_string();
     };
     let bytes = number.as_bytes();
     if bytes.len() > size_of::<u128>() {
@@ -681,6 +691,7 @@ mod tests {
         let (older, newer) = (unnumbered(2), unnumbered(1));
         assert!(goes_back(&older, &newer).is_some_and(|why| why.contains("before the live one")));
         assert_eq!(goes_back(&newer, &older), None);
-        assert_eq!(number(&newer), "of 2025-12-31");
+        assert_eq!(number(&newer), "2025-12-31");
+        assert_eq!(name(&newer), "issued 2025-12-31");
     }
 }
