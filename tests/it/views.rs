@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{self, PETSTORE, Scenario, root};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
     "plan",
     "apply",
     "destroy",
@@ -16,6 +16,7 @@ const VERBS: [&str; 11] = [
     "completion",
     "quickstart",
     "sandbox",
+    "crl",
 ];
 
 #[test]
@@ -36,6 +37,8 @@ fn every_verb_explains_itself() {
         let help = scenario.run_bare(["sandbox", verb, "--help"]).ok();
         help.says(&format!("Usage: mtlsgw sandbox {verb} [OPTIONS]"));
     }
+    let help = scenario.run_bare(["crl", "refresh", "--help"]).ok();
+    help.says("Usage: mtlsgw crl refresh [OPTIONS]");
 }
 
 #[test]
