@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{Iso8601, Rfc3339};
+use time::{Date, OffsetDateTime};
 
 pub use pki::{
     CaPassphrase, NewKey, Passphrase, PkiArgs, PkiCaArgs, PkiCommand, PkiConvertArgs, PkiCrlArgs,
@@ -437,6 +437,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err("write a number and s, m, h or d".to_owned()),
     };
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+/// Reads `2026-11-28`, which is its first moment in UTC, or a moment of RFC 3339.
+fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    if let Ok(date) = Date::parse(text, &Iso8601::DATE) {
+        return Ok(date.midnight().assume_utc());
+    }
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "write 2026-11-28 or 2026-11-28T12:00:00Z".to_owned())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod choice;
 mod download;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -21,7 +21,7 @@ use crate::stack::{CrlSource, CrlUrl, Stack, TrustStore};
 use crate::trust::Crl;
 
 use cache::{Cache, Entry};
-pub(crate) use choice::{Fate, Mode, Outcome, Question, number};
+pub(crate) use choice::{Fate, Mode, Outcome, Question, name, number};
 use download::{Answer, Client};
 
 /// How long fetching a CRL may take as a whole, unless `--timeout` says less.
@@ -35,9 +35,24 @@ pub(crate) struct Served {
     /// The CRLs, or why there are none.
     pub(crate) crls: Result<Vec<Arc<Crl>>, Failure>,
     /// What it served before, and was good then.
-    pub(crate) remembered: Option<Vec<Arc<Crl>>>,
+    remembered: Remembered,
     /// To be remembered, if it is good.
     entry: Option<Entry>,
+}
+
+/// What a URL served before; read only when it is asked for, because that is rare.
+#[derive(Debug, Default)]
+struct Remembered {
+    content: Vec<u8>,
+    crls: OnceLock<Vec<Arc<Crl>>>,
+}
+
+impl Served {
+    /// What the URL served before, and was good then; empty where that is not known.
+    pub(crate) fn remembered(&self) -> &[Arc<Crl>] {
+        let Remembered { content, crls } = &self.remembered;
+        crls.get_or_init(|| parse(content).unwrap_or_default())
+    }
 }
 
 /// Why a URL gives no CRL.
@@ -126,18 +141,14 @@ impl Fetcher {
             }
             Err(reason) => Err(reason),
         };
-        let remembered = before.and_then(|entry| parse(&entry.content).ok());
+        let remembered = Remembered {
+            content: before.map(|entry| entry.content).unwrap_or_default(),
+            crls: OnceLock::new(),
+        };
         let (crls, entry) = match answer {
             Err(reason) => (Err(Failure::Unreachable(reason)), None),
-            Ok(Answer::Unchanged) => {
-                let reason = "it answers that nothing has changed, and nothing is remembered";
-                let unreachable = || Failure::Unreachable(reason.to_owned());
-                (remembered.clone().ok_or_else(unreachable), None)
-            }
-            Ok(Answer::Content(entry)) => match parse(&entry.content) {
-                Ok(crls) => (Ok(crls), Some(entry)),
-                Err(reason) => (Err(Failure::Unusable(reason)), None),
-            },
+            Ok(Answer::Unchanged) => (parse(&remembered.content), None),
+            Ok(Answer::Content(entry)) => (parse(&entry.content), Some(entry)),
         };
         tracing::debug!(%url, fetched = entry.is_some(), failed = ?crls.as_ref().err(), "asked for a CRL");
         Served {
@@ -167,8 +178,9 @@ impl Fetcher {
     }
 }
 
-fn parse(content: &[u8]) -> Result<Vec<Arc<Crl>>, String> {
-    let crls = Crl::all_from_bytes(content).map_err(|error| error.to_string())?;
+fn parse(content: &[u8]) -> Result<Vec<Arc<Crl>>, Failure> {
+    let unusable = |error: crate::trust::Error| Failure::Unusable(error.to_string());
+    let crls = Crl::all_from_bytes(content).map_err(unusable)?;
     Ok(crls.into_iter().map(Arc::new).collect())
 }
 
@@ -183,9 +195,9 @@ pub(crate) fn next_update(crl: &Crl) -> String {
 /// One line about a CRL: `CRL of CN=Root, number 41, good until 2026-12-01`.
 pub(crate) fn described(crl: &Crl, now: OffsetDateTime) -> String {
     format!(
-        "CRL of {}, number {}, {}",
+        "CRL of {}, {}, {}",
         crl.issuer,
-        number(crl),
+        name(crl),
         good_until(crl, now)
     )
 }

@@ -1,6 +1,5 @@
 //! How long a refresh of a large CRL takes, and how much memory.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -33,13 +32,11 @@ pub(crate) fn measure(directory: &Path) {
     let stack = directory.join("crl");
     fs::create_dir_all(&stack).expect("can be made");
     let authority = Authority::new();
-    let mut text = "name: large\nregion: ap-northeast-1\n".to_owned();
     let url = authority.serve();
-    write!(
-        text,
-        "trust_store: {{ ca_bundle: [ca.pem], crls: [{url}], allow_private_addresses: true }}\n"
-    )
-    .expect("is text");
+    let text = format!(
+        "name: large\nregion: ap-northeast-1\n\
+         trust_store: {{ ca_bundle: [ca.pem], crls: [{url}], allow_private_addresses: true }}\n"
+    );
     fs::write(stack.join("stack.yaml"), text).expect("can be written");
     fs::write(stack.join("ca.pem"), authority.certificate()).expect("can be written");
     let program = Program::in_directory(&stack);

@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::apply::{refuse_moved, release, run_plan, unless_interrupted};
 use crate::apply::Report;
 use crate::cli::{Global, RefreshArgs};
-use crate::crl_source::{self, Fate, good_until, number};
+use crate::crl_source::{self, Fate, good_until, name, number};
 use crate::error::{Error, Result, exit};
 use crate::lock::Lock;
 use crate::session::{self, Refresh, Session, Subject, Widening};
@@ -217,9 +217,10 @@ impl End {
     }
 
     fn of(refresh: &Refresh, report: &Report) -> Self {
-        let run = match report.failed.is_empty() && !report.interrupted {
-            true => Run::Done,
-            false => Run::Failed,
+        let run = if report.failed.is_empty() && !report.interrupted {
+            Run::Done
+        } else {
+            Run::Failed
         };
         let now = OffsetDateTime::now_utc();
         let lines = refresh.outcomes.iter().flat_map(|outcome| {
@@ -247,9 +248,8 @@ impl End {
     /// One line a CRL.
     fn text(&self) -> String {
         let lines = self.crls.iter();
-        lines
-            .map(|line| format!("{}: {}\n", self.stack, line.text))
-            .collect()
+        let lines = lines.flat_map(|line| [&self.stack, ": ", &line.text, "\n"]);
+        lines.collect()
     }
 
     fn json(&self) -> Value {
@@ -290,7 +290,7 @@ impl About<'_> {
                         failure.words()
                     )
                 });
-                vec![self.new(served, problem)]
+                vec![self.added(served, problem)]
             }
             Fate::Kept { failure, live } => {
                 let problem = format!("{}: {}", self.url, failure.words());
@@ -346,7 +346,7 @@ impl About<'_> {
     }
 
     fn current(&self, crl: &Crl) -> Line {
-        let text = format!("up to date, number {}", number(crl));
+        let text = format!("up to date, {}", name(crl));
         let gone = self.refresh.live.iter().filter(|live| {
             let mut wanted = self.refresh.wanted.iter();
             live.issuer.matches(&crl.issuer) && !wanted.any(|one| one.digest == live.digest)
@@ -387,12 +387,12 @@ impl About<'_> {
         }
     }
 
-    fn new(&self, served: &Crl, problem: Option<String>) -> Line {
+    fn added(&self, served: &Crl, problem: Option<String>) -> Line {
         if self.run == Run::Failed {
             return self.failed(served);
         }
         let serials = served.serials.len();
-        let text = format!("added, number {}, {serials} serials", number(served));
+        let text = format!("added, {}, {serials} serials", name(served));
         let mut line = self.about(Status::Added, served, &text);
         line.serials_added = serials;
         if let Some(problem) = problem {
@@ -403,7 +403,7 @@ impl About<'_> {
     }
 
     fn kept(&self, crl: &Crl, problem: &str) -> Line {
-        let text = format!("kept: {problem}; number {}", number(crl));
+        let text = format!("kept: {problem}; {}", name(crl));
         Line {
             problem: Some(problem.to_owned()),
             ..self.about(Status::Kept, crl, &text)
@@ -412,7 +412,7 @@ impl About<'_> {
 
     /// A line about a CRL whose swap did not come to its end; the errors say why.
     fn failed(&self, crl: &Crl) -> Line {
-        let problem = format!("not refreshed to number {}", number(crl));
+        let problem = format!("not refreshed: {} is not in place", name(crl));
         Line {
             issuer: Some(crl.issuer.to_string()),
             number: Some(number(crl)),
@@ -431,8 +431,8 @@ impl About<'_> {
             .map(|held| {
                 let more = crl_changes(&crl.serials, &held.serials).added;
                 format!(
-                    "number {} stays beside it for {more} serials that would be accepted again",
-                    number(held)
+                    "{} stays beside it for {more} serials that would be accepted again",
+                    name(held)
                 )
             })
             .collect();

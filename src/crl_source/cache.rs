@@ -9,9 +9,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::stack::CrlUrl;
+use crate::trust::Sha256Digest;
 
 /// A directory of remembered answers.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl Cache {
         let end = file.iter().position(|byte| *byte == b'\n')?;
         let (head, content) = (file.get(..end)?, file.get(end + 1..)?);
         let head: Head = serde_json::from_slice(head).ok()?;
-        (head.sha256 == hex(content)).then(|| Entry {
+        (head.sha256 == Sha256Digest::of(content).to_string()).then(|| Entry {
             validators: head.validators,
             content: content.to_vec(),
         })
@@ -74,7 +74,7 @@ impl Cache {
     pub(super) fn write(&self, url: &CrlUrl, entry: &Entry) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
         let head = Head {
-            sha256: hex(&entry.content),
+            sha256: Sha256Digest::of(&entry.content).to_string(),
             validators: entry.validators.clone(),
         };
         let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
@@ -87,10 +87,7 @@ impl Cache {
 
     /// The URL may hold a password, so that its digest names the file.
     fn file(&self, url: &CrlUrl) -> PathBuf {
-        self.0.join(hex(url.secret().as_str()))
+        self.0
+            .join(Sha256Digest::of(url.secret().as_str()).to_string())
     }
-}
-
-fn hex(bytes: impl AsRef<[u8]>) -> String {
-    format!("{:x}", Sha256::digest(bytes))
 }

@@ -204,7 +204,7 @@ impl<'a> Case<'a> {
     fn issuers_of(&self, served: &Served) -> Vec<DistinguishedName> {
         let is_live = |crl: &&Arc<Crl>| self.live.iter().any(|live| live.is_of(&crl.issuer));
         let now = served.crls.iter().flatten().filter(is_live);
-        let before = served.remembered.iter().flatten();
+        let before = served.remembered().iter();
         now.chain(before).map(|crl| crl.issuer.clone()).collect()
     }
 
@@ -353,9 +353,8 @@ impl<'a> Case<'a> {
             return vec![Fate::Kept { failure, live }];
         }
         let Question { bundle, now, .. } = self.question;
-        let remembered = failing.served.remembered.iter().flatten();
-        let remembered: Vec<&Arc<Crl>> = remembered.collect();
-        let usable = |crl: &&Arc<Crl>| first_error(crl, bundle, now).is_none();
+        let remembered = failing.served.remembered();
+        let usable = |crl: &Arc<Crl>| first_error(crl, bundle, now).is_none();
         if remembered.is_empty() || !remembered.iter().all(usable) {
             return vec![Fate::Absent(failure)];
         }
@@ -363,7 +362,7 @@ impl<'a> Case<'a> {
             served: Arc::clone(crl),
             failure: Some(failure.clone()),
         };
-        remembered.into_iter().map(stand_in).collect()
+        remembered.iter().map(stand_in).collect()
     }
 
     /// What is live and of no issuer whose CRLs are known to come from elsewhere.
@@ -424,10 +423,20 @@ fn goes_back(crl: &Crl, live: &Crl) -> Option<String> {
     }
 }
 
+/// What a CRL is called: `number 41`, or the day it was issued on where it has none.
+pub(crate) fn name(crl: &Crl) -> String {
+    let what = if crl.number.is_some() {
+        "number"
+    } else {
+        "issued"
+    };
+    format!("{what} {}", number(crl))
+}
+
 /// The number of a CRL; the day it was issued on where it has none.
 pub(crate) fn number(crl: &Crl) -> String {
     let Some(number) = &crl.number else {
-        return format!("of {}", crl.this_update.date());
+        return crl.this_update.date().to_string();
     };
     let bytes = number.as_bytes();
     if bytes.len() > size_of::<u128>() {
@@ -458,6 +467,7 @@ fn distinct(crls: impl IntoIterator<Item = Arc<Crl>>) -> Vec<Arc<Crl>> {
 mod tests {
     use time::Duration;
 
+    use super::super::Remembered;
     use super::*;
     use crate::stack::{CrlSource, Stack, TrustStore};
     use crate::trust::fixtures::{Authority, CrlParts, NOW, extension, tlv};
@@ -493,7 +503,7 @@ mod tests {
         Arc::new(Served {
             url: url(number),
             crls: Ok(crls.iter().copied().cloned().collect()),
-            remembered: None,
+            remembered: Remembered::default(),
             entry: None,
         })
     }
@@ -503,7 +513,10 @@ mod tests {
         Arc::new(Served {
             url: url(number),
             crls: Err(Failure::Unreachable("silent".to_owned())),
-            remembered: (!remembered.is_empty()).then_some(remembered),
+            remembered: Remembered {
+                content: Vec::new(),
+                crls: remembered.into(),
+            },
             entry: None,
         })
     }
@@ -677,6 +690,7 @@ mod tests {
         let (older, newer) = (unnumbered(2), unnumbered(1));
         assert!(goes_back(&older, &newer).is_some_and(|why| why.contains("before the live one")));
         assert_eq!(goes_back(&newer, &older), None);
-        assert_eq!(number(&newer), "of 2025-12-31");
+        assert_eq!(number(&newer), "2025-12-31");
+        assert_eq!(name(&newer), "issued 2025-12-31");
     }
 }

@@ -58,9 +58,14 @@ fn readmitted<'a>(
     live: impl IntoIterator<Item = &'a TrustStoreRevocation>,
     want: impl IntoIterator<Item = &'a TrustStoreRevocation>,
 ) -> Vec<RevocationChanges> {
-    let crl = |revocation: &TrustStoreRevocation| revocation.crl.as_deref().cloned();
-    let live: Vec<Crl> = live.into_iter().filter_map(crl).collect();
-    let want: Vec<Crl> = want.into_iter().filter_map(crl).collect();
+    let live: Vec<&Crl> = live
+        .into_iter()
+        .filter_map(TrustStoreRevocation::crl)
+        .collect();
+    let want: Vec<&Crl> = want
+        .into_iter()
+        .filter_map(TrustStoreRevocation::crl)
+        .collect();
     let changes = revocation_changes(&live, &want).into_iter();
     changes
         .filter(|changes| changes.serials.removed > 0)
@@ -84,6 +89,11 @@ impl Resource for TrustStoreRevocation {
 
     /// What nobody vouches for any more is not let in, revoked or not.
     fn removal_widens(&self, wanted: &Resources) -> bool {
+        let digest = self.crl().map(|crl| crl.digest);
+        let mut remaining = wanted.trust_store_revocations.values();
+        if remaining.any(|one| one.crl().map(|crl| crl.digest) == digest) {
+            return false;
+        }
         let bundles = wanted.trust_stores.values().map(|store| &store.bundle);
         let trusted = |ca: &Certificate| self.vouchers.iter().any(|name| name.matches(&ca.subject));
         let vouched =
@@ -186,6 +196,10 @@ impl Resource for TrustStoreRevocation {
 }
 
 impl TrustStoreRevocation {
+    fn crl(&self) -> Option<&Crl> {
+        self.crl.as_deref()
+    }
+
     /// Adds it; one content a call, because what happens when one of several fails is not said.
     async fn add(&self, cx: &Cx, store: &str, key: &str) -> Result<i64> {
         let content = RevocationContent::builder()

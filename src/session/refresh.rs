@@ -6,14 +6,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{Nodes, Planned, Session, Subject, bucket_of, guard};
 use crate::crl_source::{self, Mode, Outcome, Question, Served};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::resource::context::hex;
 use crate::resource::node::pair;
 use crate::resource::object::{Object, Payload};
 use crate::resource::reader::Scope;
@@ -195,33 +193,39 @@ impl Trust {
     fn resources(&self, files: &Files, wanted: &[Arc<Crl>]) -> Resources {
         let address = trust_store();
         let mut resources = Resources::default();
-        let mut kept = BTreeSet::new();
-        kept.insert(object_of(&self.store.spec.bundle.pem()));
-        kept.insert(object_of(&files.bundle.pem()));
-        for crl in files.crls.iter().chain(wanted) {
-            kept.insert(object_of(&crl.pem()));
-        }
-        for object in self
-            .objects
-            .iter()
-            .filter(|one| kept.contains(&one.address))
-        {
-            let (address, spec) = (object.address.clone(), object.spec.clone());
-            resources.objects.insert(address, spec);
-        }
         for live in self.revocations.iter() {
-            let stays = |crl: &Arc<Crl>| wanted.iter().any(|one| one.digest == crl.digest);
+            let stays = |crl: &Arc<Crl>| has(wanted, crl);
             // What cannot be read is not for us to judge.
             if live.spec.crl.as_ref().is_none_or(stays) {
                 let (address, spec) = (live.address.clone(), live.spec.clone());
                 resources.trust_store_revocations.insert(address, spec);
             }
         }
+        let mut kept = BTreeSet::from([
+            object_of(&self.store.spec.bundle.pem()),
+            object_of(&files.bundle.pem()),
+        ]);
+        for crl in files.crls.iter().filter(|crl| !has(wanted, crl)) {
+            kept.insert(object_of(&crl.pem()));
+        }
         for crl in wanted {
+            let pem = crl.pem();
+            kept.insert(object_of(&pem));
             let at = trust_store_revocation::address(&address, crl);
             if !resources.trust_store_revocations.contains_key(&at) {
-                self.add(crl, at, &mut resources);
+                self.add(crl, pem, &mut resources);
             }
+        }
+        for object in self
+            .objects
+            .iter()
+            .filter(|one| kept.contains(&one.address))
+        {
+            let spec = object.spec.clone();
+            resources
+                .objects
+                .entry(object.address.clone())
+                .or_insert(spec);
         }
         resources
             .trust_stores
@@ -230,13 +234,12 @@ impl Trust {
     }
 
     /// Adds a CRL that is not live, and the object that AWS reads it from.
-    fn add(&self, crl: &Arc<Crl>, at: Address, resources: &mut Resources) {
-        let (stack, pem) = (&self.store.stack, crl.pem());
+    fn add(&self, crl: &Arc<Crl>, pem: String, resources: &mut Resources) {
         let bucket = self.bucket();
         let digest = digest_of(&pem);
         let object = Object {
             bucket: Late::Known(bucket.clone()),
-            key: Object::key(stack, &digest),
+            key: Object::key(&self.store.stack, &digest),
             content: Some(Payload {
                 digest: digest.clone(),
                 bytes: Some(Arc::from(pem.into_bytes())),
@@ -250,8 +253,11 @@ impl Trust {
             object: Late::From(Object::address(&digest), "key"),
             vouchers: Vec::new(),
         };
+        let address = trust_store_revocation::address(&trust_store(), crl);
         resources.objects.insert(Object::address(&digest), object);
-        resources.trust_store_revocations.insert(at, revocation);
+        resources
+            .trust_store_revocations
+            .insert(address, revocation);
     }
 
     fn bucket(&self) -> String {
@@ -323,8 +329,12 @@ fn unknown() -> TrustStore {
     }
 }
 
+fn has(crls: &[Arc<Crl>], crl: &Crl) -> bool {
+    crls.iter().any(|one| one.digest == crl.digest)
+}
+
 fn digest_of(pem: &str) -> String {
-    hex(&Sha256::digest(pem))
+    Sha256Digest::of(pem).to_string()
 }
 
 fn object_of(pem: &str) -> Address {

@@ -1,6 +1,6 @@
 //! Differences between what AWS holds and what is wanted, in terms of certificates and serials.
 
-use std::collections::BTreeSet;
+use std::borrow::{Borrow, Cow};
 
 use super::bundle::Bundle;
 use super::certificate::{Certificate, day};
@@ -102,9 +102,9 @@ pub struct RevocationChanges {
 /// Compares two sets of CRLs by what they revoke, CA by CA; CAs without a change are left out.
 ///
 /// A serial counts as revoked when any of the CRLs of its CA lists it, as it does for ALB.
-pub fn revocation_changes(live: &[Crl], want: &[Crl]) -> Vec<RevocationChanges> {
+pub fn revocation_changes<C: Borrow<Crl>>(live: &[C], want: &[C]) -> Vec<RevocationChanges> {
     let mut issuers: Vec<&DistinguishedName> = Vec::new();
-    for crl in live.iter().chain(want) {
+    for crl in live.iter().chain(want).map(Borrow::borrow) {
         if !issuers.iter().any(|issuer| issuer.matches(&crl.issuer)) {
             issuers.push(&crl.issuer);
         }
@@ -119,11 +119,21 @@ pub fn revocation_changes(live: &[Crl], want: &[Crl]) -> Vec<RevocationChanges> 
         .collect()
 }
 
-/// Returns what all CRLs of the CA revoke together, sorted.
-fn revoked_by(issuer: &DistinguishedName, crls: &[Crl]) -> Vec<Serial> {
-    let of_issuer = crls.iter().filter(|crl| crl.issuer.matches(issuer));
-    let serials: BTreeSet<Serial> = of_issuer.flat_map(|crl| crl.serials.clone()).collect();
-    serials.into_iter().collect()
+/// Returns what all CRLs of the CA revoke together, sorted; usually that is one, which is not copied.
+fn revoked_by<'a, C: Borrow<Crl>>(issuer: &DistinguishedName, crls: &'a [C]) -> Cow<'a, [Serial]> {
+    let mut revoked = Cow::Borrowed(&[][..]);
+    let crls = crls.iter().map(Borrow::borrow);
+    for crl in crls.filter(|crl| crl.issuer.matches(issuer)) {
+        if revoked.is_empty() {
+            revoked = Cow::Borrowed(&crl.serials);
+        } else {
+            let revoked = revoked.to_mut();
+            revoked.extend(&crl.serials);
+            revoked.sort_unstable();
+            revoked.dedup();
+        }
+    }
+    revoked
 }
 
 /// Writes what one CRL of a CA changes after another: number, serials, when the next one is due.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::Wiring;
@@ -13,13 +12,12 @@ use crate::resource::certificate::{
     Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION,
 };
 use crate::resource::certificate_validation::CertificateValidation;
-use crate::resource::context::hex;
 use crate::resource::object::{self, Object, Payload};
 use crate::resource::trust_store::TrustStore;
 use crate::resource::trust_store_revocation::{self, TrustStoreRevocation};
 use crate::resource::{Address, Expiry, Late};
 use crate::stack::{self, CertificateSource, CrlSource, Material};
-use crate::trust::{self, Bundle, Crl, Finding, Severity};
+use crate::trust::{self, Bundle, Crl, Finding, Severity, Sha256Digest};
 
 impl Wiring<'_> {
     /// The trust store with its bundle and CRLs, each an object in the bucket.
@@ -249,7 +247,7 @@ impl Wiring<'_> {
 
     /// Puts content into the bucket; gives the reference to its key.
     fn object(&mut self, content: &[u8]) -> Late<String> {
-        let digest = hex(&Sha256::digest(content));
+        let digest = Sha256Digest::of(content).to_string();
         let address = Object::address(&digest);
         let (_, bucket) = self.bucket_name();
         let key = Object::key(&self.stack.name, &digest);

@@ -189,7 +189,7 @@ fn what_is_not_supported_yet_is_refused_as_such() {
         ),
         (
             "trust_store: { ca_bundle: [root_cert.pem], crls: [\"http://u:word@c/a\", \"http://u:word@c/a\"] }",
-            "10:73: `http://c/a` is listed twice",
+            "10:72: `http://c/a` is listed twice",
         ),
         (
             "trust_store: { ca_bundle: [root_cert.pem], crls: [\"http://u:word@/a\"] }",

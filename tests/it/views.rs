@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{self, PETSTORE, Scenario, root};
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 15] = [
     "plan",
     "apply",
     "destroy",
@@ -17,6 +17,9 @@ const VERBS: [&str; 12] = [
     "completion",
     "quickstart",
     "sandbox",
+    "crl",
+    "pki",
+    "trust",
 ];
 
 #[test]
@@ -37,6 +40,8 @@ fn every_verb_explains_itself() {
         let help = scenario.run_bare(["sandbox", verb, "--help"]).ok();
         help.says(&format!("Usage: mtlsgw sandbox {verb} [OPTIONS]"));
     }
+    let help = scenario.run_bare(["crl", "refresh", "--help"]).ok();
+    help.says("Usage: mtlsgw crl refresh [OPTIONS]");
 }
 
 #[test]

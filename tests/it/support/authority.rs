@@ -111,7 +111,6 @@ impl Authority {
     pub(crate) fn client_until(&self, name: &str, serial: u64, end: OffsetDateTime) -> String {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
-        let name = format!("Client {serial}");
         params.distinguished_name.push(DnType::CommonName, name);
         params.serial_number = Some(SerialNumber::from(serial));
         params.not_before = end - Duration::days(60);

@@ -106,7 +106,7 @@ fn answer(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
             reader.read_line(&mut String::new()).ok()?;
         }
         Reply::Flood(size) => {
-            let chunk = [b'x'; 65536];
+            let chunk = vec![b'x'; 65536];
             for _ in 0..size.div_ceil(chunk.len()) {
                 stream.write_all(&chunk).ok()?;
             }
