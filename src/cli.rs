@@ -445,7 +445,7 @@ fn moment(text: &str) -> Result<OffsetDateTime, String> {
         return Ok(date.midnight().assume_utc());
     }
     OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| "write 2026-11-28 or 2026-11-28T12:00:00Z".to_owned())
+        .map_err(|_| "write a day, 2027-01-31, or a moment, 2027-01-31T12:00:00Z".to_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Which addresses a CRL may be fetched from.
 //!
-//! A stack file may come from a pull request and run with credentials next to what only this
-//! machine can reach: instance metadata, services of the same network. Names are resolved once and
+//! What a name resolves to and where a server redirects is in others' hands, and the command runs with
+//! credentials next to what only this machine can reach: instance metadata, services of the same
+//! network. Names are resolved once and
 //! the connection goes to one of the addresses that were looked at, so that a name which leads
 //! elsewhere the second time is no way around.
 //!

@@ -87,12 +87,13 @@ impl Session {
             lockout: None,
             timeouts: self.timeouts(subject),
         };
-        let mut held = Vec::new();
+        let mut held: Vec<Sha256Digest> = Vec::new();
         loop {
             let (outcomes, wanted) = trust.choose(&files, &served, &held);
             self.crls.remember(&served, &outcomes);
             let step = trust.plan(&files, &wanted)?;
-            let widens = trust.readmitting(&step.0);
+            let mut widens = trust.readmitting(&step.0);
+            widens.retain(|digest| !held.contains(digest));
             if widening == Widening::Refused && !widens.is_empty() {
                 held.extend(widens);
                 continue;

@@ -104,7 +104,7 @@ impl Authority {
 
     /// The certificate of a client with this name and serial, PEM.
     pub(crate) fn client(&self, name: &str, serial: u64) -> String {
-        self.client_until(name, serial, OffsetDateTime::now_utc() + Duration::days(30))
+        self.client_until(name, serial, OffsetDateTime::now_utc() + Duration::days(45))
     }
 
     /// The same that ends at this time.
