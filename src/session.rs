@@ -379,6 +379,7 @@ impl Session {
         let plan = Plan::make(&nodes)?;
         let foreign = foreign_children(reader, &plan, &nodes).await?;
         let lockout = self.lockout(reader, &subject.name, &wired).await?;
+        let succession = trust::succession(reader, &subject.name, &wired.resources).await?;
         let mut expiries = [plan.expiries.clone(), wired.expiries].concat();
         expiries.sort_by_key(|expiry| expiry.at);
         Ok(Planned {
@@ -389,7 +390,7 @@ impl Session {
             identity: reader.identity.clone(),
             plan,
             nodes,
-            warnings: wired.warnings,
+            warnings: [wired.warnings, succession].concat(),
             expiries,
             foreign,
             lockout,

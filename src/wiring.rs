@@ -18,6 +18,7 @@ use crate::crl_source::Outcome;
 use crate::facts::Facts;
 use crate::resource::{Address, Expiry, Late, Resources, bucket::Bucket};
 use crate::stack::{self, Stack, StackError, StackErrors};
+use crate::trust::Finding;
 
 /// What a stack comes to.
 #[derive(Debug, Default)]
@@ -41,6 +42,17 @@ pub(crate) struct Warning {
     pub address: String,
     /// In words.
     pub message: String,
+}
+
+impl Warning {
+    /// What a rule found, with what to do about it.
+    pub(crate) fn of(address: &Address, finding: &Finding) -> Self {
+        Self {
+            code: finding.code.to_owned(),
+            address: address.to_string(),
+            message: format!("{}: {}", finding.in_words(), finding.fix),
+        }
+    }
 }
 
 /// Wires a stack.

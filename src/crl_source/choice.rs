@@ -435,17 +435,10 @@ pub(crate) fn name(crl: &Crl) -> String {
 
 /// The number of a CRL; the day it was issued on where it has none.
 pub(crate) fn number(crl: &Crl) -> String {
-    let Some(number) = &crl.number else {
-        return crl.this_update.date().to_string();
-    };
-    let bytes = number.as_bytes();
-    if bytes.len() > size_of::<u128>() {
-        return format!("0x{number}");
+    match crl.number {
+        Some(number) => number.decimal(),
+        None => crl.this_update.date().to_string(),
     }
-    let value = bytes
-        .iter()
-        .fold(0_u128, |value, byte| (value << 8) | u128::from(*byte));
-    value.to_string()
 }
 
 fn has(crls: &[Arc<Crl>], crl: &Crl) -> bool {

@@ -1,11 +1,14 @@
 //! By what the gateway of a stack lets clients in, now and after a plan.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::resource::listener::{Listener, Listens, MutualAuthentication};
 use crate::resource::trust_store::TrustStore;
 use crate::resource::trust_store_revocation::TrustStoreRevocation;
 use crate::resource::{Found, Owner, Reader, Resources};
-use crate::trust::{Crl, Gate};
+use crate::trust::{Crl, Gate, lint_succession};
+use crate::wiring::Warning;
 
 /// By what clients are let in as the file wants it; `None` where a trust store decides that is not
 /// the stack's own.
@@ -32,6 +35,35 @@ pub(super) async fn live_gate(reader: &Reader, stack: &str) -> Result<Option<Gat
         &stores,
         ours(&revocations, stack),
     ))
+}
+
+/// What is odd about the CRLs that a plan puts in the place of live ones, such as a number that falls.
+///
+/// Only told: where one takes revocations back, the plan widens access, and that has to be allowed.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(super) async fn succession(
+    reader: &Reader,
+    stack: &str,
+    wanted: &Resources,
+) -> Result<Vec<Warning>> {
+    let Some(address) = wanted.trust_stores.keys().next() else {
+        return Ok(Vec::new());
+    };
+    let live = reader.found::<TrustStoreRevocation>().await?;
+    let crls = |revocations: Vec<&TrustStoreRevocation>| -> Vec<Arc<Crl>> {
+        let crls = revocations.iter().filter_map(|one| one.crl.clone());
+        crls.collect()
+    };
+    let live = crls(ours(&live, stack));
+    let wanted = crls(wanted.trust_store_revocations.values().collect());
+    let findings = lint_succession(&live, &wanted);
+    Ok(findings
+        .iter()
+        .map(|one| Warning::of(address, one))
+        .collect())
 }
 
 /// What is a stack's own.

@@ -78,6 +78,20 @@ pub struct Finding {
     pub fix: &'static str,
 }
 
+impl Finding {
+    /// Writes it as one line, without what to do about it.
+    pub fn in_words(&self) -> String {
+        let Self {
+            code,
+            subject,
+            message,
+            why,
+            ..
+        } = self;
+        format!("{subject}: {message} ({code}); {why}")
+    }
+}
+
 /// A rule: everything about a finding that does not depend on the case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Rule {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::Wiring;
+use super::{Warning, Wiring};
 use crate::crl_source::{self, Fate, Mode, Outcome, Question, number};
 use crate::facts::{IssuedCertificate, Zone};
 use crate::resource::certificate::{
@@ -233,7 +233,7 @@ impl Wiring<'_> {
     fn report(&mut self, key: &str, address: &Address, findings: Vec<Finding>) {
         for finding in findings {
             match finding.severity {
-                Severity::Error => self.error(key, in_words(&finding), None, Some(finding.fix)),
+                Severity::Error => self.error(key, finding.in_words(), None, Some(finding.fix)),
                 Severity::Warning => self.warn_of(address, &finding),
                 Severity::Note => {}
             }
@@ -241,8 +241,7 @@ impl Wiring<'_> {
     }
 
     fn warn_of(&mut self, address: &Address, finding: &Finding) {
-        let text = format!("{}: {}", in_words(finding), finding.fix);
-        self.warn(finding.code, address, text);
+        self.wired.warnings.push(Warning::of(address, finding));
     }
 
     /// Puts content into the bucket; gives the reference to its key.
@@ -465,17 +464,6 @@ impl Wiring<'_> {
             }
         }
     }
-}
-
-fn in_words(finding: &Finding) -> String {
-    let Finding {
-        subject,
-        message,
-        code,
-        why,
-        ..
-    } = finding;
-    format!("{subject}: {message} ({code}); {why}")
 }
 
 /// A kind of key as ACM names it: `RSA_2048`, `EC_prime256v1`.

@@ -84,6 +84,18 @@ fn a_crl_is_swapped_without_a_gap() {
 }
 
 #[test]
+fn a_crl_of_an_older_number_is_told_and_what_it_takes_back_has_to_be_allowed() {
+    let mut scenario = petstore();
+    scenario.write("root.crl", authority().crl_of(7, &[2, 3, 4]));
+    scenario.applies(&[]);
+    scenario.write("root.crl", authority().crl_of(6, &[2, 3]));
+    let shown = plan(&scenario);
+    let shown = shown.says("its number is 6").says("crl-number-back");
+    shown.says("number 7 -> 6, 1 serial dropped (04)");
+    widens(&scenario, "trust_store.crl[");
+}
+
+#[test]
 fn order_comments_and_line_endings_of_trust_are_no_change() {
     let mut scenario = petstore();
     let second = Authority::new("Second Root CA");

@@ -91,7 +91,7 @@ fn succeed(crl: &Crl, live: &Crl) -> Option<Finding> {
     };
     let number = |crl: &Crl| {
         crl.number
-            .map_or_else(|| "missing".to_owned(), |number| format!("0x{number}"))
+            .map_or_else(|| "missing".to_owned(), |number| number.decimal())
     };
     let message = format!(
         "its number is {}, that of the live one, issued at {}, is {}",
