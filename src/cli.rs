@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use time::format_description::well_known::{Iso8601, Rfc3339};
-use time::{Date, OffsetDateTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 pub use pki::{
     CaPassphrase, NewKey, Passphrase, PkiArgs, PkiCaArgs, PkiCommand, PkiConvertArgs, PkiCrlArgs,
@@ -441,10 +441,12 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Reads `2026-11-28`, which is its first moment in UTC, or a moment of RFC 3339.
 fn moment(text: &str) -> Result<OffsetDateTime, String> {
-    if let Ok(date) = Date::parse(text, &Iso8601::DATE) {
-        return Ok(date.midnight().assume_utc());
-    }
-    OffsetDateTime::parse(text, &Rfc3339)
+    let whole = if text.contains(['T', 't', ' ']) {
+        text.to_owned()
+    } else {
+        format!("{text}T00:00:00Z")
+    };
+    OffsetDateTime::parse(&whole, &Rfc3339)
         .map_err(|_| "write a day, 2027-01-31, or a moment, 2027-01-31T12:00:00Z".to_owned())
 }
 
@@ -463,6 +465,10 @@ mod tests {
         let midnight = time::macros::datetime!(2027-01-31 0:00 UTC);
         assert_eq!(moment("2027-01-31"), Ok(midnight));
         assert_eq!(moment("2027-01-31T01:00:00+01:00"), Ok(midnight));
+        assert_eq!(
+            moment("2027-01-31T00:00:01Z"),
+            Ok(midnight + Duration::from_secs(1))
+        );
         assert!(moment("31.1.2027").is_err());
         assert!(moment("2027-01-31T12").is_err());
     }

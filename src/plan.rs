@@ -515,9 +515,13 @@ impl<'a> Graph<'a> {
         self.edge(make, ready);
         self.of[i].make = Some(make);
         self.of[i].ready = Some(ready);
-        if let Verdict::Update { current: live, .. } = self.judged[i].verdict
-            && self.nodes[i].retires(live)
+        if let Verdict::Update {
+            current: live,
+            changes,
+        } = &self.judged[i].verdict
+            && self.nodes[i].retires(*live, changes)
         {
+            let live = *live;
             self.of[i].retire = Some(self.push(i, Action::Retire { live }));
         }
     }
@@ -664,7 +668,8 @@ impl<'a> Graph<'a> {
                 if let Some((deleted, gone)) = deletion.filter(|(deleted, _)| *deleted != delete) {
                     self.edge(if need.holds_until_gone { gone } else { deleted }, delete);
                 } else if !delete_first {
-                    for step in self.made(other) {
+                    let retired = self.of[other].retire;
+                    for step in self.made(other).into_iter().chain(retired) {
                         self.edge(step, delete);
                     }
                 }
@@ -681,7 +686,8 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// What a change has left standing goes when nothing refers to it any more.
+    /// What a change has left standing goes when nothing refers to it any more, and no client comes by
+    /// what relied on it.
     fn order_retirement(&mut self, i: usize) {
         let Some(retire) = self.of[i].retire else {
             return;
@@ -694,6 +700,12 @@ impl<'a> Graph<'a> {
             match self.deletion_of(other, instance) {
                 Some((_, gone)) => before.push(gone),
                 None => before.extend(self.made(other)),
+            }
+        }
+        for other in (0..self.nodes.len()).filter(|other| *other != i) {
+            if self.nodes[other].moves_clients() {
+                before.extend(self.made(other));
+                before.extend(self.of[other].delete.values().map(|(_, gone)| *gone));
             }
         }
         for step in before {

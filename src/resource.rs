@@ -299,6 +299,10 @@ pub(crate) trait Resource: Clone + fmt::Debug + Send + Sync + Sized + 'static {
     /// Whether all additions of this kind come before any removal, so that there is no gap.
     const ADDS_FIRST: bool = false;
 
+    /// Whether clients come by it: what they relied on until now goes only after all of this kind
+    /// is as it should be.
+    const MOVES_CLIENTS: bool = false;
+
     /// What it needs to be made, changed and deleted; asked of the wanted and of the live form.
     fn needs(&self) -> Vec<Need>;
 
@@ -359,8 +363,8 @@ pub(crate) trait Resource: Clone + fmt::Debug + Send + Sync + Sized + 'static {
         changes: &[Change],
     ) -> impl Future<Output = Result<Outputs>> + Send;
 
-    /// Whether [`Self::update`] leaves something of the live one standing, because others rely on it.
-    fn retires(&self, _live: &Self) -> bool {
+    /// Whether these changes leave something of the live one standing, because others rely on it.
+    fn retires(&self, _live: &Self, _changes: &[Change]) -> bool {
         false
     }
 

@@ -29,6 +29,7 @@ pub(crate) struct Toy {
     /// Whether it never becomes ready.
     pub(crate) hangs: bool,
     retires: bool,
+    moves_clients: bool,
 }
 
 pub(crate) fn toy(address: &str, verdict: fn() -> Verdict) -> Toy {
@@ -44,6 +45,7 @@ pub(crate) fn toy(address: &str, verdict: fn() -> Verdict) -> Toy {
         fails: false,
         hangs: false,
         retires: false,
+        moves_clients: false,
     }
 }
 
@@ -141,6 +143,9 @@ impl Node for Toy {
     fn adds_first(&self) -> bool {
         self.adds_first
     }
+    fn moves_clients(&self) -> bool {
+        self.moves_clients
+    }
     fn conflict(&self) -> Option<&str> {
         self.conflict.as_deref()
     }
@@ -197,7 +202,7 @@ impl Node for Toy {
     ) -> BoxFuture<'a, Result<Outputs>> {
         self.create(cx)
     }
-    fn retires(&self, _live: usize) -> bool {
+    fn retires(&self, _live: usize, _changes: &[Change]) -> bool {
         self.retires
     }
     fn retire<'a>(&'a self, _cx: &'a Cx, _live: usize) -> BoxFuture<'a, Result<()>> {
@@ -415,6 +420,25 @@ fn what_a_change_leaves_standing_goes_after_whoever_relied_on_it() {
     assert!(made.orders("ready endpoint", "update targets"));
     assert!(made.orders("ready targets", "retire endpoint"));
     assert!(made.orders("gone former", "retire endpoint"));
+}
+
+#[test]
+fn what_a_change_leaves_standing_goes_after_clients_have_moved_and_before_what_it_names() {
+    let mut group = toy("group", update).live("sg-1", vec![to("sg-theirs")]);
+    group.retires = true;
+    let mut record = toy("record", update).live("record-1", vec![]);
+    let mut former = toy("former", unwanted).live("record-2", vec![]);
+    (record.moves_clients, former.moves_clients) = (true, true);
+    let made = plan(vec![
+        group,
+        record,
+        former,
+        toy("named", unwanted).live("sg-theirs", vec![]),
+    ]);
+    assert!(made.orders("ready record", "retire group"));
+    assert!(made.orders("gone former", "retire group"));
+    assert!(made.orders("retire group", "delete named"));
+    assert!(!made.orders("retire group", "update record"));
 }
 
 #[test]

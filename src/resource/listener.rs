@@ -182,6 +182,8 @@ const DEFAULTS: [(&str, &str); 19] = [
 ];
 
 impl Resource for Listener {
+    const MOVES_CLIENTS: bool = true;
+
     const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::Listener";
 
     fn needs(&self) -> Vec<Need> {

@@ -21,7 +21,10 @@ use futures::future::try_join_all;
 
 use super::context::Wait;
 use super::elbv2::{self, Attributes};
-use super::{Created, Cx, Found, Guard, Late, Need, Outputs, Owner, Reader, Replacement, Resource};
+use super::{
+    Address, Created, Cx, Found, Guard, Late, Need, Outputs, Owner, Reader, Replacement, Resource,
+    Until,
+};
 use super::{ec2, listener, record_set};
 use crate::aws::tags::Tags;
 use crate::aws::{Aws, pages};
@@ -47,6 +50,8 @@ pub(crate) struct LoadBalancer {
     pub(crate) attributes: BTreeMap<String, String>,
     /// Attributes that are left as they are.
     pub(crate) unmanaged: BTreeSet<String>,
+    /// The group that lets it in to its targets, which has to do so before its own groups change.
+    pub(crate) admitted_by: Option<Address>,
     /// How clients find it, which decides whether it can be replaced.
     pub(crate) reached_by: ReachedBy,
     /// Its tags.
@@ -97,6 +102,8 @@ const LOGS: [&str; 3] = [
 ];
 
 impl Resource for LoadBalancer {
+    const MOVES_CLIENTS: bool = true;
+
     const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
 
     fn needs(&self) -> Vec<Need> {
@@ -105,6 +112,12 @@ impl Resource for LoadBalancer {
             .iter()
             .map(|group| Need::exists(group).holds_until_gone())
             .collect()
+    }
+
+    fn update_needs(&self) -> Vec<Need> {
+        let admitted_by = self.admitted_by.iter();
+        let needs = admitted_by.map(|group| Need::address(group, Until::Exists));
+        needs.collect()
     }
 
     fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
@@ -117,6 +130,7 @@ impl Resource for LoadBalancer {
             ip_address_type,
             attributes,
             unmanaged: _,
+            admitted_by: _,
             reached_by: _,
             tags,
             lingering: _,
@@ -543,6 +557,7 @@ fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadB
             .map_or_else(String::new, |kind| kind.as_str().to_owned()),
         attributes,
         unmanaged: BTreeSet::new(),
+        admitted_by: None,
         reached_by: ReachedBy::DnsName,
         tags,
         lingering: Tags::default(),
@@ -573,7 +588,6 @@ pub(super) fn arn(described: &Described) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::Address;
 
     fn load_balancer(attributes: &[(&str, &str)]) -> LoadBalancer {
         let attributes = attributes
@@ -588,6 +602,7 @@ mod tests {
             ip_address_type: "ipv4".to_owned(),
             attributes: attributes.collect(),
             unmanaged: BTreeSet::new(),
+            admitted_by: None,
             reached_by: ReachedBy::Record,
             tags: Tags::default(),
             lingering: Tags::default(),

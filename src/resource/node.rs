@@ -56,6 +56,8 @@ pub(crate) trait Node: Send + Sync {
     fn type_name(&self) -> &'static str;
     /// Whether additions of this kind come before removals.
     fn adds_first(&self) -> bool;
+    /// Whether clients come by it.
+    fn moves_clients(&self) -> bool;
     /// Whose it is, if it is not ours but stands in our place.
     fn conflict(&self) -> Option<&str>;
     /// The live instances; more than one only while something is being replaced.
@@ -84,7 +86,7 @@ pub(crate) trait Node: Send + Sync {
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Outputs>>;
     /// Whether a change leaves something of a live instance standing.
-    fn retires(&self, live: usize) -> bool;
+    fn retires(&self, live: usize, changes: &[Change]) -> bool;
     /// Takes away what a change has left standing.
     fn retire<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>>;
     /// Deletes a live instance.
@@ -211,6 +213,10 @@ impl<R: Wanted> Node for Typed<R> {
         R::ADDS_FIRST
     }
 
+    fn moves_clients(&self) -> bool {
+        R::MOVES_CLIENTS
+    }
+
     fn conflict(&self) -> Option<&str> {
         self.conflict.as_deref()
     }
@@ -309,8 +315,8 @@ impl<R: Wanted> Node for Typed<R> {
         Box::pin(self.want().update(cx, &self.live[live], changes))
     }
 
-    fn retires(&self, live: usize) -> bool {
-        self.want().retires(&self.live[live].spec)
+    fn retires(&self, live: usize, changes: &[Change]) -> bool {
+        self.want().retires(&self.live[live].spec, changes)
     }
 
     fn retire<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>> {

@@ -59,6 +59,8 @@ pub(crate) struct RecordSet {
     pub(crate) destinations: Vec<Address>,
     /// The record of the same name that makes room first, where one of somebody else's is taken over.
     pub(crate) makes_room: Option<Address>,
+    /// Of a live one, the ids of the listeners that clients may reach by it.
+    pub(crate) leads_to: Vec<String>,
     /// The record as Route 53 holds it; deleting has to repeat it.
     pub(crate) held: Option<ResourceRecordSet>,
     /// Tags of a live one that remember it and that nothing wants any more; they go with it.
@@ -86,11 +88,15 @@ pub(crate) enum Overwrite {
 impl Resource for RecordSet {
     const TYPE: &'static str = "AWS::Route53::RecordSet";
 
+    const MOVES_CLIENTS: bool = true;
+
     fn needs(&self) -> Vec<Need> {
         // Clients may hold the old answer for a minute, so what it points to goes only after that.
         let alias = Need::ready(&self.alias_dns_name).holds_until_gone();
         // The custom domain that answers to the name is known by it.
         let domain = Need::ready(&Late::Known(self.name.clone())).holds_until_gone();
+        let listeners = self.leads_to.iter().cloned().map(Late::Known);
+        let listeners = listeners.map(|id| Need::ready(&id).holds_until_gone());
         let destinations = self
             .destinations
             .iter()
@@ -101,6 +107,7 @@ impl Resource for RecordSet {
             .map(|address| Need::address(address, Until::Exists));
         [alias, domain]
             .into_iter()
+            .chain(listeners)
             .chain(destinations)
             .chain(room)
             .collect()
@@ -116,6 +123,7 @@ impl Resource for RecordSet {
             evaluate_target_health,
             overwrite: _,
             destinations: _,
+            leads_to: _,
             makes_room: _,
             held: _,
             forgets: _,
@@ -159,6 +167,13 @@ impl Resource for RecordSet {
                         .filter_map(|set| judge(reader, place, set, &targets)),
                 );
             }
+        }
+        let listeners = reader.found::<Listener>().await?;
+        for record in &mut found {
+            let of_stack = listeners
+                .iter()
+                .filter(|one| one.owner == Owner::Ours && one.stack == record.stack);
+            record.spec.leads_to = of_stack.map(|one| one.id.clone()).collect();
         }
         Ok(found)
     }
@@ -708,6 +723,7 @@ fn judge(
             evaluate_target_health: alias.is_some_and(AliasTarget::evaluate_target_health),
             overwrite: Overwrite::Refuse,
             destinations: Vec::new(),
+            leads_to: Vec::new(),
             makes_room: None,
             held: Some(set.clone()),
             forgets: targets
@@ -795,6 +811,7 @@ mod tests {
             evaluate_target_health: false,
             overwrite: Overwrite::Refuse,
             destinations: vec![Address::parse("listener")],
+            leads_to: Vec::new(),
             makes_room: None,
             held: None,
             forgets: Vec::new(),

@@ -91,6 +91,11 @@ impl Rule {
         }
     }
 
+    /// Whether members of a group are at the other end.
+    fn names_group(&self) -> bool {
+        matches!(self.peer, Peer::Group(_))
+    }
+
     fn known(&self, resolve: impl Fn(&Late<String>) -> Option<String>) -> Option<KnownRule> {
         let peer = match &self.peer {
             Peer::Cidr(known) | Peer::PrefixList(known) => known.clone(),
@@ -105,6 +110,11 @@ impl Rule {
 }
 
 impl KnownRule {
+    /// Whether members of a group are at the other end.
+    fn names_group(&self) -> bool {
+        self.peer.starts_with("sg-")
+    }
+
     /// Whether it lets in everything that the other one does.
     ///
     /// Two rules that cover another only together are not seen to; asking once too often is the
@@ -265,6 +275,21 @@ impl Resource for SecurityGroup {
         Ok(Outputs::new())
     }
 
+    /// Who came in by another group may still do so on behalf of clients.
+    fn retires(&self, live: &Self, changes: &[Change]) -> bool {
+        let leaves = |rule: &&Rule| rule.names_group() && !self.ingress.contains(rule);
+        touches(changes, "ingress") && live.ingress.iter().any(|rule| leaves(&rule))
+    }
+
+    async fn retire(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let (want, held) = (
+            known_rules(cx, &self.ingress)?,
+            known_rules(cx, &live.spec.ingress)?,
+        );
+        let surplus = held.difference(&want).filter(|rule| rule.names_group());
+        revoke(cx, &live.id, Direction::Ingress, surplus).await
+    }
+
     async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
         // Network interfaces of a deleted load balancer or endpoint linger for minutes.
         let wait = Wait::new(
@@ -319,20 +344,10 @@ impl SecurityGroup {
     }
 
     /// Authorizes what is missing before revoking what is too much, so that no open connection is cut off.
+    ///
+    /// Who comes in by another group is left to [`Resource::retire`].
     async fn put_rules(&self, cx: &Cx, id: &str, live: &Self) -> Result<()> {
-        let known = |rules: &[Rule]| -> Result<BTreeSet<KnownRule>> {
-            rules
-                .iter()
-                .map(|rule| {
-                    rule.known(|group| cx.value(group).ok()).ok_or_else(|| {
-                        Error::step(
-                            &cx.address,
-                            "a group that a rule refers to is not known yet",
-                        )
-                    })
-                })
-                .collect()
-        };
+        let known = |rules: &[Rule]| known_rules(cx, rules);
         let (ingress, live_ingress) = (known(&self.ingress)?, known(&live.ingress)?);
         let (egress, live_egress) = (known(&self.egress)?, known(&live.egress)?);
         authorize(
@@ -347,11 +362,26 @@ impl SecurityGroup {
             cx,
             id,
             Direction::Ingress,
-            live_ingress.difference(&ingress),
+            live_ingress
+                .difference(&ingress)
+                .filter(|rule| !rule.names_group()),
         )
         .await?;
         revoke(cx, id, Direction::Egress, live_egress.difference(&egress)).await
     }
+}
+
+/// The rules with the groups that they name, all of which exist by now.
+fn known_rules(cx: &Cx, rules: &[Rule]) -> Result<BTreeSet<KnownRule>> {
+    let unknown = || {
+        let message = "a group that a rule refers to is not known yet";
+        Error::step(&cx.address, message)
+    };
+    let known = rules.iter().map(|rule| {
+        let known = rule.known(|group| cx.value(group).ok());
+        known.ok_or_else(unknown)
+    });
+    known.collect()
 }
 
 /// The rules of others' groups that name a group, which keep it from being deleted.

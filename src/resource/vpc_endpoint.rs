@@ -215,7 +215,7 @@ impl Resource for VpcEndpoint {
         Ok(Outputs::new())
     }
 
-    fn retires(&self, live: &Self) -> bool {
+    fn retires(&self, live: &Self, _changes: &[Change]) -> bool {
         !self.surplus(live).is_empty()
     }
 

@@ -348,6 +348,7 @@ impl Wiring<'_> {
                         Overwrite::Refuse
                     },
                     destinations: self.destinations(),
+                    leads_to: Vec::new(),
                     makes_room: room.clone().filter(|_| record_type == "AAAA"),
                     held: None,
                     forgets: Vec::new(),

@@ -416,6 +416,8 @@ impl Wiring<'_> {
             SecurityGroups::Own => vec![self.load_balancer_group(&balancer, &address, &vpc)],
         };
         let tags = self.remembering(&address);
+        let endpoint_group = endpoint_address().part("security_group");
+        let groups = &self.wired.resources.security_groups;
         let resource = LoadBalancer {
             name: self.load_balancer_name(&balancer, &vpc),
             scheme: balancer.scheme.as_str().to_owned(),
@@ -425,6 +427,9 @@ impl Wiring<'_> {
             ip_address_type: balancer.ip_address_type.as_str().to_owned(),
             attributes: balancer.attributes,
             unmanaged: balancer.unmanaged,
+            admitted_by: groups
+                .contains_key(&endpoint_group)
+                .then_some(endpoint_group),
             reached_by: if self.stack.records.is_empty() {
                 ReachedBy::DnsName
             } else {

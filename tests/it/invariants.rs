@@ -217,7 +217,7 @@ fn logs_tell_of_every_call_and_hold_no_secret_however_much_is_logged() {
 }
 
 #[test]
-#[should_panic(expected = "`PRIVATE KEY` in plan")]
+#[should_panic(expected = "`PRIVATE KEY-----` in plan")]
 fn the_harness_notices_a_secret() {
-    Scenario::stack("PRIVATE KEY: 1\n").run(["plan"]);
+    Scenario::stack("PRIVATE KEY-----: 1\n").run(["plan"]);
 }

@@ -1,7 +1,7 @@
 //! Where things take their time, clients are led to nothing before it serves them.
 
-use crate::acts::elb;
-use crate::support::{PETSTORE, Scenario};
+use crate::acts::{APPLY, elb, vpc};
+use crate::support::{Aws, PETSTORE, Scenario};
 
 /// One subnet in each of two availability zones.
 const SUBNETS: [&str; 2] = ["subnet-7c301d43bf26cc3c5", "subnet-15b83436007d0d6f7"];
@@ -21,7 +21,7 @@ fn patient(endpoint: &str, target_group: &str) -> Scenario {
 
 #[track_caller]
 fn changes_unnoticed(scenario: &Scenario) {
-    scenario.run(["apply", "--yes"]).ok();
+    scenario.run(APPLY).ok();
     scenario.has_converged();
     assert_eq!(scenario.noticed(), [""; 0]);
 }
@@ -44,6 +44,73 @@ fn clients_do_not_notice_that_a_target_group_is_replaced() {
         &format!("targets: [172.31.0.77], protocol: http, {check}"),
     );
     scenario.edit("protocol: http,", "protocol: https,");
+    changes_unnoticed(&scenario);
+}
+
+/// A security group of somebody else's that lets everybody in at 443.
+fn their_group(aws: &Aws) -> String {
+    let vpc = vpc(aws);
+    let create = [
+        ("Action", "CreateSecurityGroup"),
+        ("GroupName", "theirs"),
+        ("GroupDescription", "everybody"),
+        ("VpcId", &vpc),
+    ];
+    let group = aws.query("ec2", &create).ok().element("groupId");
+    let authorize = [
+        ("Action", "AuthorizeSecurityGroupIngress"),
+        ("GroupId", &group),
+        ("IpPermissions.1.IpProtocol", "tcp"),
+        ("IpPermissions.1.FromPort", "443"),
+        ("IpPermissions.1.ToPort", "443"),
+        ("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"),
+    ];
+    aws.query("ec2", &authorize).ok();
+    group
+}
+
+/// A load balancer of somebody else's in this group.
+fn their_load_balancer(aws: &Aws, group: &str) -> String {
+    let create = [
+        ("Action", "CreateLoadBalancer"),
+        ("Name", "theirs"),
+        ("Subnets.member.1", SUBNETS[0]),
+        ("Subnets.member.2", SUBNETS[1]),
+        ("SecurityGroups.member.1", group),
+    ];
+    let created = aws.query("elasticloadbalancing", &create).ok();
+    created.element("LoadBalancerArn")
+}
+
+#[test]
+fn clients_do_not_notice_that_the_load_balancer_changes_its_groups() {
+    let mut scenario = patient("", "");
+    let group = scenario.meanwhile(their_group);
+    let theirs = format!("load_balancer: {{ security_groups: [{group}] }}");
+    scenario.edit("load_balancer: {}", &theirs);
+    changes_unnoticed(&scenario);
+    scenario.edit(&theirs, "load_balancer: {}");
+    changes_unnoticed(&scenario);
+}
+
+#[test]
+fn clients_do_not_notice_that_another_load_balancer_takes_their_requests() {
+    // In the zones that the other load balancer is in.
+    let [one, other] = SUBNETS;
+    let mut scenario = patient(&format!("subnets: [{one}, {other}]"), "");
+    let balancer = scenario.meanwhile(|aws| their_load_balancer(aws, &their_group(aws)));
+    let theirs = format!("load_balancer: {{ arn: \"{balancer}\" }}");
+    scenario.edit("load_balancer: {}", &theirs);
+    changes_unnoticed(&scenario);
+    scenario.edit(&theirs, "load_balancer: {}");
+    changes_unnoticed(&scenario);
+}
+
+#[test]
+fn clients_have_forgotten_a_name_before_nobody_listens_there() {
+    let mut scenario = patient("", "");
+    scenario.edit("listener: { mutual_authentication: verify }\n", "");
+    scenario.edit("record: { zone: example.com }\n", "");
     changes_unnoticed(&scenario);
 }
 
