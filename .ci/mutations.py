@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-R, W, P = "src/resource/", "src/wiring/", "src/pki/"
+R, W, T, P = "src/resource/", "src/wiring/", "src/trust/", "src/pki/"
 
 # What is broken, in which file, the text and what takes its place, and the tests that may notice:
 # of the binary, or with `lib:` unit tests. Those beside the code come next, then
@@ -143,11 +143,35 @@ DEFECTS = [
      "            .map(|group| Rule::tcp(443, Peer::Group(group)))\n            .collect();\n        let description",
      "            .map(|group| Rule::tcp(444, Peer::Group(group)))\n            .collect();\n        let description",
      "everything_is_made_before"),
+    ("an expired CA refuses nobody", T + "check/chain.rs",
+     "        let is_excused = position == 0 && options", "        let is_excused = position != 9 || options", "lib:trust::check"),
+    ("a CA's own expiry is ignored with the client's", T + "check/chain.rs",
+     "        let is_excused = position == 0 && options", "        let is_excused = options", "lib:trust::check"),
+    ("self-issued CAs count in the path length", T + "check/chain.rs",
+     "            below += u32::from(!certificate.is_self_issued());", "            below += 1;", "lib:trust::check"),
+    ("only the client's purpose counts", T + "check/chain.rs",
+     '        if !certificate.allows_purpose("clientAuth") {',
+     '        if position == 0 && !certificate.allows_purpose("clientAuth") {', "lib:trust::check"),
+    ("a revoked intermediate is accepted", T + "check/revocation.rs",
+     "        for (position, &member) in path.iter().enumerate() {", "        for (position, &member) in path.iter().enumerate().take(1) {", "lib:trust::check"),
+    ("the signature of a CRL is not checked", T + "check/revocation.rs",
+     "                SignatureCheck::Valid if authority.allows_key_usage(\"cRLSign\") => return None,",
+     "                _ if authority.allows_key_usage(\"cRLSign\") => return None,", "lib:trust::check"),
+    ("what a client sends may sign CRLs", T + "check/path.rs",
+     "all.filter(|member| self.is_trusted(*member) || path.contains(member))", "all.filter(|member| self.is_trusted(*member) || path.contains(member) || *member < usize::MAX)",
+     "lib:trust::check"),
+    ("signatures of a chain are not checked", T + "check/path.rs",
+     "!is_repeated && stays_trusted && self.signature(last, issuer) != SignatureCheck::Invalid", "!is_repeated && stays_trusted && self.signature(last, issuer) != SignatureCheck::Unsupported", "lib:trust::check"),
+    ("excluded names are permitted", T + "check/names.rs",
+     "    if let Some(subtree) = excluded.find(|subtree| relation(name, subtree).touches()) {",
+     "    if let Some(subtree) = excluded.find(|subtree| relation(name, subtree).touches() && name.kind() == NameKind::Dns) {", "lib:trust::check"),
+    ("a refused client is no failure", "src/command/trust/check.rs",
+     "        exit::REFUSED\n", "        exit::DONE\n", "a_client_is_judged_by_the_files_of_a_stack"),
     ("a bundle is not judged before it is uploaded", W + "trust.rs",
      "            trust::lint_bundle(bundle, self.now),", "            trust::lint_bundle(bundle, self.now).into_iter().take(0).collect(),",
      "refusals material"),
     ("find leads to the stack's own certificate", W + "trust.rs",
-     "let found = issued.iter().find(|one| !is_own(one));", "let found = issued.iter().find(|one| is_own(one) || !is_own(one));",
+     "issued.iter().find(|one| !is_own(one))", "issued.iter().find(|one| is_own(one) || !is_own(one))",
      "a_certificate_that_is_looked_for"),
     ("the trust store does not remember its bucket", W + "trust.rs",
      "self.tags(&address).with(&key, value)", "{ drop((key, value)); self.tags(&address) }", "nothing_stays_in_a_bucket"),

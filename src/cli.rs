@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use time::format_description::well_known::{Iso8601, Rfc3339};
+use time::{Date, OffsetDateTime};
 
 pub use pki::{
     CaPassphrase, NewKey, Passphrase, PkiArgs, PkiCaArgs, PkiCommand, PkiConvertArgs, PkiCrlArgs,
@@ -87,6 +89,11 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Delete a stack's resources
     Destroy(DestroyArgs),
+    /// Say how stacks stand, and what ends by itself
+    Status(StatusArgs),
+    /// Keep the CRLs of URLs up to date
+    #[command(subcommand)]
+    Crl(CrlCommand),
     /// List the stacks of the account and region by their tags
     List(ListArgs),
     /// Print names, ARNs, DNS names and addresses of a stack
@@ -97,6 +104,9 @@ pub enum Command {
     Render(Paths),
     /// Print the JSON Schema of the stack file
     Schema(SchemaArgs),
+    /// Judge certificates and CRLs as the load balancer would
+    #[command(subcommand)]
+    Trust(TrustCommand),
     /// Make a CA, issue and revoke client certificates, write CRLs and PKCS#12 files
     Pki(PkiArgs),
     /// Print a shell's completion script
@@ -130,6 +140,39 @@ pub struct PlanArgs {
     /// Save the plan, for `mtlsgw apply FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// What ends too soon.
+    #[command(flatten)]
+    pub expiry: ExpiryArgs,
+    /// Who gets in.
+    #[command(flatten)]
+    pub clients: ClientsArgs,
+}
+
+/// Clients that the user knows.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClientsArgs {
+    /// Say who of these clients would be locked out: certificate files, or directories of them
+    #[arg(long, value_name = "DIR|FILE")]
+    pub clients: Vec<PathBuf>,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Which stacks.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// What ends too soon.
+    #[command(flatten)]
+    pub expiry: ExpiryArgs,
+}
+
+/// How soon certificates and CRLs may end.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ExpiryArgs {
+    /// Fail when a certificate or CRL ends within this time, such as 14d or 12h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub fail_if_expires_within: Option<Duration>,
 }
 
 /// What has to be allowed in so many words.
@@ -158,6 +201,12 @@ pub struct ApplyArgs {
     /// Replace what cannot exist twice, and be down meanwhile
     #[arg(long)]
     pub allow_downtime: bool,
+    /// Who gets in.
+    #[command(flatten)]
+    pub clients: ClientsArgs,
+    /// Lock out clients of --clients that get in now
+    #[arg(long)]
+    pub allow_lockout: bool,
 }
 
 /// Arguments of `destroy`.
@@ -180,6 +229,27 @@ pub struct DestroyArgs {
     pub allow: Allowances,
 }
 
+/// The verbs of `crl`.
+#[derive(Debug, Subcommand)]
+pub enum CrlCommand {
+    /// Fetch the CRLs of URLs and put newer ones in place of those that are live
+    Refresh(RefreshArgs),
+}
+
+/// Arguments of `crl refresh`.
+#[derive(Debug, Args)]
+pub struct RefreshArgs {
+    /// Which stacks.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// Remove an old CRL even where it revokes what the new one does not
+    #[arg(long)]
+    pub allow_widening: bool,
+    /// Try a swap that exceeds AWS's default quotas, because yours are higher
+    #[arg(long)]
+    pub quota_raised: bool,
+}
+
 /// Arguments of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -197,6 +267,53 @@ pub struct OutputArgs {
     /// Print only this output, such as `load_balancer.dns_name`
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+}
+
+/// The verbs of `trust`.
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Say whether the load balancer would let a client in, and why not
+    Check(TrustCheckArgs),
+    /// Say what ALB would refuse or trip over in CA bundles, CRLs and client certificates
+    Lint(TrustLintArgs),
+}
+
+/// Arguments of `trust check`.
+#[derive(Debug, Args)]
+pub struct TrustCheckArgs {
+    /// The client's certificate, PEM or DER; further ones in the file are sent along
+    #[arg(value_name = "CERT")]
+    pub certificate: PathBuf,
+    /// The stack file with the trust store; ./stack.yaml
+    #[arg(value_name = "STACK", conflicts_with = "ca_bundle")]
+    pub stack: Option<PathBuf>,
+    /// Certificates that the client sends along
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub chain: Vec<PathBuf>,
+    /// Judge as of this time, such as 2027-01-31 or 2027-01-31T12:00:00Z; now
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<OffsetDateTime>,
+    /// What the certificate has to be good for
+    #[arg(long, value_enum, default_value_t = Purpose::Client)]
+    pub purpose: Purpose,
+    /// Judge by these CA certificates in place of a stack's
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub ca_bundle: Vec<PathBuf>,
+    /// The CRLs that go with --ca-bundle
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "ca_bundle")]
+    pub crl: Vec<PathBuf>,
+    /// Judge by what the trust store holds in AWS now, and tell what the files say beside it
+    #[arg(long, conflicts_with = "ca_bundle")]
+    pub live: bool,
+}
+
+/// What a client's certificate has to be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Purpose {
+    /// TLS clients, as load balancers demand.
+    Client,
+    /// Anything.
+    Any,
 }
 
 /// Arguments of `schema`.
@@ -221,6 +338,29 @@ pub struct QuickstartArgs {
     /// Where to write the stack; made if it does not exist
     #[arg(value_name = "DIR", default_value = "quickstart")]
     pub directory: PathBuf,
+}
+
+/// Arguments of `trust lint`.
+#[derive(Debug, Args)]
+pub struct TrustLintArgs {
+    /// What would go into a trust store: CA certificates and CRLs, PEM or DER
+    #[arg(value_name = "FILE", required_unless_present_any = ["client", "rules"])]
+    pub files: Vec<PathBuf>,
+    /// A client's certificate, with the intermediates that it sends after its own; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub client: Vec<PathBuf>,
+    /// The CRLs that are live now, for the rules about their numbers; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub previous: Vec<PathBuf>,
+    /// Exit with 4 for warnings too
+    #[arg(long)]
+    pub deny_warnings: bool,
+    /// Judge dates as of this time, such as 2026-11-28 or 2026-11-28T12:00:00Z; else now
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<OffsetDateTime>,
+    /// Print all rules as Markdown, or as JSON, instead
+    #[arg(long, conflicts_with_all = ["files", "client", "previous"])]
+    pub rules: bool,
 }
 
 /// The verbs of `sandbox`.
@@ -280,7 +420,7 @@ pub struct QuotaArgs {
     pub value: u64,
 }
 
-/// Reads `90s`, `10m`, `1h`.
+/// Reads `90s`, `10m`, `1h`, `14d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(
         text.find(|c: char| !c.is_ascii_digit())
@@ -293,9 +433,19 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" => 1,
         "m" => 60,
         "h" => 3600,
-        _ => return Err("write a number and s, m or h".to_owned()),
+        "d" => 86400,
+        _ => return Err("write a number and s, m, h or d".to_owned()),
     };
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+/// Reads `2026-11-28`, which is its first moment in UTC, or a moment of RFC 3339.
+fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    if let Ok(date) = Date::parse(text, &Iso8601::DATE) {
+        return Ok(date.midnight().assume_utc());
+    }
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "write a day, 2027-01-31, or a moment, 2027-01-31T12:00:00Z".to_owned())
 }
 
 #[cfg(test)]
@@ -309,8 +459,18 @@ mod tests {
     }
 
     #[test]
+    fn moments_are_days_or_rfc_3339() {
+        let midnight = time::macros::datetime!(2027-01-31 0:00 UTC);
+        assert_eq!(moment("2027-01-31"), Ok(midnight));
+        assert_eq!(moment("2027-01-31T01:00:00+01:00"), Ok(midnight));
+        assert!(moment("31.1.2027").is_err());
+        assert!(moment("2027-01-31T12").is_err());
+    }
+
+    #[test]
     fn durations_have_a_unit() {
         assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
+        assert_eq!(duration("14d"), Ok(Duration::from_hours(14 * 24)));
         assert!(duration("10").is_err());
         assert!(duration("m").is_err());
     }

@@ -2,7 +2,9 @@
 
 mod apply;
 mod completion;
+mod crl;
 mod destroy;
+mod expiry;
 mod list;
 mod output;
 mod pki;
@@ -14,6 +16,8 @@ mod render;
 mod sandbox;
 mod saved;
 mod schema;
+mod status;
+mod trust;
 mod validate;
 
 use std::ffi::OsString;
@@ -27,7 +31,7 @@ use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::{Cli, Command, Global};
+use crate::cli::{Cli, Command, CrlCommand, Global};
 use crate::error::{Error, Result, exit};
 use crate::view::View;
 
@@ -52,11 +56,14 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Plan(args) => plan::run(&args, global, view).await,
         Command::Apply(args) => apply::run(&args, global, view).await,
         Command::Destroy(args) => destroy::run(&args, global, view).await,
+        Command::Status(args) => status::run(&args, global, view).await,
+        Command::Crl(CrlCommand::Refresh(args)) => crl::refresh(&args, global, view).await,
         Command::List(args) => list::run(&args, global, view).await,
         Command::Output(args) => output::run(&args, global, view).await,
         Command::Validate(args) => validate::run(&args, view),
         Command::Render(args) => render::run(&args, view),
         Command::Schema(args) => schema::run(&args, view),
+        Command::Trust(command) => trust::run(&command, global, view).await,
         Command::Pki(args) => pki::run(&args, view),
         Command::Completion(args) => completion::run(&args, view),
         #[cfg(feature = "sandbox")]

@@ -18,6 +18,8 @@ pub mod exit {
     pub const CHANGES: u8 = 2;
     /// Apply or destroy did a part; running it again goes on from there.
     pub const PARTIAL: u8 = 3;
+    /// What was to be judged is refused: a client by `trust check`, a file by `trust lint`.
+    pub const REFUSED: u8 = 4;
     /// The command line could not be understood.
     pub const USAGE: u8 = 64;
     /// Ctrl-C.

@@ -7,11 +7,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_acm::primitives::DateTime;
-use aws_sdk_acm::types::CertificateStatus;
+use aws_sdk_acm::types::{CertificateStatus, CertificateSummary};
 use aws_sdk_route53::types::HostedZone;
 use futures::future::try_join_all;
+use time::OffsetDateTime;
 
 use crate::aws::{Aws, Identity, pages};
+use crate::crl_source;
 use crate::error::{Error, Result};
 use crate::resource::ec2::filter;
 use crate::resource::{certificate, vpc_endpoint};
@@ -34,10 +36,14 @@ pub(crate) struct Facts {
     pub(crate) zones: Vec<Zone>,
     /// The issued certificates of each wanted `find:` name: in use first, then the latest to expire.
     pub(crate) certificates: BTreeMap<String, Vec<IssuedCertificate>>,
+    /// When existing certificates that stacks name end, by ARN.
+    pub(crate) certificate_ends: BTreeMap<String, OffsetDateTime>,
     /// Existing endpoints that stacks name, by id.
     pub(crate) endpoints: BTreeMap<String, ExistingEndpoint>,
     /// Existing load balancers that stacks name, by ARN.
     pub(crate) load_balancers: BTreeMap<String, ExistingLoadBalancer>,
+    /// What is known of CRLs from URLs; filled in by the caller.
+    pub(crate) crls: crl_source::Known,
 }
 
 /// Where facts come from.
@@ -90,6 +96,8 @@ pub(crate) struct IssuedCertificate {
     pub(crate) arn: String,
     /// The stack that made it, if one did.
     pub(crate) stack: Option<String>,
+    /// When it ends.
+    pub(crate) not_after: Option<OffsetDateTime>,
 }
 
 /// An endpoint that a stack uses and does not own.
@@ -125,15 +133,17 @@ impl Facts {
             vpcs(aws),
             subnets(aws),
             zones(aws, stacks),
-            issued_certificates(aws, &wanted.certificates),
+            existing_certificates(aws, &wanted),
             existing_endpoints(aws, &wanted.endpoints),
             existing_load_balancers(aws, &wanted.load_balancers),
         )?;
+        let (certificates, certificate_ends) = certificates;
         let read = Self {
             vpcs,
             subnets,
             zones,
             certificates,
+            certificate_ends,
             endpoints,
             load_balancers,
             ..Self::empty(&aws.region)
@@ -173,8 +183,10 @@ impl Facts {
             subnets: Vec::new(),
             zones: Vec::new(),
             certificates: BTreeMap::new(),
+            certificate_ends: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             load_balancers: BTreeMap::new(),
+            crls: crl_source::Known::default(),
         }
     }
 }
@@ -182,7 +194,9 @@ impl Facts {
 /// What the stacks name and do not own.
 #[derive(Default)]
 struct Wanted {
+    /// By name, of `find:`.
     certificates: BTreeSet<String>,
+    certificate_arns: BTreeSet<String>,
     endpoints: BTreeSet<String>,
     load_balancers: BTreeSet<String>,
 }
@@ -191,10 +205,14 @@ impl Wanted {
     fn of(stacks: &[&Stack]) -> Self {
         let mut wanted = Self::default();
         for stack in stacks {
-            if let Some(CertificateSource::Find { name }) =
-                stack.certificate.as_ref().map(|one| &one.source)
-            {
-                wanted.certificates.insert(name.clone());
+            match stack.certificate.as_ref().map(|one| &one.source) {
+                Some(CertificateSource::Find { name }) => {
+                    wanted.certificates.insert(name.clone());
+                }
+                Some(CertificateSource::Existing { arn }) => {
+                    wanted.certificate_arns.insert(arn.clone());
+                }
+                _ => {}
             }
             if let Some(Endpoint::Existing { id }) = &stack.endpoint {
                 wanted.endpoints.insert(id.clone());
@@ -310,15 +328,40 @@ async fn with_vpcs(aws: &Aws, zones: Vec<Zone>) -> Result<Vec<Zone>> {
     try_join_all(read).await
 }
 
+/// The issued certificates of each name, and when those end that are named by ARN.
+async fn existing_certificates(aws: &Aws, wanted: &Wanted) -> Result<ExistingCertificates> {
+    if wanted.certificates.is_empty() && wanted.certificate_arns.is_empty() {
+        return Ok(ExistingCertificates::default());
+    }
+    let listed = certificate::list(aws).await?;
+    let ends = listed.iter().filter_map(|one| {
+        let arn = wanted.certificate_arns.get(one.certificate_arn()?)?;
+        Some((arn.clone(), not_after(one)?))
+    });
+    let ends = ends.collect();
+    Ok((
+        issued_certificates(aws, &wanted.certificates, listed).await?,
+        ends,
+    ))
+}
+
+/// What [`Facts::certificates`] and [`Facts::certificate_ends`] hold.
+type ExistingCertificates = (
+    BTreeMap<String, Vec<IssuedCertificate>>,
+    BTreeMap<String, OffsetDateTime>,
+);
+
+/// When a certificate ends, where ACM knows.
+fn not_after(listed: &CertificateSummary) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(listed.not_after()?.secs()).ok()
+}
+
 /// The issued certificates of each name: in use first, then the latest to expire.
 async fn issued_certificates(
     aws: &Aws,
     names: &BTreeSet<String>,
+    mut listed: Vec<CertificateSummary>,
 ) -> Result<BTreeMap<String, Vec<IssuedCertificate>>> {
-    if names.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let mut listed = certificate::list(aws).await?;
     listed.retain(|one| {
         let status = one.status().map(CertificateStatus::as_str);
         status == Some("ISSUED") && one.domain_name().is_some_and(|name| names.contains(name))
@@ -327,13 +370,19 @@ async fn issued_certificates(
         let expiry = one.not_after().map(DateTime::secs);
         Reverse((one.in_use().unwrap_or(false), expiry))
     });
-    let named = listed
-        .into_iter()
-        .filter_map(|one| Some((one.domain_name?, one.certificate_arn?)));
-    let read = named.map(async |(name, arn)| {
+    let named = listed.into_iter().filter_map(|one| {
+        let not_after = not_after(&one);
+        Some((one.domain_name?, one.certificate_arn?, not_after))
+    });
+    let read = named.map(async |(name, arn, not_after)| {
         let tags = certificate::tags(aws, &arn).await?;
         let stack = tags.stack().map(str::to_owned);
-        Ok::<_, Error>((name, IssuedCertificate { arn, stack }))
+        let found = IssuedCertificate {
+            arn,
+            stack,
+            not_after,
+        };
+        Ok::<_, Error>((name, found))
     });
     let mut certificates: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (name, certificate) in try_join_all(read).await? {

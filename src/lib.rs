@@ -19,6 +19,7 @@ pub mod cli;
 mod command;
 mod session;
 
+mod crl_source;
 mod facts;
 mod hint;
 pub mod pki;

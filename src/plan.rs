@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diff::Change;
 use crate::error::{Error, Result, listed};
 use crate::resource::{
-    Address, Guard, Live, Need, Node, Outputs, Replacement, Target, Until, Verdict,
+    Address, Expiry, Guard, Live, Need, Node, Outputs, Replacement, Target, Until, Verdict,
 };
 
 /// What a step does. Live instances are named by their index in the node.
@@ -110,6 +110,8 @@ pub(crate) struct Plan {
     pub(crate) unchanged: usize,
     /// Outputs of what exists already, by address.
     pub(crate) known: BTreeMap<Address, Outputs>,
+    /// What ends by itself once the plan is done, the nearest first.
+    pub(crate) expiries: Vec<Expiry>,
     /// What is left behind although nothing wants it any more, and why.
     pub(crate) retained: Vec<(Address, String)>,
     /// Instances that are deleted: whose foreign children have to be asked for.
@@ -124,6 +126,19 @@ impl Plan {
     /// Something of somebody else stands in the place of a wanted resource, something protected
     /// would be deleted or replaced, or a replacement is impossible.
     pub(crate) fn make(nodes: &[Box<dyn Node>]) -> Result<Self> {
+        let mut plan = Self::of_live_gateway(nodes)?;
+        if !is_live_gateway(nodes) {
+            plan.summaries.iter_mut().for_each(Summary::widens_nothing);
+        }
+        Ok(plan)
+    }
+
+    /// Makes the plan for a part of a stack whose clients can reach it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::make`].
+    pub(crate) fn of_live_gateway(nodes: &[Box<dyn Node>]) -> Result<Self> {
         refuse_conflicts(nodes)?;
         let judged = judge_all(nodes)?;
         refuse_impossible(nodes, &judged)?;
@@ -132,12 +147,9 @@ impl Plan {
             .map(|node| graph.goes_alone(node))
             .collect::<Vec<_>>();
         let (steps, doomed) = graph.steps()?;
-        let mut summaries: Vec<Summary> = (0..nodes.len())
+        let summaries: Vec<Summary> = (0..nodes.len())
             .filter_map(|index| summarise(nodes[index].as_ref(), &judged[index], alone[index]))
             .collect();
-        if !is_live_gateway(nodes) {
-            summaries.iter_mut().for_each(Summary::widens_nothing);
-        }
         refuse_protected(nodes, &doomed)?;
         let unchanged = judged
             .iter()
@@ -155,11 +167,13 @@ impl Plan {
             .zip(&judged)
             .flat_map(|(node, one)| one.retained(node.address()))
             .collect();
+        let expiries = expiries(nodes, &judged);
         Ok(Self {
             steps,
             summaries,
             unchanged,
             known,
+            expiries,
             retained,
             doomed,
         })
@@ -237,6 +251,19 @@ impl Judged {
             current.outputs.get(name).cloned()
         }
     }
+}
+
+/// What will end by itself of what is there in the end: as AWS tells it of what stays as it is.
+fn expiries(nodes: &[Box<dyn Node>], judged: &[Judged]) -> Vec<Expiry> {
+    let each = nodes.iter().zip(judged);
+    let each = each.flat_map(|(node, one)| match one.verdict {
+        Verdict::Unwanted => Vec::new(),
+        Verdict::Keep { current } => node.expiries(Some(current)),
+        _ => node.expiries(None),
+    });
+    let mut expiries: Vec<Expiry> = each.collect();
+    expiries.sort_by_key(|expiry| expiry.at);
+    expiries
 }
 
 fn refuse_conflicts(nodes: &[Box<dyn Node>]) -> Result<()> {
@@ -779,8 +806,13 @@ fn summarise(node: &dyn Node, judged: &Judged, removal_widens: bool) -> Option<S
         Verdict::Keep { .. } | Verdict::Unwanted if doomed.is_empty() => None,
         Verdict::Keep { .. } => Some(summary(Effect::Delete, &[], Some(LEFT_OVER.to_owned()))),
         Verdict::Unwanted => {
-            let reason = Some("no longer in the stack".to_owned());
-            Some(summary(Effect::Delete, &[], reason))
+            let successors = doomed
+                .iter()
+                .filter_map(|live| judged.live[*live].successor.clone());
+            let reason = successors
+                .last()
+                .unwrap_or_else(|| "no longer in the stack".to_owned());
+            Some(summary(Effect::Delete, &[], Some(reason)))
         }
         Verdict::Create { changes } => Some(summary(Effect::Create, changes, None)),
         Verdict::Update { current, changes } => {

@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::diff::{Change, Diff};
 use crate::error::Result;
@@ -133,6 +134,17 @@ pub(crate) enum Until {
     Exists,
     /// It does its work: active, issued, healthy.
     Ready,
+}
+
+/// Something that ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    /// What it belongs to.
+    pub(crate) address: Address,
+    /// What ends: `CA CN=Root`, `CRL of CN=Root`.
+    pub(crate) what: String,
+    /// When.
+    pub(crate) at: OffsetDateTime,
 }
 
 /// What a resource needs of another.
@@ -316,6 +328,16 @@ pub(crate) trait Resource: Clone + fmt::Debug + Send + Sync + Sized + 'static {
     /// Whether deleting this live one, with `wanted` remaining, lets more through than before.
     fn removal_widens(&self, _wanted: &Resources) -> bool {
         false
+    }
+
+    /// What comes in place of this live one, with `wanted` remaining; told where it is deleted.
+    fn successor(&self, _wanted: &Resources) -> Option<String> {
+        None
+    }
+
+    /// What of it ends by itself, and when: certificates and CRLs.
+    fn expiries(&self, _outputs: &Outputs) -> Vec<(String, OffsetDateTime)> {
+        Vec::new()
     }
 
     /// Everything live of this kind that belongs to a stack of the run or stands in its place.

@@ -1,5 +1,8 @@
 //! What plan, apply and destroy share: from stack files to a plan, by one path.
 
+mod refresh;
+mod trust;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,22 +14,31 @@ use time::OffsetDateTime;
 use crate::apply::Events;
 use crate::aws::{Aws, Identity, Speed, Target};
 use crate::cli::Global;
+use crate::crl_source::{self, Fetcher};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::plan::Plan;
 use crate::resource::bucket::Bucket;
 use crate::resource::context::Shared;
 use crate::resource::reader::Scope;
-use crate::resource::{self, Address, Node, Reader};
+use crate::resource::trust_store_revocation::TrustStoreRevocation;
+use crate::resource::{self, Address, Expiry, Node, Reader};
 use crate::stack::{self, Stack, StackErrors, Timeouts};
-use crate::wiring::{self, Expiry, Warning, Wired};
+use crate::trust::{Crl, KnownClient, Lockout};
+use crate::wiring::{self, Warning, Wired};
+
+pub(crate) use refresh::{Refresh, Widening};
 
 /// Where AWS is for this command; keeps the embedded one alive.
 pub(crate) struct Session {
     target: Target,
     timeout: Option<Duration>,
+    /// Fetches CRLs from URLs.
+    crls: Fetcher,
     /// The clients of each region.
     clients: tokio::sync::Mutex<BTreeMap<String, Arc<Aws>>>,
+    /// The clients of the gateways that the user knows.
+    known_clients: Vec<KnownClient>,
     #[cfg(feature = "sandbox")]
     sandbox: Option<crate::sandbox::Running>,
 }
@@ -46,14 +58,17 @@ pub(crate) struct Subject {
     pub(crate) stack: Option<Stack>,
 }
 
-/// A stack with what it wants and what was found.
-type ReadStack = (Subject, Wired, Vec<Box<dyn Node>>);
-
 /// What was read of one region.
 struct Read {
     reader: Reader,
-    stacks: Vec<ReadStack>,
+    facts: Facts,
+    subjects: Vec<Subject>,
+    wired: Vec<Wired>,
+    nodes: Nodes,
 }
+
+/// What was found of each stack, paired with what it wants.
+type Nodes = BTreeMap<String, Vec<Box<dyn Node>>>;
 
 /// A stack's plan with all that is needed to show and to run it.
 pub(crate) struct Planned {
@@ -75,6 +90,8 @@ pub(crate) struct Planned {
     pub(crate) expiries: Vec<Expiry>,
     /// What would vanish and is not ours, by what it would vanish with.
     pub(crate) foreign: Vec<(Address, Vec<String>)>,
+    /// What becomes of the clients that the user knows, where the command was given any.
+    pub(crate) lockout: Option<Lockout>,
     timeouts: BTreeMap<String, Duration>,
 }
 
@@ -155,7 +172,9 @@ impl Session {
             Ok(Self {
                 target,
                 timeout,
+                crls: Fetcher::new(timeout),
                 clients: tokio::sync::Mutex::default(),
+                known_clients: Vec::new(),
                 sandbox,
             })
         }
@@ -170,9 +189,29 @@ impl Session {
             Ok(Self {
                 target,
                 timeout,
+                crls: Fetcher::new(timeout),
                 clients: tokio::sync::Mutex::default(),
+                known_clients: Vec::new(),
             })
         }
+    }
+
+    /// Has every plan say what becomes of the clients at these paths.
+    ///
+    /// # Errors
+    ///
+    /// A path that cannot be read or holds no client certificate.
+    pub(crate) fn know_clients(&mut self, paths: &[PathBuf]) -> Result<()> {
+        for path in paths {
+            let known = KnownClient::all_at(path).map_err(|error| {
+                let fix = error
+                    .fix()
+                    .unwrap_or("name client certificates, or a directory of them");
+                Error::refused_with(error.to_string(), fix)
+            })?;
+            self.known_clients.extend(known);
+        }
+        Ok(())
     }
 
     /// The clients of a region.
@@ -188,6 +227,18 @@ impl Session {
         }
         let aws = Arc::new(Aws::connect(&self.target, region).await?);
         clients.insert(region.to_owned(), Arc::clone(&aws));
+        Ok(aws)
+    }
+
+    /// The clients of a stack's region, once it is certain that they are of its account.
+    ///
+    /// # Errors
+    ///
+    /// Another account than the one that the file names, or AWS cannot be reached.
+    pub(crate) async fn connect_for(&self, subject: &Subject) -> Result<Arc<Aws>> {
+        let aws = self.connect(&subject.region).await?;
+        let identity = aws.identity().await?;
+        guard(subject, &identity)?;
         Ok(aws)
     }
 
@@ -228,22 +279,57 @@ impl Session {
     ///
     /// What could not be read.
     pub(crate) async fn read(&self, subject: Subject) -> Result<Vec<Box<dyn Node>>> {
-        let region = subject.region.clone();
+        let (name, region) = (subject.name.clone(), subject.region.clone());
         let mut read = self.read_region(&region, vec![subject]).await?;
-        Ok(read
-            .stacks
-            .pop()
-            .map(|(_, _, nodes)| nodes)
-            .unwrap_or_default())
+        Ok(read.nodes.remove(&name).unwrap_or_default())
     }
 
     async fn plan_region(&self, region: String, subjects: Vec<Subject>) -> Result<Vec<Planned>> {
-        let Read { reader, stacks } = self.read_region(&region, subjects).await?;
+        let stacks = subjects.iter().filter_map(|one| one.stack.as_ref());
+        let sources: Vec<_> = stacks.flat_map(crl_source::sources).collect();
+        let served = async { Ok(self.crls.served(sources).await) };
+        let (served, mut read) = futures::try_join!(served, self.read_region(&region, subjects))?;
+        if !served.is_empty() {
+            self.choose_crls(&mut read, served).await?;
+        }
+        let Read {
+            reader,
+            subjects,
+            wired,
+            mut nodes,
+            ..
+        } = read;
         let mut planned = Vec::new();
-        for (subject, wired, nodes) in stacks {
+        for (subject, wired) in subjects.into_iter().zip(wired) {
+            let nodes = nodes.remove(&subject.name).unwrap_or_default();
             planned.push(self.plan_one(&reader, subject, wired, nodes).await?);
         }
         Ok(planned)
+    }
+
+    /// Wires once more, knowing what URLs serve and which CRLs are live, and pairs again with what
+    /// has been read.
+    async fn choose_crls(&self, read: &mut Read, served: crl_source::BySource) -> Result<()> {
+        let found = read.reader.found::<TrustStoreRevocation>().await?;
+        let mut live: BTreeMap<String, Vec<Arc<Crl>>> = BTreeMap::new();
+        for revocation in found.iter() {
+            let crls = live.entry(revocation.stack.clone()).or_default();
+            crls.extend(revocation.spec.crl.clone());
+        }
+        read.facts.crls = crl_source::Known {
+            served,
+            live: Some(live),
+        };
+        read.wired = wire_all(&read.subjects, &read.facts)?;
+        for (subject, wired) in read.subjects.iter().zip(&read.wired) {
+            read.reader.want(&subject.name, wired.resources.clone());
+            if let Some(stack) = &subject.stack {
+                let served = crl_source::served_to(stack, &read.facts.crls.served);
+                self.crls.remember(&served, &wired.crls);
+            }
+        }
+        read.nodes = resource::read_all(&read.reader).await?;
+        Ok(())
     }
 
     async fn read_region(&self, region: &str, subjects: Vec<Subject>) -> Result<Read> {
@@ -273,16 +359,14 @@ impl Session {
             })
             .collect();
         let reader = Reader::new(Arc::clone(&aws), identity, scopes);
-        let mut nodes = resource::read_all(&reader).await?;
-        let stacks = subjects
-            .into_iter()
-            .zip(wired)
-            .map(|(subject, wired)| {
-                let nodes = nodes.remove(&subject.name).unwrap_or_default();
-                (subject, wired, nodes)
-            })
-            .collect();
-        Ok(Read { reader, stacks })
+        let nodes = resource::read_all(&reader).await?;
+        Ok(Read {
+            reader,
+            facts,
+            subjects,
+            wired,
+            nodes,
+        })
     }
 
     async fn plan_one(
@@ -294,30 +378,54 @@ impl Session {
     ) -> Result<Planned> {
         let plan = Plan::make(&nodes)?;
         let foreign = foreign_children(reader, &plan, &nodes).await?;
-        let timeouts = subject
-            .stack
-            .as_ref()
-            .map(|stack| timeouts(&stack.timeouts))
-            .unwrap_or_default();
-        let timeouts = match self.timeout {
-            Some(limit) => KINDS_OF_WAITS
-                .iter()
-                .map(|kind| ((*kind).to_owned(), limit))
-                .collect(),
-            None => timeouts,
-        };
+        let lockout = self.lockout(reader, &subject.name, &wired).await?;
+        let succession = trust::succession(reader, &subject.name, &wired.resources).await?;
+        let mut expiries = [plan.expiries.clone(), wired.expiries].concat();
+        expiries.sort_by_key(|expiry| expiry.at);
         Ok(Planned {
+            timeouts: self.timeouts(&subject),
             bucket: bucket_of(&subject, &reader.identity),
             name: subject.name,
             aws: Arc::clone(&reader.aws),
             identity: reader.identity.clone(),
             plan,
             nodes,
-            warnings: wired.warnings,
-            expiries: wired.expiries,
+            warnings: [wired.warnings, succession].concat(),
+            expiries,
             foreign,
-            timeouts,
+            lockout,
         })
+    }
+
+    /// What becomes of the known clients; `None` when there are none, or another stack decides.
+    async fn lockout(
+        &self,
+        reader: &Reader,
+        stack: &str,
+        wired: &Wired,
+    ) -> Result<Option<Lockout>> {
+        if self.known_clients.is_empty() {
+            return Ok(None);
+        }
+        let before = trust::live_gate(reader, stack).await?;
+        let gates = before.zip(trust::wanted_gate(&wired.resources));
+        let now = OffsetDateTime::now_utc();
+        Ok(gates.map(|(before, after)| Lockout::of(&self.known_clients, &before, &after, now)))
+    }
+
+    /// How long each kind of wait may last: as the command line says, or the stack file.
+    fn timeouts(&self, subject: &Subject) -> BTreeMap<String, Duration> {
+        match self.timeout {
+            Some(limit) => KINDS_OF_WAITS
+                .iter()
+                .map(|kind| ((*kind).to_owned(), limit))
+                .collect(),
+            None => subject
+                .stack
+                .as_ref()
+                .map(|stack| timeouts(&stack.timeouts))
+                .unwrap_or_default(),
+        }
     }
 }
 

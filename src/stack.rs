@@ -63,7 +63,7 @@ pub use record::{Record, RecordTarget};
 pub use schema::{reference, schema};
 pub use target_group::{Protocol, TargetGroup, Targets};
 pub use timeouts::Timeouts;
-pub use trust_store::TrustStore;
+pub use trust_store::{CrlSource, CrlUrl, TrustStore};
 pub use verify::Verify;
 
 use context::{Context, Findings};

@@ -8,18 +8,28 @@ mod algorithm;
 mod bundle;
 mod certificate;
 mod changes;
+mod check;
 mod crl;
+#[cfg(test)]
+mod damaged;
 mod der;
 mod digest;
 mod error;
+mod extension;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod general_name;
+mod headers;
 mod lint;
+mod lockout;
 mod name;
 mod pem;
+#[cfg(test)]
+mod pkits;
 mod private_key;
 mod serial;
 mod server;
+mod source;
 
 pub(crate) use algorithm::check_signature;
 pub use algorithm::{Hash, KeyAlgorithm, SignatureAlgorithm, SignatureCheck};
@@ -27,16 +37,25 @@ pub use bundle::Bundle;
 pub use certificate::Certificate;
 pub use changes::{
     BundleChanges, RevocationChanges, SerialChanges, bundle_changes, crl_changes,
-    revocation_changes,
+    revocation_changes, succession,
+};
+pub use check::{
+    CheckOptions, CheckWarning, CrlEvidence, MAXIMUM_DEPTH, Purpose, Reason, Refusal, Source, Step,
+    Trusted, Verdict, check_client,
 };
 pub use crl::{Crl, CrlScope};
 pub use digest::{NotADigest, Sha256Digest};
 pub use error::{Error, Origin, Wanted};
+pub use extension::Extensions;
+pub use general_name::{GeneralName, NameConstraints, NameKind, Subtree};
+pub use headers::{HEADER_BUDGET, Header, passthrough_header, verify_headers, wire_length};
 pub use lint::{
-    Finding, Severity, lint_backend_certificate, lint_bundle, lint_crl, lint_crls,
-    lint_server_certificate,
+    Finding, Rule, Severity, lint_backend_certificate, lint_bundle, lint_client, lint_crl,
+    lint_crls, lint_server_certificate, lint_sources, lint_succession, rules,
 };
+pub use lockout::{Affected, Gate, KnownClient, Lockout};
 pub use name::DistinguishedName;
 pub use private_key::PrivateKey;
 pub use serial::Serial;
 pub use server::{ChainError, check_chain, covers};
+pub use source::{SourceContent, SourceEntry, SourceFile};

@@ -79,6 +79,14 @@ impl View {
         }
     }
 
+    /// The view for progress and messages where stdout carries one document.
+    pub(crate) fn for_messages(&self) -> Self {
+        Self {
+            output: Output::Human,
+            ..self.clone()
+        }
+    }
+
     /// Whether results are JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.output == Output::Json
@@ -109,6 +117,14 @@ impl View {
         match self.output {
             Output::Human => self.result(&planned.iter().map(human::plan).collect::<String>()),
             Output::Json => self.document(&json::plans(planned)),
+        }
+    }
+
+    /// Shows how stacks stand.
+    pub(crate) fn statuses(&self, planned: &[Planned]) {
+        match self.output {
+            Output::Human => self.result(&planned.iter().map(human::status).collect::<String>()),
+            Output::Json => self.document(&json::statuses(planned)),
         }
     }
 

@@ -14,9 +14,11 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use crate::aws::tags::{Protection, Tags};
+use crate::crl_source::Outcome;
 use crate::facts::Facts;
-use crate::resource::{Address, Late, Resources, bucket::Bucket};
+use crate::resource::{Address, Expiry, Late, Resources, bucket::Bucket};
 use crate::stack::{self, Stack, StackError, StackErrors};
+use crate::trust::Finding;
 
 /// What a stack comes to.
 #[derive(Debug, Default)]
@@ -25,8 +27,10 @@ pub(crate) struct Wired {
     pub(crate) resources: Resources,
     /// What works but is probably not meant.
     pub(crate) warnings: Vec<Warning>,
-    /// What stops working on its own, and when.
+    /// What ends by itself of what the stack uses and does not own.
     pub(crate) expiries: Vec<Expiry>,
+    /// What becomes of the CRLs of URLs.
+    pub(crate) crls: Vec<Outcome>,
 }
 
 /// Something that works but is probably not meant.
@@ -40,15 +44,15 @@ pub(crate) struct Warning {
     pub message: String,
 }
 
-/// Something that expires.
-#[derive(Debug, Clone)]
-pub(crate) struct Expiry {
-    /// What it belongs to.
-    pub address: Address,
-    /// What expires: `CA CN=Root`, `CRL of CN=Root`.
-    pub what: String,
-    /// When.
-    pub at: OffsetDateTime,
+impl Warning {
+    /// What a rule found, with what to do about it.
+    pub(crate) fn of(address: &Address, finding: &Finding) -> Self {
+        Self {
+            code: finding.code.to_owned(),
+            address: address.to_string(),
+            message: format!("{}: {}", finding.in_words(), finding.fix),
+        }
+    }
 }
 
 /// Wires a stack.

@@ -1,9 +1,13 @@
-//! How long planning and applying take: calls, round trips, waits, memory.
+//! How long planning, applying and refreshing take: calls, round trips, waits, memory.
 //!
 //! Prints figures and judges nothing: machines are noisy. Run with `cargo bench --profile dev --bench plan`,
-//! which uses the build that the tests use; `MTLSGW_BINARY` names another binary to measure.
+//! which uses the build that the tests use; `MTLSGW_BINARY` names another binary to measure, and
+//! `-- crl` measures only the refresh of a large CRL.
 
+mod crl;
 mod crowd;
+#[path = "../support/measure.rs"]
+mod measure;
 mod program;
 mod waits;
 
@@ -21,6 +25,10 @@ const SPEED: f64 = 10.0;
 
 fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
+    if std::env::args().any(|argument| argument == "crl") {
+        refresh(directory.path());
+        return;
+    }
     let stack = directory.path().join("stack");
     let program = Program::in_directory(&stack);
     Program::in_directory(directory.path()).run(&["quickstart", "stack"]);
@@ -38,8 +46,18 @@ fn main() {
     crowd::fill(&program, &stack);
     plan(&program, &stack);
 
+    refresh(directory.path());
+
     println(&format!("\napply, with AWS's waits {SPEED} times as fast"));
     waits::measure(&program, SPEED);
+}
+
+fn refresh(directory: &Path) {
+    println(&format!(
+        "\ncrl refresh, of a CRL with {} serials",
+        crl::SERIALS
+    ));
+    crl::measure(directory);
 }
 
 /// Plans on a served sandbox, as on AWS: in another process.

@@ -21,6 +21,8 @@ pub(super) struct Allowed {
     pub(super) widening: bool,
     /// `--allow-downtime`.
     pub(super) downtime: bool,
+    /// `--allow-lockout`.
+    pub(super) lockout: bool,
 }
 
 /// Applies a stack file or a saved plan.
@@ -35,8 +37,10 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
         common: args.allow,
         widening: args.allow_widening,
         downtime: args.allow_downtime,
+        lockout: args.allow_lockout,
     };
-    let session = Session::open(global).await?;
+    let mut session = Session::open(global).await?;
+    session.know_clients(&args.clients.clients)?;
     let result = apply(&session, &path, saved.as_ref(), allowed, (global, view)).await;
     session.close().await;
     result
@@ -57,6 +61,7 @@ async fn apply(
         return Ok(exit::DONE);
     }
     refuse(&planned, allowed)?;
+    refuse_lockout(&planned, saved, allowed)?;
     confirm(&planned, allowed, saved.is_some(), view)?;
     let lock = Lock::take(
         &planned.aws,
@@ -239,6 +244,26 @@ pub(super) fn refuse(planned: &Planned, allowed: Allowed) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Refuses to lock out clients that get in now, by what is known here or was when the plan was saved.
+fn refuse_lockout(planned: &Planned, saved: Option<&Saved>, allowed: Allowed) -> Result<()> {
+    let now = planned
+        .lockout
+        .iter()
+        .flat_map(|lockout| &lockout.locked_out);
+    let now = now.map(|client| client.subject.clone());
+    let then = saved.map(Saved::locked_out).unwrap_or_default();
+    let mut clients: Vec<String> = now.chain(then.iter().cloned()).collect();
+    clients.sort();
+    clients.dedup();
+    if clients.is_empty() || allowed.lockout {
+        return Ok(());
+    }
+    Err(Error::refused_with(
+        format!("the plan locks out {}", listed(&clients)),
+        "keep their CA in the bundle until they have new certificates, or allow it with --allow-lockout",
+    ))
 }
 
 fn confirm(planned: &Planned, allowed: Allowed, is_saved: bool, view: &View) -> Result<()> {

@@ -42,6 +42,7 @@ async fn destroy(
             common: args.allow,
             widening: true,
             downtime: true,
+            lockout: true,
         },
     )?;
     if !args.allow.yes {

@@ -1,7 +1,7 @@
 //! `plan`: what apply would change.
 
 use crate::cli::{Global, PlanArgs};
-use crate::command::saved;
+use crate::command::{expiry, saved};
 use crate::error::{Error, Result, exit};
 use crate::session::{self, Session};
 use crate::view::View;
@@ -24,7 +24,8 @@ pub(super) async fn run(args: &PlanArgs, global: &Global, view: &View) -> Result
         .first()
         .and_then(|subject| subject.stack.as_ref())
         .map(saved::digests);
-    let session = Session::open(global).await?;
+    let mut session = Session::open(global).await?;
+    session.know_clients(&args.clients.clients)?;
     let planned = session.plan(subjects).await;
     session.close().await;
     let planned = planned?;
@@ -36,6 +37,7 @@ pub(super) async fn run(args: &PlanArgs, global: &Global, view: &View) -> Result
             out.display()
         ));
     }
+    expiry::refuse_if_near(&planned, args.expiry.fail_if_expires_within)?;
     let changes = planned.iter().any(|one| !one.plan.is_empty());
     Ok(if changes && args.detailed_exitcode {
         exit::CHANGES

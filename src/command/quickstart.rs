@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
 
 use super::{apply, plan};
-use crate::cli::{Allowances, ApplyArgs, Global, Paths, PlanArgs, QuickstartArgs};
+use crate::cli::{
+    Allowances, ApplyArgs, ClientsArgs, ExpiryArgs, Global, Paths, PlanArgs, QuickstartArgs,
+};
 use crate::error::{Error, Result, exit};
 use crate::pki::{
     self, Authority, Existing, KeyKind, Kind, NewAuthority, Order, Reason, SigningKey, Store,
@@ -55,6 +57,8 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
         allow,
         allow_widening: false,
         allow_downtime: false,
+        clients: ClientsArgs::default(),
+        allow_lockout: false,
     };
     let code = apply::run(&apply_args, &global, view).await?;
     if code != exit::DONE {
@@ -67,6 +71,8 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
             paths,
             detailed_exitcode: true,
             out: None,
+            expiry: ExpiryArgs::default(),
+            clients: ClientsArgs::default(),
         },
         &global,
         view,

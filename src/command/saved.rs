@@ -15,6 +15,7 @@ use crate::plan::{Plan, Summary};
 use crate::resource::bucket::Bucket;
 use crate::session::Planned;
 use crate::stack::Stack;
+use crate::trust::Lockout;
 
 /// The version of the file's form.
 const FORMAT_VERSION: &str = "1";
@@ -33,6 +34,9 @@ pub(super) struct Saved {
     files: BTreeMap<PathBuf, String>,
     /// What is to be done.
     changes: Outline,
+    /// The subjects of the clients that were said to be locked out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    locked_out: Vec<String>,
 }
 
 /// What a plan does: enough to tell whether another plan does the same.
@@ -147,6 +151,7 @@ pub(super) fn save(
         region: planned.aws.region.clone(),
         files,
         changes: Outline::of(&planned.plan),
+        locked_out: subjects(planned.lockout.as_ref()),
     };
     let text = serde_json::to_string_pretty(&saved).unwrap_or_default();
     write_private(out, text.as_bytes()).map_err(|error| {
@@ -157,6 +162,12 @@ pub(super) fn save(
     })
 }
 
+/// The clients that are locked out.
+fn subjects(lockout: Option<&Lockout>) -> Vec<String> {
+    let clients = lockout.iter().flat_map(|lockout| &lockout.locked_out);
+    clients.map(|client| client.subject.clone()).collect()
+}
+
 /// Reads a saved plan; `None` when the file is something else.
 pub(super) fn read(path: &Path) -> Option<Saved> {
     let text = std::fs::read_to_string(path).ok()?;
@@ -165,6 +176,11 @@ pub(super) fn read(path: &Path) -> Option<Saved> {
 }
 
 impl Saved {
+    /// The clients that were said to be locked out.
+    pub(super) fn locked_out(&self) -> &[String] {
+        &self.locked_out
+    }
+
     /// Refuses when a file has changed since the plan was saved.
     ///
     /// # Errors

@@ -68,6 +68,7 @@ impl Toy {
             protected: None,
             retained: None,
             removal_widens: false,
+            successor: None,
             needs: refers_to,
         });
         self
@@ -157,6 +158,15 @@ impl Node for Toy {
     }
     fn judge(&self, _resolve: Resolver<'_>) -> Verdict {
         (self.verdict)()
+    }
+    fn expiries(&self, live: Option<usize>) -> Vec<Expiry> {
+        let (what, at) = match live {
+            Some(live) => (format!("live {}", self.live[live].id), 1),
+            None => ("wanted".to_owned(), 2),
+        };
+        let address = self.address.clone();
+        let at = time::OffsetDateTime::UNIX_EPOCH + time::Duration::days(at);
+        vec![Expiry { address, what, at }]
     }
     fn moving_outputs(&self, _changes: &[Change]) -> &'static [&'static str] {
         &[]
@@ -463,5 +473,40 @@ fn resources_that_need_each_other_are_a_defect_and_no_endless_loop() {
             .unwrap_err()
             .to_string()
             .contains("defect")
+    );
+}
+
+#[test]
+fn what_stays_ends_as_it_is_and_what_changes_as_it_will_be() {
+    let plan = Plan::make(&[
+        Box::new(toy("changed", update).live("old", vec![])),
+        Box::new(toy("kept", keep).live("same", vec![])),
+        Box::new(toy("unwanted", unwanted).live("going", vec![])),
+    ])
+    .unwrap();
+    let ends = plan.expiries.iter();
+    let ends: Vec<_> = ends
+        .map(|end| (end.address.as_str(), end.what.as_str()))
+        .collect();
+    assert_eq!(ends, [("kept", "live same"), ("changed", "wanted")]);
+}
+
+#[test]
+fn a_deletion_says_what_comes_in_its_place() {
+    let mut one = toy("one", unwanted).live("id", vec![]);
+    one.live[0].successor = Some("superseded".to_owned());
+    let plan = Plan::make(&[
+        Box::new(one),
+        Box::new(toy("two", unwanted).live("id2", vec![])),
+    ])
+    .unwrap();
+    let reasons: Vec<_> = plan
+        .summaries
+        .iter()
+        .map(|one| one.reason.as_deref())
+        .collect();
+    assert_eq!(
+        reasons,
+        [Some("superseded"), Some("no longer in the stack")]
     );
 }

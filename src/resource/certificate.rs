@@ -24,6 +24,7 @@ use aws_sdk_acm::types::{
 };
 use futures::future::try_join_all;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::context::Wait;
 use super::listener::Listener;
@@ -102,6 +103,8 @@ pub(crate) struct Import {
 pub(crate) struct ImportFiles {
     /// The certificate's names, by which live candidates are looked up.
     pub(crate) names: Vec<String>,
+    /// When the certificate ends.
+    pub(crate) not_after: OffsetDateTime,
     /// The certificate, PEM.
     pub(crate) certificate: Arc<str>,
     /// Its chain, PEM; empty when it is self-signed.
@@ -162,6 +165,20 @@ impl Resource for Certificate {
             diff.field("status", status, Some(&live.status)).replaces();
         }
         diff.tags(tags, live.map(|live| &live.tags));
+    }
+
+    fn expiries(&self, outputs: &Outputs) -> Vec<(String, OffsetDateTime)> {
+        let (name, sent) = match &self.source {
+            Source::Requested(request) => (request.name.as_str(), None),
+            Source::Imported(import) => (import.shown.as_str(), import.files.as_ref()),
+        };
+        let seconds = outputs
+            .get("expires")
+            .and_then(|values| values.first()?.parse().ok());
+        let issued = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+        let ends = issued.or_else(|| sent.map(|files| files.not_after));
+        let expiry = ends.map(|at| (format!("certificate {name}"), at));
+        expiry.into_iter().collect()
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {

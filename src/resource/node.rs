@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
-use super::{Address, Cx, Found, Guard, Need, Outputs, Owner, Reader, Replacement, Wanted};
+use super::{Address, Cx, Expiry, Found, Guard, Need, Outputs, Owner, Reader, Replacement, Wanted};
 use crate::diff::{Change, Diff, Resolver};
 use crate::error::Result;
 
@@ -21,6 +21,8 @@ pub(crate) struct Live {
     pub(crate) retained: Option<String>,
     /// Whether deleting it lets more through than before, unless what it belongs to goes as well.
     pub(crate) removal_widens: bool,
+    /// What comes in its place, where it goes.
+    pub(crate) successor: Option<String>,
     /// What it refers to.
     pub(crate) needs: Vec<Need>,
 }
@@ -66,6 +68,8 @@ pub(crate) trait Node: Send + Sync {
     fn update_needs(&self) -> Vec<Need>;
     /// Compares wanted and live.
     fn judge(&self, resolve: Resolver<'_>) -> Verdict;
+    /// What ends by itself of a live instance, or else of the wanted form.
+    fn expiries(&self, live: Option<usize>) -> Vec<Expiry>;
     /// Outputs that these changes alter.
     fn moving_outputs(&self, changes: &[Change]) -> &'static [&'static str];
     /// Makes the wanted form; gives its outputs, `id` among them.
@@ -101,13 +105,20 @@ struct Typed<R> {
     address: Address,
     want: Option<R>,
     live: Vec<Found<R>>,
-    /// For each live one, whether deleting it widens access.
-    widening: Vec<bool>,
+    /// For each live one, what deleting it means.
+    removals: Vec<Removal>,
     conflict: Option<String>,
 }
 
+/// What deleting a live instance means.
+#[derive(Debug)]
+struct Removal {
+    widens: bool,
+    successor: Option<String>,
+}
+
 /// Pairs what is wanted with what was found, stack by stack.
-pub(super) fn pair<R: Wanted>(
+pub(crate) fn pair<R: Wanted>(
     reader: &Reader,
     found: &[Found<R>],
     nodes: &mut BTreeMap<String, Vec<Box<dyn Node>>>,
@@ -133,16 +144,19 @@ pub(super) fn pair<R: Wanted>(
                 }
                 _ => None,
             });
-            let widening = live
+            let removals = live
                 .iter()
-                .map(|one| one.spec.removal_widens(&scope.resources))
+                .map(|one| Removal {
+                    widens: one.spec.removal_widens(&scope.resources),
+                    successor: one.spec.successor(&scope.resources),
+                })
                 .collect();
             let want = want.get(address).cloned();
             let node = Typed {
                 address: address.clone(),
                 want,
                 live,
-                widening,
+                removals,
                 conflict,
             };
             if node.want.is_some() || !node.live.is_empty() {
@@ -161,7 +175,7 @@ pub(super) fn unread<R: Wanted>(address: &Address, want: &R) -> Box<dyn Node> {
         address: address.clone(),
         want: Some(want.clone()),
         live: Vec::new(),
-        widening: Vec::new(),
+        removals: Vec::new(),
         conflict: None,
     })
 }
@@ -202,15 +216,16 @@ impl<R: Wanted> Node for Typed<R> {
     }
 
     fn live(&self) -> Vec<Live> {
-        let live = |(found, widens): (&Found<R>, &bool)| Live {
+        let live = |(found, removal): (&Found<R>, &Removal)| Live {
             id: found.id.clone(),
             outputs: with_id(found.outputs.clone(), &found.id),
             protected: found.protected,
             retained: found.retained.clone(),
-            removal_widens: *widens,
+            removal_widens: removal.widens,
+            successor: removal.successor.clone(),
             needs: found.spec.needs(),
         };
-        self.live.iter().zip(&self.widening).map(live).collect()
+        self.live.iter().zip(&self.removals).map(live).collect()
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -255,6 +270,19 @@ impl<R: Wanted> Node for Typed<R> {
                 how: want.replacement(&self.live[current].spec),
             },
         }
+    }
+
+    fn expiries(&self, live: Option<usize>) -> Vec<Expiry> {
+        let ends = match live {
+            Some(live) => self.live[live].spec.expiries(&self.live[live].outputs),
+            None => self.want().expiries(&Outputs::new()),
+        };
+        let expiry = |(what, at)| Expiry {
+            address: self.address.clone(),
+            what,
+            at,
+        };
+        ends.into_iter().map(expiry).collect()
     }
 
     fn moving_outputs(&self, changes: &[Change]) -> &'static [&'static str] {

@@ -17,7 +17,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::base64;
 use futures::future::try_join_all;
-use sha2::{Digest, Sha256};
 
 use super::context::hex;
 use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
@@ -26,6 +25,7 @@ use crate::aws::tags::{BUCKET, Tags};
 use crate::aws::{Aws, AwsError, Identity, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
+use crate::trust::Sha256Digest;
 
 /// An object of ours.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ impl Object {
             .key(&self.key)
             .expected_bucket_owner(&cx.identity().account)
             .content_type("application/x-pem-file")
-            .checksum_sha256(base64::encode(Sha256::digest(bytes)))
+            .checksum_sha256(base64::encode(Sha256Digest::of(bytes).as_bytes()))
             .body(ByteStream::from(bytes.to_vec()))
             .send();
         cx.aws().call("s3:PutObject", send).await.map(drop)
@@ -118,9 +118,10 @@ impl Resource for Object {
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let present = reader.scopes().iter().map(async |scope| {
             let found = in_bucket(reader, &scope.name, &scope.bucket, None).await?;
-            // What leaves with its stack may hold anything.
+            // What leaves with its stack may hold anything; which CRLs stay is known only later.
+            let stays = !scope.resources.trust_stores.is_empty();
             let read = found.into_iter().map(async |mut found| {
-                if scope.resources.objects.contains_key(&found.address) {
+                if stays {
                     found.spec.content = content(reader, &scope.bucket, &found.id).await?;
                 }
                 Ok::<_, Error>(found)
@@ -176,7 +177,7 @@ impl Resource for Object {
 
 /// The tag by which a trust store remembers the bucket of its bundle and CRLs.
 pub(crate) fn memory(bucket: &str) -> (String, String) {
-    let digest = hex(&Sha256::digest(bucket));
+    let digest = Sha256Digest::of(bucket).to_string();
     (format!("{BUCKET}/{}", &digest[..8]), bucket.to_owned())
 }
 

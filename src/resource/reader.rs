@@ -48,6 +48,13 @@ impl Reader {
         &self.scopes
     }
 
+    /// Changes what a stack wants; what has been read stays read.
+    pub(crate) fn want(&mut self, stack: &str, resources: Resources) {
+        if let Some(scope) = self.scopes.iter_mut().find(|scope| scope.name == stack) {
+            scope.resources = resources;
+        }
+    }
+
     /// The names of the stacks of the run.
     pub(crate) fn stack_names(&self) -> Vec<String> {
         self.scopes.iter().map(|scope| scope.name.clone()).collect()

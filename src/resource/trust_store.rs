@@ -10,6 +10,8 @@
 //! the caller's name.
 //! AWS: ELB API Reference 2015-12-01, `CreateTrustStore`.
 
+mod held;
+
 use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -17,6 +19,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::context::Wait;
 use super::listener::{self, Listener};
@@ -30,6 +33,8 @@ use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result, listed};
 use crate::trust::{Bundle, Certificate, bundle_changes};
+
+pub(crate) use held::Held;
 
 /// A trust store of ours.
 #[derive(Debug, Clone)]
@@ -84,6 +89,12 @@ impl Resource for TrustStore {
         diff.content("ca_bundle", (bundle, shown(bundle)), live_bundle)
             .widens_if(|| live.is_some_and(adds));
         diff.tags(tags, live.map(|live| &live.tags));
+    }
+
+    fn expiries(&self, _outputs: &Outputs) -> Vec<(String, OffsetDateTime)> {
+        let certificates = self.bundle.certificates().iter();
+        let expiry = |ca: &Certificate| (format!("CA {}", ca.subject), ca.not_after);
+        certificates.map(expiry).collect()
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
@@ -415,6 +426,14 @@ async fn without_lingering(reader: &Reader, id: &str, tags: &Tags) -> Result<Tag
 
 /// The bundle that AWS holds; one that cannot be read differs from every bundle that can.
 async fn read_bundle(aws: &Aws, id: &str) -> Result<Bundle> {
+    let bytes = download_bundle(aws, id).await?;
+    Ok(Bundle::from_bytes(&[(id, bytes)]).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the bundle of the trust store cannot be read");
+        no_certificates()
+    }))
+}
+
+async fn download_bundle(aws: &Aws, id: &str) -> Result<Vec<u8>> {
     let send = aws
         .elbv2
         .get_trust_store_ca_certificates_bundle()
@@ -424,13 +443,8 @@ async fn read_bundle(aws: &Aws, id: &str) -> Result<Bundle> {
         .call("elbv2:GetTrustStoreCaCertificatesBundle", send)
         .await?;
     let url = answer.location().unwrap_or_default();
-    let bytes = aws
-        .fetch_presigned("elbv2:GetTrustStoreCaCertificatesBundle", url)
-        .await?;
-    Ok(Bundle::from_bytes(&[(id, bytes)]).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the bundle of the trust store cannot be read");
-        no_certificates()
-    }))
+    aws.fetch_presigned("elbv2:GetTrustStoreCaCertificatesBundle", url)
+        .await
 }
 
 fn no_certificates() -> Bundle {

@@ -16,6 +16,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TrustStoreRevocation as Added,
 };
 use futures::future::try_join_all;
+use time::OffsetDateTime;
 
 use super::context::Wait;
 use super::trust_store::TrustStore;
@@ -27,7 +28,7 @@ use crate::aws::{Aws, AwsError, Once, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
 use crate::trust::{
-    Bundle, Certificate, Crl, DistinguishedName, RevocationChanges, revocation_changes,
+    Bundle, Certificate, Crl, DistinguishedName, RevocationChanges, revocation_changes, succession,
 };
 
 /// One CRL of a trust store; its id is `<trust store ARN>#<revocation id>`.
@@ -57,9 +58,14 @@ fn readmitted<'a>(
     live: impl IntoIterator<Item = &'a TrustStoreRevocation>,
     want: impl IntoIterator<Item = &'a TrustStoreRevocation>,
 ) -> Vec<RevocationChanges> {
-    let crl = |revocation: &TrustStoreRevocation| revocation.crl.as_deref().cloned();
-    let live: Vec<Crl> = live.into_iter().filter_map(crl).collect();
-    let want: Vec<Crl> = want.into_iter().filter_map(crl).collect();
+    let live: Vec<&Crl> = live
+        .into_iter()
+        .filter_map(TrustStoreRevocation::crl)
+        .collect();
+    let want: Vec<&Crl> = want
+        .into_iter()
+        .filter_map(TrustStoreRevocation::crl)
+        .collect();
     let changes = revocation_changes(&live, &want).into_iter();
     changes
         .filter(|changes| changes.serials.removed > 0)
@@ -83,6 +89,11 @@ impl Resource for TrustStoreRevocation {
 
     /// What nobody vouches for any more is not let in, revoked or not.
     fn removal_widens(&self, wanted: &Resources) -> bool {
+        let digest = self.crl().map(|crl| crl.digest);
+        let mut remaining = wanted.trust_store_revocations.values();
+        if remaining.any(|one| one.crl().map(|crl| crl.digest) == digest) {
+            return false;
+        }
         let bundles = wanted.trust_stores.values().map(|store| &store.bundle);
         let trusted = |ca: &Certificate| self.vouchers.iter().any(|name| name.matches(&ca.subject));
         let vouched =
@@ -109,6 +120,23 @@ impl Resource for TrustStoreRevocation {
             )
             .replaces();
         }
+    }
+
+    fn successor(&self, wanted: &Resources) -> Option<String> {
+        let live = self.crl.as_deref()?;
+        let wanted = wanted.trust_store_revocations.values();
+        let crls = wanted.filter_map(|one| one.crl.as_deref());
+        let next = crls
+            .filter(|crl| crl.issuer.matches(&live.issuer))
+            .max_by_key(|crl| crl.this_update)?;
+        Some(format!("superseded: {}", succession(live, next)))
+    }
+
+    fn expiries(&self, _outputs: &Outputs) -> Vec<(String, OffsetDateTime)> {
+        let crl = self.crl.iter();
+        let expiry =
+            crl.filter_map(|crl| Some((format!("CRL of {}", crl.issuer), crl.next_update?)));
+        expiry.collect()
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
@@ -168,6 +196,10 @@ impl Resource for TrustStoreRevocation {
 }
 
 impl TrustStoreRevocation {
+    fn crl(&self) -> Option<&Crl> {
+        self.crl.as_deref()
+    }
+
     /// Adds it; one content a call, because what happens when one of several fails is not said.
     async fn add(&self, cx: &Cx, store: &str, key: &str) -> Result<i64> {
         let content = RevocationContent::builder()
@@ -407,7 +439,7 @@ pub(super) async fn describe_all(aws: &Aws, store: &str) -> Result<Vec<Described
 }
 
 /// The CRL that AWS holds; `None` when it has gone meanwhile or is not exactly one CRL.
-async fn read_crl(aws: &Aws, store: &str, revocation: i64) -> Result<Option<Crl>> {
+pub(super) async fn read_crl(aws: &Aws, store: &str, revocation: i64) -> Result<Option<Crl>> {
     const OPERATION: &str = "elbv2:GetTrustStoreRevocationContent";
     let send = aws
         .elbv2

@@ -460,10 +460,6 @@ fn later_keys_are_recognised() {
             "api",
             "apis: {main: {sample: petstore, insecure_skip_verification: true}}",
         ),
-        (
-            "trust_store",
-            "trust_store: {ca_bundle: [root_cert.pem], crls: ['https://example.com/a']}",
-        ),
         ("target_group", "target_group: {targets: [i-0abc]}"),
         ("vpc", "vpc: vpc-1\nnetwork_load_balancer: {}"),
     ] {

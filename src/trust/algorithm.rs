@@ -114,7 +114,7 @@ pub enum Hash {
 }
 
 /// The signature algorithms by object identifier; RSASSA-PSS has its hash in the parameters.
-const SIGNATURES: [(&str, &str, Hash); 15] = [
+const SIGNATURES: [(&str, &str, Hash); 17] = [
     ("1.2.840.113549.1.1.2", "RSA with MD2", Hash::Md5),
     ("1.2.840.113549.1.1.4", "RSA with MD5", Hash::Md5),
     ("1.2.840.113549.1.1.5", "RSA with SHA-1", Hash::Sha1),
@@ -128,6 +128,8 @@ const SIGNATURES: [(&str, &str, Hash); 15] = [
     ("1.2.840.10045.4.3.2", "ECDSA with SHA-256", Hash::Sha256),
     ("1.2.840.10045.4.3.3", "ECDSA with SHA-384", Hash::Sha384),
     ("1.2.840.10045.4.3.4", "ECDSA with SHA-512", Hash::Sha512),
+    ("1.2.840.10040.4.3", "DSA with SHA-1", Hash::Sha1),
+    ("2.16.840.1.101.3.4.3.2", "DSA with SHA-256", Hash::Other),
     ("1.3.101.112", "Ed25519", Hash::Other),
     ("1.3.101.113", "Ed448", Hash::Other),
 ];
@@ -161,13 +163,24 @@ impl SignatureAlgorithm {
         )
     }
 
-    /// Determines the hash of RSASSA-PSS, which is SHA-1 unless the parameters say otherwise.
+    /// Determines the hash of RSASSA-PSS, which is SHA-1 unless the parameters say otherwise; AWS
+    /// takes only the mask of the same hash.
     fn of_pss(identifier: &AlgorithmIdentifier<'_>) -> Self {
         let parameters = identifier.parameters.as_ref();
         let parameters = parameters.and_then(|any| RsaSsaPssParams::try_from(any).ok());
-        let hash = parameters.map_or(Hash::Sha1, |parameters| {
+        let hash = parameters.as_ref().map_or(Hash::Sha1, |parameters| {
             hash_of(parameters.hash_algorithm_oid())
         });
+        let mask = parameters.map_or(Hash::Sha1, |parameters| {
+            let mask = parameters.mask_gen_algorithm();
+            mask.map_or(Hash::Other, |mask| hash_of(&mask.hash))
+        });
+        if mask != hash {
+            return Self {
+                name: format!("RSASSA-PSS with {hash} and a mask by {mask}"),
+                hash: Hash::Other,
+            };
+        }
         Self {
             name: format!("RSASSA-PSS with {hash}"),
             hash,

@@ -5,18 +5,17 @@ use std::net::IpAddr;
 use time::{Date, OffsetDateTime};
 use x509_parser::asn1_rs::{FromDer, Oid};
 use x509_parser::certificate::{TbsCertificate, X509Certificate};
-use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, KeyUsage};
+use x509_parser::extensions::{ExtendedKeyUsage, KeyUsage};
 
 use super::algorithm::{self, KeyAlgorithm, SignatureAlgorithm, SignatureCheck};
 use super::digest::Sha256Digest;
 use super::error::{Error, Origin, Wanted};
+use super::extension::Extensions;
+use super::general_name::GeneralName;
 use super::name::DistinguishedName;
 use super::pem::{self, Block};
 use super::serial::Serial;
 use super::server;
-
-/// The PEM label of a certificate.
-const LABEL: &str = "CERTIFICATE";
 
 /// A parsed certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +40,8 @@ pub struct Certificate {
     pub key_algorithm: KeyAlgorithm,
     /// What it is signed with.
     pub signature_algorithm: SignatureAlgorithm,
+    /// Whether the signed part names the same algorithm, as RFC 5280, section 4.1.1.2, demands.
+    pub signature_algorithms_agree: bool,
     /// The DNS names among its subject alternative names.
     pub dns_names: Vec<String>,
     /// The IP addresses among its subject alternative names.
@@ -49,6 +50,8 @@ pub struct Certificate {
     pub key_usage: Option<Vec<&'static str>>,
     /// The extended key usages, as names or object identifiers; `None` without the extension.
     pub extended_key_usage: Option<Vec<String>>,
+    /// What else its extensions say, and what is wrong with them.
+    pub extensions: Extensions,
     /// The SHA-256 of the DER.
     pub fingerprint: Sha256Digest,
     /// The DER of the public key, a `SubjectPublicKeyInfo`.
@@ -58,6 +61,9 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// The PEM label of a certificate.
+    pub(super) const LABEL: &'static str = "CERTIFICATE";
+
     /// Reads every certificate of a PEM or DER file, in its order; never returns an empty list.
     ///
     /// # Errors
@@ -90,9 +96,9 @@ impl Certificate {
     }
 
     /// Reads one structure of a file.
-    fn from_block(block: Block) -> Result<Self, Error> {
+    pub(super) fn from_block(block: Block) -> Result<Self, Error> {
         pem::refuse_key(&block.label, block.origin, Wanted::Certificate)?;
-        if !matches!(block.label.as_str(), LABEL | "X509 CERTIFICATE") {
+        if !matches!(block.label.as_str(), Self::LABEL | "X509 CERTIFICATE") {
             return Err(Error::Unexpected {
                 origin: block.origin,
                 label: block.label,
@@ -123,7 +129,8 @@ impl Certificate {
             .basic_constraints()
             .map_err(|error| failed(format!("its basicConstraints are invalid ({error})")))?
             .map(|extension| extension.value.clone());
-        let (dns_names, ip_addresses) = alternative_names(&parsed);
+        let extensions = Extensions::of(&parsed);
+        let (dns_names, ip_addresses) = host_names(&extensions.alternative_names);
         Ok(Self {
             subject: DistinguishedName::from_name(parsed.subject()),
             issuer: DistinguishedName::from_name(parsed.issuer()),
@@ -135,10 +142,13 @@ impl Certificate {
             path_len: basic_constraints.and_then(|constraints| constraints.path_len_constraint),
             key_algorithm: KeyAlgorithm::of(parsed.public_key()),
             signature_algorithm: SignatureAlgorithm::of(&parsed.signature_algorithm),
+            signature_algorithms_agree: parsed.signature_algorithm
+                == parsed.tbs_certificate.signature,
             dns_names,
             ip_addresses,
             key_usage: usages(&parsed),
             extended_key_usage: extended_usages(&parsed),
+            extensions,
             fingerprint: Sha256Digest::of(&der),
             public_key: parsed.public_key().raw.to_vec(),
             der,
@@ -147,7 +157,7 @@ impl Certificate {
 
     /// Returns the canonical PEM block: 64 columns, LF, a final newline and nothing else.
     pub fn pem(&self) -> String {
-        pem::encode(LABEL, &self.der)
+        pem::encode(Self::LABEL, &self.der)
     }
 
     /// Says whether subject and issuer are the same, as in every root.
@@ -205,31 +215,17 @@ pub(super) fn day(time: OffsetDateTime) -> Date {
     time.date()
 }
 
-/// Returns the DNS names and IP addresses; other kinds mean nothing to a load balancer.
-fn alternative_names(certificate: &TbsCertificate<'_>) -> (Vec<String>, Vec<IpAddr>) {
+/// Returns the DNS names and IP addresses; other kinds name no host.
+fn host_names(names: &[GeneralName]) -> (Vec<String>, Vec<IpAddr>) {
     let (mut dns_names, mut ip_addresses) = (Vec::new(), Vec::new());
-    let Ok(Some(names)) = certificate.subject_alternative_name() else {
-        return (dns_names, ip_addresses);
-    };
-    for name in &names.value.general_names {
+    for name in names {
         match name {
-            // Anything else can be no host's name, and must not reach a terminal.
-            GeneralName::DNSName(name) if name.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                dns_names.push((*name).to_owned());
-            }
-            GeneralName::IPAddress(octets) => ip_addresses.extend(ip_address(octets)),
+            GeneralName::Dns(name) => dns_names.push(name.clone()),
+            GeneralName::Ip(address) => ip_addresses.push(*address),
             _ => {}
         }
     }
     (dns_names, ip_addresses)
-}
-
-/// Reads an address of 4 or 16 octets.
-fn ip_address(octets: &[u8]) -> Option<IpAddr> {
-    <[u8; 4]>::try_from(octets)
-        .map(IpAddr::from)
-        .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
-        .ok()
 }
 
 /// Returns the key usages by name, in the order of RFC 5280.
@@ -319,7 +315,8 @@ mod tests {
             format!("Certificate:\n    Data:\n        Version: 3\n{pem}\n\n").into_bytes(),
             format!("# a comment - with a hyphen\n\n{pem}").into_bytes(),
             format!("\u{feff}{pem}").into_bytes(),
-            pem.replace(LABEL, "X509 CERTIFICATE").into_bytes(),
+            pem.replace(Certificate::LABEL, "X509 CERTIFICATE")
+                .into_bytes(),
             root.der.clone(),
         ];
         for form in forms {

@@ -1,9 +1,9 @@
 //! Differences between what AWS holds and what is wanted, in terms of certificates and serials.
 
-use std::collections::BTreeSet;
+use std::borrow::{Borrow, Cow};
 
 use super::bundle::Bundle;
-use super::certificate::Certificate;
+use super::certificate::{Certificate, day};
 use super::crl::Crl;
 use super::name::DistinguishedName;
 use super::serial::Serial;
@@ -102,9 +102,9 @@ pub struct RevocationChanges {
 /// Compares two sets of CRLs by what they revoke, CA by CA; CAs without a change are left out.
 ///
 /// A serial counts as revoked when any of the CRLs of its CA lists it, as it does for ALB.
-pub fn revocation_changes(live: &[Crl], want: &[Crl]) -> Vec<RevocationChanges> {
+pub fn revocation_changes<C: Borrow<Crl>>(live: &[C], want: &[C]) -> Vec<RevocationChanges> {
     let mut issuers: Vec<&DistinguishedName> = Vec::new();
-    for crl in live.iter().chain(want) {
+    for crl in live.iter().chain(want).map(Borrow::borrow) {
         if !issuers.iter().any(|issuer| issuer.matches(&crl.issuer)) {
             issuers.push(&crl.issuer);
         }
@@ -119,11 +119,61 @@ pub fn revocation_changes(live: &[Crl], want: &[Crl]) -> Vec<RevocationChanges> 
         .collect()
 }
 
-/// Returns what all CRLs of the CA revoke together, sorted.
-fn revoked_by(issuer: &DistinguishedName, crls: &[Crl]) -> Vec<Serial> {
-    let of_issuer = crls.iter().filter(|crl| crl.issuer.matches(issuer));
-    let serials: BTreeSet<Serial> = of_issuer.flat_map(|crl| crl.serials.clone()).collect();
-    serials.into_iter().collect()
+/// Returns what all CRLs of the CA revoke together, sorted; usually that is one, which is not copied.
+fn revoked_by<'a, C: Borrow<Crl>>(issuer: &DistinguishedName, crls: &'a [C]) -> Cow<'a, [Serial]> {
+    let mut revoked = Cow::Borrowed(&[][..]);
+    let crls = crls.iter().map(Borrow::borrow);
+    for crl in crls.filter(|crl| crl.issuer.matches(issuer)) {
+        if revoked.is_empty() {
+            revoked = Cow::Borrowed(&crl.serials);
+        } else {
+            let revoked = revoked.to_mut();
+            revoked.extend(&crl.serials);
+            revoked.sort_unstable();
+            revoked.dedup();
+        }
+    }
+    revoked
+}
+
+/// Writes what one CRL of a CA changes after another: number, serials, when the next one is due.
+///
+/// `number 41 -> 42, 2 serials added (0A, 0B), 1 dropped (03), next update 2026-03-02 -> 2026-04-01`
+pub fn succession(from: &Crl, to: &Crl) -> String {
+    let number = |crl: &Crl| {
+        crl.number
+            .map_or_else(|| "none".to_owned(), |number| number.decimal())
+    };
+    let due = |crl: &Crl| {
+        crl.next_update
+            .map_or_else(|| "none".to_owned(), |due| day(due).to_string())
+    };
+    let serials = crl_changes(&from.serials, &to.serials);
+    let serials = [
+        counted(serials.added, "added", &serials.added_listed),
+        counted(serials.removed, "dropped", &serials.removed_listed),
+    ];
+    let numbers = format!("number {}", moved(&number(from), &number(to)));
+    let due = format!("next update {}", moved(&due(from), &due(to)));
+    let parts = std::iter::once(numbers).chain(serials.into_iter().flatten());
+    parts.chain([due]).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes a value that may have changed.
+fn moved(from: &str, to: &str) -> String {
+    if from == to {
+        format!("{to} as before")
+    } else {
+        format!("{from} -> {to}")
+    }
+}
+
+/// Writes a number of serials with the first of them; nothing where there are none.
+fn counted(count: usize, what: &str, listed: &[Serial]) -> Option<String> {
+    let noun = if count == 1 { "serial" } else { "serials" };
+    let names: Vec<String> = listed.iter().map(Serial::to_string).collect();
+    let rest = if count > listed.len() { ", …" } else { "" };
+    (count > 0).then(|| format!("{count} {noun} {what} ({}{rest})", names.join(", ")))
 }
 
 #[cfg(test)]

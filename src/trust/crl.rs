@@ -14,9 +14,6 @@ use super::name::DistinguishedName;
 use super::pem::{self, Block};
 use super::serial::Serial;
 
-/// The PEM label of a CRL.
-const LABEL: &str = "X509 CRL";
-
 /// A parsed certificate revocation list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crl {
@@ -46,6 +43,10 @@ pub struct Crl {
 
 /// What the extensions of a CRL say about its reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an extension, or a field of one"
+)]
 pub struct CrlScope {
     /// Lists only the changes since an earlier CRL.
     pub is_delta: bool,
@@ -53,11 +54,23 @@ pub struct CrlScope {
     pub is_indirect: bool,
     /// Covers only some certificates or some reasons of revocation.
     pub is_partial: bool,
-    /// The critical extensions that nobody knows.
+    /// Names the distribution point that it is for: others may hold the rest of the CA's list.
+    pub has_distribution_point: bool,
+    /// The critical extensions, of the list or of its entries, that nobody knows.
     pub unknown_critical: Vec<String>,
 }
 
+impl CrlScope {
+    /// Says whether it is all that the CA has revoked, as far as its extensions tell.
+    pub fn is_complete(&self) -> bool {
+        !self.is_delta && !self.is_partial && !self.has_distribution_point
+    }
+}
+
 impl Crl {
+    /// The PEM label of a CRL.
+    pub(super) const LABEL: &'static str = "X509 CRL";
+
     /// Reads every CRL of a PEM or DER file, in its order; never returns an empty list.
     ///
     /// # Errors
@@ -78,9 +91,9 @@ impl Crl {
     }
 
     /// Reads one structure of a file.
-    fn from_block(block: Block) -> Result<Self, Error> {
+    pub(super) fn from_block(block: Block) -> Result<Self, Error> {
         pem::refuse_key(&block.label, block.origin, Wanted::Crl)?;
-        if block.label != LABEL {
+        if block.label != Self::LABEL {
             return Err(Error::Unexpected {
                 origin: block.origin,
                 label: block.label,
@@ -99,7 +112,9 @@ impl Crl {
         };
         let list = RawList::from_der(&der).map_err(failed)?;
         let revoked = Revoked::read(list.revoked).map_err(failed)?;
-        let (scope, number) = read_extensions(list.extensions).map_err(failed)?;
+        let (mut scope, number) = read_extensions(list.extensions).map_err(failed)?;
+        scope.is_indirect |= revoked.is_indirect;
+        scope.unknown_critical.extend(revoked.unknown_critical);
         Ok(Self {
             issuer: list.issuer,
             this_update: list.this_update,
@@ -117,13 +132,13 @@ impl Crl {
 
     /// Returns the canonical PEM of this one CRL: a load balancer takes no two in a file.
     pub fn pem(&self) -> String {
-        pem::encode(LABEL, &self.der)
+        pem::encode(Self::LABEL, &self.der)
     }
 
     /// Returns the length of the canonical PEM without building it.
     pub fn pem_length(&self) -> usize {
         let base64 = self.der.len().div_ceil(3) * 4;
-        let boundaries = "-----BEGIN -----\n-----END -----\n".len() + 2 * LABEL.len();
+        let boundaries = "-----BEGIN -----\n-----END -----\n".len() + 2 * Self::LABEL.len();
         base64 + base64.div_ceil(64) + boundaries
     }
 
@@ -143,7 +158,7 @@ impl Crl {
             && self.serials.binary_search(&certificate.serial).is_ok()
     }
 
-    /// Returns one line for plans: issuer, number of entries and the dates.
+    /// Returns one line for plans: issuer, its number, how many entries, and the dates.
     pub fn summary(&self) -> String {
         let next = self.next_update.map_or_else(
             || "without nextUpdate".to_owned(),
@@ -154,9 +169,13 @@ impl Crl {
         } else {
             "serials"
         };
+        let number = self
+            .number
+            .map(|number| format!("number {}, ", number.decimal()));
         format!(
-            "{}: {} {noun} revoked, of {}, {next}",
+            "{}: {}{} {noun} revoked, of {}, {next}",
             self.issuer,
+            number.unwrap_or_default(),
             self.entries,
             day(self.this_update)
         )
@@ -225,6 +244,8 @@ struct Revoked {
     entries: usize,
     serials: Vec<Serial>,
     negative: usize,
+    is_indirect: bool,
+    unknown_critical: Vec<String>,
 }
 
 impl Revoked {
@@ -242,16 +263,42 @@ impl Revoked {
         let mut revoked = Self {
             entries,
             serials: Vec::with_capacity(entries),
-            negative: 0,
+            ..Self::default()
         };
         let mut reader = list.reader();
         while !reader.is_empty() {
-            let number = reader.next()?.reader().expect(tag::INTEGER)?;
-            revoked.add(number.content)?;
+            let mut fields = reader.next()?.reader();
+            revoked.add(fields.expect(tag::INTEGER)?.content)?;
+            // The date of the revocation changes nothing: what is listed is revoked.
+            fields.next()?;
+            if let Some(extensions) = fields.optional(tag::SEQUENCE)? {
+                revoked.read_extensions(extensions.reader())?;
+            }
         }
         revoked.serials.sort_unstable();
         revoked.serials.dedup();
         Ok(revoked)
+    }
+
+    /// Looks for extensions of an entry that change whom it is about (RFC 5280, section 5.3).
+    fn read_extensions(&mut self, mut extensions: Reader<'_>) -> Result<(), Malformed> {
+        while !extensions.is_empty() {
+            let mut extension = extensions.expect(tag::SEQUENCE)?.reader();
+            let oid = extension.expect(tag::OBJECT_IDENTIFIER)?;
+            let critical = extension.optional(tag::BOOLEAN)?;
+            match <[u8; 3]>::try_from(oid.content) {
+                Ok(extension::CERTIFICATE_ISSUER) => self.is_indirect = true,
+                Ok(extension::REASON_CODE | extension::INVALIDITY_DATE) => {}
+                _ if critical.is_some_and(is_true) => {
+                    let name = oid_text(oid);
+                    if !self.unknown_critical.contains(&name) {
+                        self.unknown_critical.push(name);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Adds the serial of one entry.
@@ -276,6 +323,12 @@ mod extension {
     pub(super) const CRL_NUMBER: [u8; 3] = [0x55, 0x1d, 20];
     /// The number of the CRL that a delta builds on.
     pub(super) const DELTA_CRL_INDICATOR: [u8; 3] = [0x55, 0x1d, 27];
+    /// Why a certificate is revoked; of an entry.
+    pub(super) const REASON_CODE: [u8; 3] = [0x55, 0x1d, 21];
+    /// Since when its key may have been known to others; of an entry.
+    pub(super) const INVALIDITY_DATE: [u8; 3] = [0x55, 0x1d, 24];
+    /// The CA whose certificate the entry, and those after it, are about; of an entry.
+    pub(super) const CERTIFICATE_ISSUER: [u8; 3] = [0x55, 0x1d, 29];
     /// What the CRL is limited to.
     pub(super) const ISSUING_DISTRIBUTION_POINT: [u8; 3] = [0x55, 0x1d, 28];
 }
@@ -310,6 +363,7 @@ fn read_extensions(explicit: Option<Element<'_>>) -> Result<(CrlScope, Option<Se
 
 /// Reads the flags of an issuingDistributionPoint (RFC 5280, section 5.2.5).
 fn read_distribution_point(mut fields: Reader<'_>, scope: &mut CrlScope) -> Result<(), Malformed> {
+    const DISTRIBUTION_POINT: u8 = 0xa0;
     const ONLY_USER_CERTIFICATES: u8 = 0x81;
     const ONLY_CA_CERTIFICATES: u8 = 0x82;
     const ONLY_SOME_REASONS: u8 = 0x83;
@@ -318,6 +372,7 @@ fn read_distribution_point(mut fields: Reader<'_>, scope: &mut CrlScope) -> Resu
     while !fields.is_empty() {
         let field = fields.next()?;
         match field.tag {
+            DISTRIBUTION_POINT => scope.has_distribution_point = true,
             INDIRECT => scope.is_indirect |= is_true(field),
             ONLY_SOME_REASONS => scope.is_partial = true,
             ONLY_USER_CERTIFICATES | ONLY_CA_CERTIFICATES | ONLY_ATTRIBUTE_CERTIFICATES => {
@@ -360,7 +415,7 @@ mod tests {
         assert_eq!(crl.scope, CrlScope::default());
         assert_eq!(
             crl.summary(),
-            "CN=Petstore Root CA: 3 serials revoked, of 2026-01-01, next update 2026-03-02"
+            "CN=Petstore Root CA: number 1, 3 serials revoked, of 2026-01-01, next update 2026-03-02"
         );
         assert!(crl.is_issued_by(&root.certificate()));
         assert!(!crl.is_issued_by(&Authority::new("Petstore Root CA").certificate()));

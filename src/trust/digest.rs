@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest::{Context, Digest, SHA256, digest};
 use serde::{Serialize, Serializer};
-use sha2::{Digest, Sha256};
 
 /// How many hex digits the short form keeps: 48 bits, enough for the few dozen things of a stack.
 const SHORT_DIGITS: usize = 12;
@@ -16,16 +16,21 @@ pub struct Sha256Digest([u8; 32]);
 impl Sha256Digest {
     /// Digests the bytes.
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self::from_digest(&digest(&SHA256, bytes.as_ref()))
     }
 
     /// Digests several digests in the order given.
     pub fn of_all(digests: impl IntoIterator<Item = Self>) -> Self {
-        let mut hasher = Sha256::new();
+        let mut context = Context::new(&SHA256);
         for digest in digests {
-            hasher.update(digest.0);
+            context.update(&digest.0);
         }
-        Self(hasher.finalize().into())
+        Self::from_digest(&context.finish())
+    }
+
+    fn from_digest(digest: &Digest) -> Self {
+        let bytes = digest.as_ref().try_into();
+        Self(bytes.expect("SHA-256 has 32 bytes"))
     }
 
     /// Returns the 32 bytes.

@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::certificate::Certificate;
 use super::crl::Crl;
+use super::der::Reader;
 
 /// The present of all tests.
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
@@ -49,8 +50,18 @@ impl Authority {
 
     /// Makes a CA below this one.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
+        self.intermediate_with(name, |_| {})
+    }
+
+    /// Makes a CA below this one that differs from an ordinary one.
+    pub(crate) fn intermediate_with(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let key = KeyPair::generate().unwrap();
-        let params = authority_params(name);
+        let mut params = authority_params(name);
+        change(&mut params);
         let certificate = self.issue(&params, &key);
         Self {
             params,
@@ -85,10 +96,27 @@ impl Authority {
 
     /// Issues a client certificate with the serial.
     pub(crate) fn client(&self, serial: u8) -> Certificate {
+        self.client_with(serial, |_| {})
+    }
+
+    /// Issues a client certificate that differs from an ordinary one.
+    pub(crate) fn client_with(
+        &self,
+        serial: u8,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Certificate {
         let mut params = CertificateParams::default();
         params.serial_number = Some(SerialNumber::from_slice(&[serial]));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_before = NOW - Duration::days(1);
+        params.not_after = EXPIRY;
+        change(&mut params);
         self.issue(&params, &KeyPair::generate().unwrap())
+    }
+
+    /// Certifies the name and key of another authority.
+    pub(crate) fn cross_sign(&self, other: &Self) -> Certificate {
+        self.issue(&other.params, &other.key)
     }
 
     /// Signs a CRL with the serials, number 1, due for the next in 60 days.
@@ -141,6 +169,24 @@ impl Authority {
         Certificate::from_der(issued.der()).unwrap()
     }
 
+    /// Replaces bytes of a certificate by as many others wherever they are, and signs it anew.
+    pub(crate) fn reissue(&self, certificate: &Certificate, from: &[u8], to: &[u8]) -> Certificate {
+        assert_eq!(from.len(), to.len());
+        let mut whole = Reader::new(&certificate.der).next().unwrap().reader();
+        let mut list = whole.next().unwrap().raw.to_vec();
+        let algorithm = whole.next().unwrap().raw.to_vec();
+        let starts = 0..list.len() - from.len();
+        let found: Vec<usize> = starts.filter(|&at| list[at..].starts_with(from)).collect();
+        assert!(!found.is_empty());
+        for at in found {
+            list[at..at + from.len()].copy_from_slice(to);
+        }
+        let mut signature = vec![0];
+        signature.extend(self.key.sign(&list).unwrap());
+        let der = tlv(0x30, &[list, algorithm, tlv(0x03, &signature)].concat());
+        Certificate::from_der(&der).unwrap()
+    }
+
     /// Signs a certificate with its own key.
     fn self_signed(params: CertificateParams, key: KeyPair) -> Self {
         let issued = params.self_signed(&key).unwrap();
@@ -169,6 +215,8 @@ pub(crate) struct CrlParts {
     pub(crate) serials: Vec<Vec<u8>>,
     /// The extensions, each as DER.
     pub(crate) extensions: Vec<Vec<u8>>,
+    /// When it was issued.
+    pub(crate) this_update: OffsetDateTime,
     /// When the next list is due.
     pub(crate) next_update: Option<OffsetDateTime>,
 }
@@ -178,6 +226,7 @@ impl Default for CrlParts {
         Self {
             serials: Vec::new(),
             extensions: Vec::new(),
+            this_update: NOW,
             next_update: Some(NOW + Duration::days(60)),
         }
     }
@@ -186,7 +235,7 @@ impl Default for CrlParts {
 impl CrlParts {
     /// Writes the fields from thisUpdate on.
     fn tail(&self) -> Vec<u8> {
-        let mut tail = utc_time(NOW);
+        let mut tail = utc_time(self.this_update);
         tail.extend(self.next_update.map(utc_time).unwrap_or_default());
         if !self.serials.is_empty() {
             let entry = |serial: &Vec<u8>| tlv(0x30, &[tlv(0x02, serial), utc_time(NOW)].concat());

@@ -2,15 +2,23 @@
 //!
 //! A trust store refuses a whole bundle for one bad certificate and says only that it is invalid;
 //! a CRL that does not fit is accepted and breaks handshakes later. Limits that AWS raises on
-//! request are warnings, since they may have been raised; fixed ones are errors.
+//! request are warnings, since they may have been raised; fixed ones are errors. Every rule is a
+//! [`Rule`] in the table of its file; `docs/trust-lint.md` lists them all.
 
 mod authority;
+mod chain;
+mod client;
+mod extension;
 mod revocation;
 mod server;
+mod source;
+mod succession;
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
+use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::algorithm::{KeyAlgorithm, SignatureCheck};
@@ -19,8 +27,11 @@ use super::crl::Crl;
 use super::digest::Sha256Digest;
 
 pub use authority::lint_bundle;
+pub use client::lint_client;
 pub use revocation::{lint_crl, lint_crls};
 pub use server::{lint_backend_certificate, lint_server_certificate};
+pub use source::lint_sources;
+pub use succession::lint_succession;
 
 /// How many days before its end a certificate is worth a warning.
 const EXPIRY_DAYS: i64 = 30;
@@ -29,10 +40,23 @@ const EXPIRY_DAYS: i64 = 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// It works, and there is something to know about it.
+    Note,
     /// It works, or may work, but not for long or not for everyone.
     Warning,
     /// AWS refuses it, or handshakes fail.
     Error,
+}
+
+/// Writes the word that stands in front of a message.
+impl fmt::Display for Severity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
 }
 
 /// Something that is wrong with a certificate, a CRL or a bundle.
@@ -54,13 +78,46 @@ pub struct Finding {
     pub fix: &'static str,
 }
 
+impl Finding {
+    /// Writes it as one line, without what to do about it.
+    pub fn in_words(&self) -> String {
+        let Self {
+            code,
+            subject,
+            message,
+            why,
+            ..
+        } = self;
+        format!("{subject}: {message} ({code}); {why}")
+    }
+}
+
 /// A rule: everything about a finding that does not depend on the case.
-#[derive(Clone, Copy, Debug)]
-struct Rule {
-    code: &'static str,
-    severity: Severity,
-    why: &'static str,
-    fix: &'static str,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// The stable name, such as `ca-not-a-ca`.
+    pub code: &'static str,
+    /// How bad it is to break it.
+    pub severity: Severity,
+    /// What AWS does or says about it.
+    pub why: &'static str,
+    /// What to do about it.
+    pub fix: &'static str,
+}
+
+/// Returns every rule there is, grouped by what it is about.
+pub fn rules() -> Vec<Rule> {
+    let tables = [
+        authority::RULES,
+        chain::RULES,
+        extension::RULES,
+        revocation::RULES,
+        succession::RULES,
+        client::RULES,
+        source::RULES,
+        server::RULES,
+    ];
+    tables.into_iter().flatten().copied().collect()
 }
 
 impl Rule {
@@ -107,7 +164,7 @@ fn seems_issued_by(certificate: &Certificate, issuer: &Certificate) -> bool {
 }
 
 /// Says whether a key lies in what a service takes: RSA of these sizes, or one of the three curves.
-fn key_is_accepted(key: &KeyAlgorithm, rsa_bits: RangeInclusive<usize>) -> bool {
+pub(super) fn key_is_accepted(key: &KeyAlgorithm, rsa_bits: RangeInclusive<usize>) -> bool {
     match key {
         KeyAlgorithm::Rsa(bits) => rsa_bits.contains(bits),
         KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::P521 => true,
@@ -136,6 +193,40 @@ fn signature(rule: &Rule, certificate: &Certificate) -> Option<Finding> {
     let message = format!("it is signed with {algorithm}");
     let refused = !algorithm.is_accepted();
     refused.then(|| rule.certificate(certificate, message))
+}
+
+/// The longest serial that RFC 5280, section 4.1.2.2, allows, in octets.
+const MAXIMUM_SERIAL: usize = 20;
+
+/// Finds serials that no CA should give.
+fn serial(rule: &Rule, certificate: &Certificate) -> Option<Finding> {
+    let serial = &certificate.serial;
+    let octets = serial.as_bytes();
+    let message = if serial.is_negative() {
+        "its serial number is negative".to_owned()
+    } else if octets == [0] {
+        "its serial number is 0".to_owned()
+    } else if octets.len() > MAXIMUM_SERIAL {
+        format!(
+            "its serial number has {} octets, of at most {MAXIMUM_SERIAL}",
+            octets.len()
+        )
+    } else {
+        return None;
+    };
+    Some(rule.certificate(certificate, message))
+}
+
+/// Returns the extended key usages as a list for messages.
+fn purposes(certificate: &Certificate) -> String {
+    let purposes = certificate.extended_key_usage.as_deref();
+    purposes.unwrap_or_default().join(", ")
+}
+
+/// Returns the key usages as a list for messages.
+fn usages(certificate: &Certificate) -> String {
+    let usages = certificate.key_usage.as_deref();
+    usages.unwrap_or_default().join(", ")
 }
 
 /// The rules about the dates of a certificate.
@@ -169,6 +260,11 @@ fn days_left(until: OffsetDateTime, now: OffsetDateTime, limit: i64) -> Option<i
     (left >= Duration::ZERO && left < Duration::days(limit)).then(|| left.whole_days())
 }
 
+/// Writes a point in time to the second, where a day is too coarse.
+fn moment(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
+}
+
 /// Writes a number of days.
 fn days(count: i64) -> String {
     match count {
@@ -180,7 +276,37 @@ fn days(count: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn every_code_is_in_the_table_once_and_in_its_group() {
+        let rules = rules();
+        let codes: BTreeSet<&str> = rules.iter().map(|rule| rule.code).collect();
+        assert_eq!(codes.len(), rules.len());
+        let sources = [
+            include_str!("lint/authority.rs"),
+            include_str!("lint/chain.rs"),
+            include_str!("lint/client.rs"),
+            include_str!("lint/extension.rs"),
+            include_str!("lint/revocation.rs"),
+            include_str!("lint/server.rs"),
+            include_str!("lint/source.rs"),
+            include_str!("lint/succession.rs"),
+        ];
+        let written = |source: &'static str| {
+            let lines = source.lines().map(str::trim);
+            lines.filter_map(|line| line.strip_prefix("code: \"")?.strip_suffix("\","))
+        };
+        let written: BTreeSet<&str> = sources.into_iter().flat_map(written).collect();
+        assert_eq!(codes, written);
+    }
+
+    #[test]
+    fn severities_are_ordered() {
+        assert!(Severity::Note < Severity::Warning && Severity::Warning < Severity::Error);
+    }
 
     #[test]
     fn short_keys_are_refused() {

@@ -24,6 +24,9 @@ const ABBREVIATIONS: [(&str, &str); 11] = [
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DistinguishedName {
     text: String,
+    /// The parts, least specific first, as they are the same in all names of one entity; made once,
+    /// for they are compared often.
+    canonical: Vec<String>,
     der: Vec<u8>,
 }
 
@@ -36,23 +39,26 @@ impl DistinguishedName {
 
     /// Takes a name that is parsed already.
     pub(super) fn from_name(name: &X509Name<'_>) -> Self {
-        let mut parts: Vec<String> = name
-            .iter_rdn()
-            .map(|set| {
-                let attributes: Vec<String> = set
-                    .iter()
-                    .map(|attribute| {
-                        let oid = attribute.attr_type().to_id_string();
-                        attribute_text(&oid, attribute.attr_value())
-                    })
-                    .collect();
-                attributes.join("+")
-            })
-            .collect();
+        let (mut parts, mut canonical) = (Vec::new(), Vec::new());
+        for set in name.iter_rdn() {
+            let attributes = set.iter().map(|attribute| {
+                let oid = attribute.attr_type().to_id_string();
+                let value = attribute.attr_value();
+                (
+                    attribute_text(&oid, value, str::to_owned),
+                    attribute_text(&oid, value, prepared),
+                )
+            });
+            let (texts, mut prepared): (Vec<String>, Vec<String>) = attributes.unzip();
+            prepared.sort_unstable();
+            parts.push(texts.join("+"));
+            canonical.push(prepared.join("+"));
+        }
         // RFC 4514 writes the most specific part first, DER the least specific one.
         parts.reverse();
         Self {
             text: parts.join(","),
+            canonical,
             der: name.as_raw().to_vec(),
         }
     }
@@ -69,25 +75,43 @@ impl DistinguishedName {
 
     /// Says whether both denote the same entity.
     ///
-    /// As in RFC 5280, section 7.1, letter case, runs of spaces and the string type do not count:
-    /// CAs are known to re-encode their own name between certificate and CRL.
+    /// As in RFC 5280, section 7.1, letter case, spaces but for single ones between words, and the
+    /// string type do not count: CAs are known to re-encode their own name between certificate and
+    /// CRL.
     pub fn matches(&self, other: &Self) -> bool {
-        self.der == other.der || canonical(&self.text) == canonical(&other.text)
+        self.canonical == other.canonical
+    }
+
+    /// Says whether it is the other name or one below it: it begins with all of its parts.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.canonical.starts_with(&other.canonical)
+    }
+
+    /// Returns the mail addresses in it, which old certificates have in place of an extension.
+    pub fn email_addresses(&self) -> Vec<String> {
+        let Ok((_, name)) = X509Name::from_der(&self.der) else {
+            return Vec::new();
+        };
+        let values = name
+            .iter_email()
+            .filter_map(|one| string_value(one.attr_value()));
+        values.collect()
     }
 }
 
-/// Returns the form in which names are compared.
-fn canonical(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
+/// Returns the form in which values are compared.
+fn prepared(value: &str) -> String {
+    let words: Vec<&str> = value.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
 
-/// Writes one attribute as `TYPE=value`.
-fn attribute_text(oid: &str, value: &Any<'_>) -> String {
+/// Writes one attribute as `TYPE=value`, with strings in the form wanted.
+fn attribute_text(oid: &str, value: &Any<'_>, form: impl FnOnce(&str) -> String) -> String {
     let known = ABBREVIATIONS.iter().find(|(known, _)| *known == oid);
-    match (known, string_value(value)) {
-        (Some((_, abbreviation)), Some(text)) => format!("{abbreviation}={}", escaped(&text)),
-        (None, Some(text)) => format!("{oid}={}", escaped(&text)),
+    let text = string_value(value).map(|text| escaped(&form(&text)));
+    match (known, text) {
+        (Some((_, abbreviation)), Some(text)) => format!("{abbreviation}={text}"),
+        (None, Some(text)) => format!("{oid}={text}"),
         (_, None) => {
             let digits: String = value.data.iter().copied().flat_map(hex).collect();
             format!("{oid}=#{digits}")
@@ -235,6 +259,10 @@ mod tests {
     fn string_type_case_and_spacing_do_not_tell_names_apart() {
         let one = name(&[&[(CN, 0x13, b"Petstore Root")]]);
         assert!(one.matches(&name(&[&[(CN, 0x0c, b"petstore  ROOT")]])));
+        assert!(one.matches(&name(&[&[(CN, 0x0c, b" Petstore Root ")]])));
+        assert!(!one.matches(&name(&[&[(CN, 0x0c, b"PetstoreRoot")]])));
+        let two = name(&[&[(CN, 0x0c, b"a,O=b")]]);
+        assert!(!two.matches(&name(&[&[(O, 0x0c, b"b")], &[(CN, 0x0c, b"a")]])));
         assert!(!one.matches(&name(&[&[(O, 0x13, b"Petstore Root")]])));
     }
 }

@@ -63,6 +63,18 @@ impl Serial {
         self.octets[0] >= 0x80
     }
 
+    /// Writes the number as people count CRLs: in decimal, or in hex where that has over 38 digits.
+    pub fn decimal(&self) -> String {
+        let octets = self.as_bytes();
+        if self.is_negative() || octets.len() > size_of::<u128>() {
+            return format!("0x{self}");
+        }
+        let number = octets
+            .iter()
+            .fold(0_u128, |number, octet| number << 8 | u128::from(*octet));
+        number.to_string()
+    }
+
     /// Returns the DER integer's content octets.
     fn content(&self) -> &[u8] {
         &self.octets[..usize::from(self.length)]
@@ -114,6 +126,14 @@ mod tests {
         assert_ne!(serial(&[0, 0x80]), serial(&[0x80]));
         assert_eq!(serial(&[0, 0, 1]), serial(&[1]));
         assert_eq!(serial(&[0]).to_string(), "00");
+    }
+
+    #[test]
+    fn a_count_is_written_in_decimal() {
+        assert_eq!(serial(&[1, 0]).decimal(), "256");
+        assert_eq!(serial(&[0, 0x80]).decimal(), "128");
+        assert_eq!(serial(&[0x80]).decimal(), "0x80");
+        assert_eq!(serial(&[1; 17]).decimal(), format!("0x{}", "01".repeat(17)));
     }
 
     #[test]

@@ -11,8 +11,10 @@ use crate::apply::Report;
 use crate::diff::Change;
 use crate::error::Error;
 use crate::plan::{Effect, Summary};
+use crate::resource::Expiry;
 use crate::session::Planned;
-use crate::wiring::Expiry;
+use crate::trust::{Affected, Lockout};
+use crate::wiring::Warning;
 
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
@@ -31,6 +33,7 @@ pub(super) fn plan(planned: &Planned) -> String {
         warnings,
         expiries,
         foreign,
+        lockout,
         ..
     } = planned;
     line(
@@ -74,8 +77,102 @@ pub(super) fn plan(planned: &Planned) -> String {
             &format!("{YELLOW}access widens:{YELLOW:#} {}", summary.address),
         );
     }
-    nearest_expiries(&mut text, expiries);
+    if let Some(lockout) = lockout {
+        clients(&mut text, lockout);
+    }
+    expiries
+        .iter()
+        .take(NEAREST)
+        .for_each(|expiry| line(&mut text, &self::expiry(expiry)));
     line(&mut text, &closing(planned));
+    text
+}
+
+/// What becomes of the clients that the user knows.
+fn clients(text: &mut String, lockout: &Lockout) {
+    let groups = [
+        (RED, "locked out", &lockout.locked_out),
+        (YELLOW, "revoked", &lockout.revoked),
+        (YELLOW, "let in", &lockout.let_in),
+    ];
+    for (style, what, group) in groups {
+        for client in group {
+            let Affected {
+                subject,
+                serial,
+                file,
+                reason,
+                ..
+            } = client;
+            let reason = reason
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default();
+            line(
+                text,
+                &format!("{style}{what}:{style:#} {subject}, serial {serial} ({file}){reason}"),
+            );
+        }
+    }
+    let Lockout {
+        known, accepted, ..
+    } = lockout;
+    line(
+        text,
+        &format!(
+            "{} known: {accepted} get in after this.",
+            counted(*known, "client")
+        ),
+    );
+}
+
+/// How many of the things that end by themselves a plan tells.
+const NEAREST: usize = 3;
+
+/// How a stack stands: what differs from its file, and everything that ends by itself.
+pub(super) fn status(planned: &Planned) -> String {
+    let mut text = String::new();
+    let Planned {
+        name,
+        aws,
+        identity,
+        plan,
+        warnings,
+        expiries,
+        ..
+    } = planned;
+    let resources = counted(plan.known.len(), "resource");
+    let state = match (plan.known.is_empty(), plan.summaries.as_slice()) {
+        (true, _) => format!("{YELLOW}not there{YELLOW:#}"),
+        (false, []) => format!("{GREEN}as the file says{GREEN:#}, {resources}"),
+        (false, differing) => {
+            let differing = counted(differing.len(), "difference");
+            format!("{YELLOW}{differing} from the file{YELLOW:#}, {resources}")
+        }
+    };
+    let place = format!("{}/{}", identity.account, aws.region);
+    line(
+        &mut text,
+        &format!("{BOLD}{name}{BOLD:#} in {place}: {state}"),
+    );
+    for summary in plan.summaries.iter().filter(|_| !plan.known.is_empty()) {
+        let (symbol, style) = symbol(summary.effect);
+        line(
+            &mut text,
+            &format!("  {style}{symbol:>3}{style:#} {}", summary.address),
+        );
+    }
+    for warning in warnings {
+        let Warning {
+            address, message, ..
+        } = warning;
+        line(
+            &mut text,
+            &format!("  {YELLOW}warning:{YELLOW:#} {address}: {message}"),
+        );
+    }
+    for expiry in expiries {
+        line(&mut text, &format!("  {}", self::expiry(expiry)));
+    }
     text
 }
 
@@ -218,21 +315,19 @@ fn text_change(before: &Value, after: &Value) -> String {
     text
 }
 
-fn nearest_expiries(text: &mut String, expiries: &[Expiry]) {
-    let mut nearest: Vec<&Expiry> = expiries.iter().collect();
-    nearest.sort_by_key(|expiry| expiry.at);
-    for expiry in nearest.into_iter().take(3) {
-        let days = (expiry.at - OffsetDateTime::now_utc()).whole_days();
-        line(
-            text,
-            &format!(
-                "expires in {days} days: {} ({}, {})",
-                expiry.what,
-                expiry.address,
-                expiry.at.date()
-            ),
-        );
-    }
+/// When something ends by itself, or has ended.
+fn expiry(expiry: &Expiry) -> String {
+    let Expiry { address, what, at } = expiry;
+    let days = (*at - OffsetDateTime::now_utc()).whole_days();
+    let when = match days {
+        _ if *at < OffsetDateTime::now_utc() => format!("{RED}expired{RED:#}"),
+        0 => format!("{RED}expires within a day{RED:#}"),
+        _ => format!(
+            "expires in {}",
+            counted(usize::try_from(days).unwrap_or_default(), "day")
+        ),
+    };
+    format!("{when}: {what} ({address}, {})", at.date())
 }
 
 fn closing(planned: &Planned) -> String {

@@ -10,6 +10,8 @@ use time::format_description::well_known::Rfc3339;
 use super::Figures;
 use crate::apply::{Event, Report};
 use crate::error::Error;
+use crate::plan::Summary;
+use crate::resource::Expiry;
 use crate::session::Planned;
 
 /// The version of the forms below; a new field is no new version.
@@ -30,14 +32,39 @@ pub(super) fn plans(planned: &[Planned]) -> Value {
     })
 }
 
-fn stack(planned: &Planned) -> Value {
-    let expiry = |expiry: &crate::wiring::Expiry| {
+/// The document of `status --json`.
+pub(super) fn statuses(planned: &[Planned]) -> Value {
+    let status = |one: &Planned| {
+        let state = match (one.plan.known.is_empty(), one.plan.is_empty()) {
+            (true, _) => "absent",
+            (false, true) => "in_sync",
+            (false, false) => "differs",
+        };
+        let difference =
+            |summary: &Summary| json!({"address": summary.address, "action": summary.effect});
         json!({
-            "address": expiry.address,
-            "what": expiry.what,
-            "at": expiry.at.format(&Rfc3339).unwrap_or_default(),
+            "name": one.name,
+            "account": one.identity.account,
+            "region": one.aws.region,
+            "state": state,
+            "resources": one.plan.known.len(),
+            "differences": one.plan.summaries.iter().map(difference).collect::<Vec<_>>(),
+            "warnings": one.warnings,
+            "expiries": one.expiries.iter().map(expiry).collect::<Vec<_>>(),
         })
     };
+    json!({"format_version": FORMAT_VERSION, "stacks": planned.iter().map(status).collect::<Vec<_>>()})
+}
+
+fn expiry(expiry: &Expiry) -> Value {
+    json!({
+        "address": expiry.address,
+        "what": expiry.what,
+        "at": expiry.at.format(&Rfc3339).unwrap_or_default(),
+    })
+}
+
+fn stack(planned: &Planned) -> Value {
     let retained = |(address, reason): &(crate::resource::Address, String)| json!({"address": address, "reason": reason});
     let foreign = |(address, children): &(crate::resource::Address, Vec<String>)| json!({"address": address, "children": children});
     json!({
@@ -51,6 +78,7 @@ fn stack(planned: &Planned) -> Value {
         "foreign": planned.foreign.iter().map(foreign).collect::<Vec<_>>(),
         "warnings": planned.warnings,
         "expiries": planned.expiries.iter().map(expiry).collect::<Vec<_>>(),
+        "clients": planned.lockout,
     })
 }
 
@@ -61,7 +89,7 @@ pub(super) fn version() -> Value {
 
 /// The lines after it: what is going to be done.
 pub(super) fn planned(planned: &Planned) -> Vec<Value> {
-    let line = |summary: &crate::plan::Summary| {
+    let line = |summary: &Summary| {
         let mut line = json!({"type": "planned", "elapsed_ms": 0});
         if let (Value::Object(line), Ok(Value::Object(fields))) =
             (&mut line, serde_json::to_value(summary))

@@ -3,49 +3,43 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
-use super::{Expiry, Wiring};
+use super::{Warning, Wiring};
+use crate::crl_source::{self, Fate, Mode, Outcome, Question, number};
 use crate::facts::{IssuedCertificate, Zone};
 use crate::resource::certificate::{
     Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION,
 };
 use crate::resource::certificate_validation::CertificateValidation;
-use crate::resource::context::hex;
 use crate::resource::object::{self, Object, Payload};
 use crate::resource::trust_store::TrustStore;
 use crate::resource::trust_store_revocation::{self, TrustStoreRevocation};
-use crate::resource::{Address, Late};
-use crate::stack::{self, CertificateSource, Material};
-use crate::trust::{self, Bundle, Crl, Finding, Severity};
+use crate::resource::{Address, Expiry, Late};
+use crate::stack::{self, CertificateSource, CrlSource, Material};
+use crate::trust::{self, Bundle, Crl, Finding, Severity, Sha256Digest};
 
 impl Wiring<'_> {
     /// The trust store with its bundle and CRLs, each an object in the bucket.
     pub(super) fn trust_store(&mut self) {
-        let Some(stack::TrustStore::Own { ca_bundle, crls }) = &self.stack.trust_store else {
+        let Some(stack::TrustStore::Own {
+            ca_bundle, crls, ..
+        }) = &self.stack.trust_store
+        else {
             return;
         };
         let Some(bundle) = self.bundle(ca_bundle) else {
             return;
         };
-        let crls = self.crls(crls);
+        let mut crls = self.crls(crls);
         self.judge_trust(&bundle, &crls);
+        crls.extend(self.crls_of_urls(&bundle, &crls));
         let address = trust_store_address();
         let (bucket, _) = self.bucket_name();
-        let trust_store = Late::id(&address);
         for crl in &crls {
-            let revocation = TrustStoreRevocation {
-                trust_store: trust_store.clone(),
-                crl: Some(Arc::clone(crl)),
-                bucket: bucket.clone(),
-                object: self.object(crl.pem().as_bytes()),
-                vouchers: Vec::new(),
-            };
-            let address = trust_store_revocation::address(&address, crl);
-            self.wired
-                .resources
-                .trust_store_revocations
-                .insert(address, revocation);
+            let object = self.object(crl.pem().as_bytes());
+            let key = trust_store_revocation::address(&address, crl);
+            self.add_revocation(key, Some(crl), object);
         }
         let (key, value) = object::memory(&bucket);
         let store = TrustStore {
@@ -57,6 +51,113 @@ impl Wiring<'_> {
             bucket,
         };
         self.wired.resources.trust_stores.insert(address, store);
+    }
+
+    fn add_revocation(&mut self, address: Address, crl: Option<&Arc<Crl>>, object: Late<String>) {
+        let revocation = TrustStoreRevocation {
+            trust_store: Late::id(&trust_store_address()),
+            crl: crl.map(Arc::clone),
+            bucket: self.bucket_name().0,
+            object,
+            vouchers: Vec::new(),
+        };
+        self.wired
+            .resources
+            .trust_store_revocations
+            .insert(address, revocation);
+    }
+
+    /// The CRLs of URLs: what is live, or what is served where nothing is.
+    fn crls_of_urls(&mut self, bundle: &Bundle, files: &[Arc<Crl>]) -> Vec<Arc<Crl>> {
+        let urls = crl_source::urls(self.stack);
+        if self.is_rendered_only() {
+            for url in urls {
+                let message = format!("the CRL of {url} is fetched by plan and apply, not here");
+                self.warn("crl_not_fetched", &trust_store_address(), message);
+                let address = trust_store_address().keyed("crl", &url.to_string());
+                self.add_revocation(address, None, Late::Known(url.to_string()));
+            }
+            return Vec::new();
+        }
+        let known = &self.facts.crls;
+        let Some(live) = known.live.as_ref().filter(|_| !urls.is_empty()) else {
+            return Vec::new();
+        };
+        let served = crl_source::served_to(self.stack, &known.served);
+        let question = Question {
+            served: &served,
+            files,
+            live: live.get(&self.stack.name).map_or(&[], Vec::as_slice),
+            held: &[],
+            bundle,
+            now: self.now,
+        };
+        let choice = question.choose(Mode::Keep);
+        for outcome in &choice.outcomes {
+            self.tell_outcome(outcome);
+        }
+        for crl in &choice.wanted {
+            // An error of what is live already is no reason to leave everything as it is.
+            let findings = trust::lint_crl(crl, bundle, self.now).into_iter();
+            for finding in findings.filter(|finding| finding.severity != Severity::Note) {
+                self.warn_of(&trust_store_address(), &finding);
+            }
+        }
+        self.wired.crls = choice.outcomes;
+        choice.wanted
+    }
+
+    /// Says what is not as it should be with the CRLs of a URL.
+    fn tell_outcome(&mut self, Outcome { url, fate }: &Outcome) {
+        let address = trust_store_address();
+        match fate {
+            Fate::Current(_) | Fate::New { failure: None, .. } => {}
+            Fate::Due { live, served } => {
+                let message = format!(
+                    "refresh due: CRL of {} {} -> {}, {}: run `mtlsgw crl refresh`",
+                    served.issuer,
+                    number(live),
+                    number(served),
+                    crl_source::next_update(served)
+                );
+                self.warn("crl_refresh_due", &address, message);
+            }
+            Fate::New {
+                served,
+                failure: Some(failure),
+            } => {
+                let message = format!(
+                    "{url}: {}; the CRL that it served before is used: {}",
+                    failure.words(),
+                    crl_source::described(served, self.now)
+                );
+                self.warn(failure.code(), &address, message);
+            }
+            Fate::Kept { failure, live } => {
+                let live = live.iter();
+                let live = live.map(|crl| crl_source::described(crl, self.now));
+                let message = format!(
+                    "{url}: {}; what is live stays: {}",
+                    failure.words(),
+                    live.collect::<Vec<_>>().join("; ")
+                );
+                self.warn(failure.code(), &address, message);
+            }
+            Fate::Absent(failure) => {
+                let index = crl_source::index(self.stack, url);
+                let message = format!(
+                    "`{url}`: {}; no CRL of it is live, and a gateway is not built without its CRL",
+                    failure.words()
+                );
+                let hint = "see that the URL serves the CRL of a CA in `ca_bundle`, or name a file in its place";
+                self.error(
+                    &format!("trust_store.crls[{index}]"),
+                    message,
+                    None,
+                    Some(hint),
+                );
+            }
+        }
     }
 
     /// Where the CRLs stand, for those who wait for all of them.
@@ -91,9 +192,13 @@ impl Wiring<'_> {
             .flatten()
     }
 
-    fn crls(&mut self, files: &[Material]) -> Vec<Arc<Crl>> {
+    /// The CRLs of files.
+    fn crls(&mut self, sources: &[CrlSource]) -> Vec<Arc<Crl>> {
         let mut crls = Vec::new();
-        for (index, file) in files.iter().enumerate() {
+        for (index, source) in sources.iter().enumerate() {
+            let CrlSource::File(file) = source else {
+                continue;
+            };
             match Crl::all_from_bytes(&file.bytes) {
                 Ok(found) => crls.extend(found.into_iter().map(Arc::new)),
                 Err(error) => {
@@ -117,48 +222,31 @@ impl Wiring<'_> {
             &address,
             trust::lint_bundle(bundle, self.now),
         );
-        let all: Vec<Crl> = crls.iter().map(|crl| crl.as_ref().clone()).collect();
         self.report(
             "trust_store.crls",
             &address,
-            trust::lint_crls(&all, bundle, self.now),
+            trust::lint_crls(crls, bundle, self.now),
         );
-        for certificate in bundle.certificates() {
-            let what = format!("CA {}", certificate.subject);
-            self.wired.expiries.push(Expiry {
-                address: address.clone(),
-                what,
-                at: certificate.not_after,
-            });
-        }
-        for crl in crls {
-            let address = trust_store_revocation::address(&address, crl);
-            let what = format!("CRL of {}", crl.issuer);
-            let at = crl.next_update;
-            self.wired
-                .expiries
-                .extend(at.map(|at| Expiry { address, what, at }));
-        }
     }
 
-    /// Findings as located errors, or as warnings.
+    /// Findings as located errors, or as warnings; notes are for `trust lint`.
     fn report(&mut self, key: &str, address: &Address, findings: Vec<Finding>) {
         for finding in findings {
-            let text = format!(
-                "{}: {} ({}); {}",
-                finding.subject, finding.message, finding.code, finding.why
-            );
-            if finding.severity == Severity::Error {
-                self.error(key, text, None, Some(finding.fix));
-            } else {
-                self.warn(finding.code, address, format!("{text}: {}", finding.fix));
+            match finding.severity {
+                Severity::Error => self.error(key, finding.in_words(), None, Some(finding.fix)),
+                Severity::Warning => self.warn_of(address, &finding),
+                Severity::Note => {}
             }
         }
     }
 
+    fn warn_of(&mut self, address: &Address, finding: &Finding) {
+        self.wired.warnings.push(Warning::of(address, finding));
+    }
+
     /// Puts content into the bucket; gives the reference to its key.
     fn object(&mut self, content: &[u8]) -> Late<String> {
-        let digest = hex(&Sha256::digest(content));
+        let digest = Sha256Digest::of(content).to_string();
         let address = Object::address(&digest);
         let (_, bucket) = self.bucket_name();
         let key = Object::key(&self.stack.name, &digest);
@@ -209,8 +297,10 @@ impl Wiring<'_> {
                 }
             }
             CertificateSource::Find { name } => {
-                let known = self.found_certificate(name).is_some() || self.is_rendered_only();
-                if !known {
+                if let Some(found) = self.found_certificate(name) {
+                    let (name, not_after) = (name.clone(), found.not_after);
+                    self.expires(&name, not_after);
+                } else if !self.is_rendered_only() {
                     let hint = "request one with `request:`, or write the name as ACM lists it";
                     let message = format!(
                         "no issued certificate of the name `{name}` is in {}",
@@ -219,8 +309,20 @@ impl Wiring<'_> {
                     self.error("certificate.find", message, None, Some(hint));
                 }
             }
-            CertificateSource::Existing { .. } => {}
+            CertificateSource::Existing { arn } => {
+                self.expires(arn, self.facts.certificate_ends.get(arn).copied());
+            }
         }
+    }
+
+    /// Notes when a certificate that the stack does not own ends.
+    fn expires(&mut self, certificate: &str, at: Option<OffsetDateTime>) {
+        let expiry = at.map(|at| Expiry {
+            address: certificate_address(),
+            what: format!("certificate {certificate}"),
+            at,
+        });
+        self.wired.expiries.extend(expiry);
     }
 
     /// How listeners and domains refer to the certificate.
@@ -231,8 +333,9 @@ impl Wiring<'_> {
             }
             CertificateSource::Existing { arn } => Late::Known(arn.clone()),
             CertificateSource::Find { name } => {
+                let found = self.found_certificate(name);
                 let stand_in = || format!("${{certificate {name}}}");
-                Late::Known(self.found_certificate(name).unwrap_or_else(stand_in))
+                Late::Known(found.map_or_else(stand_in, |found| found.arn.clone()))
             }
         })
     }
@@ -240,11 +343,10 @@ impl Wiring<'_> {
     /// The certificate that `find:` leads to.
     ///
     /// Never one that the stack itself has made: it goes when the file no longer asks for it.
-    fn found_certificate(&self, name: &str) -> Option<String> {
+    fn found_certificate(&self, name: &str) -> Option<&IssuedCertificate> {
         let issued = self.facts.certificates.get(name)?;
         let is_own = |one: &&IssuedCertificate| one.stack.as_ref() == Some(&self.stack.name);
-        let found = issued.iter().find(|one| !is_own(one));
-        found.map(|one| one.arn.clone())
+        issued.iter().find(|one| !is_own(one))
     }
 
     fn add_certificate(&mut self, source: Source, zones: &BTreeMap<String, String>, retain: bool) {
@@ -333,12 +435,6 @@ impl Wiring<'_> {
         let address = certificate_address();
         let findings = trust::lint_server_certificate(&certificate, &chain, &hosts, self.now);
         self.report("certificate.import.certificate", &address, findings);
-        let what = format!("certificate {}", certificate.subject);
-        self.wired.expiries.push(Expiry {
-            address,
-            what,
-            at: certificate.not_after,
-        });
         let all = std::iter::once(&certificate).chain(&chain);
         Some(Import {
             fingerprints: all.map(|one| one.fingerprint.to_string()).collect(),
@@ -346,6 +442,7 @@ impl Wiring<'_> {
             key_algorithm: acm_key_algorithm(&certificate.key_algorithm),
             files: Some(ImportFiles {
                 names: certificate.dns_names.clone(),
+                not_after: certificate.not_after,
                 certificate: Arc::from(certificate.pem()),
                 chain: Arc::from(
                     chain

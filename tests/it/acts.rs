@@ -170,7 +170,14 @@ pub(crate) fn vpc(aws: &Aws) -> String {
 }
 
 /// What tells how an account came to be as it is.
-const HISTORY: [&str; 4] = ["now", "sequence", "released", "changes"];
+const HISTORY: [&str; 6] = [
+    "now",
+    "sequence",
+    "released",
+    "released_certificates",
+    "releases",
+    "changes",
+];
 
 /// What an account holds, whatever its ids, times, addresses, and orders.
 ///

@@ -72,12 +72,48 @@ fn one_more_ca_widens_access_and_one_less_does_not() {
 fn a_crl_is_swapped_without_a_gap() {
     let mut scenario = petstore();
     scenario.write("root.crl", authority().crl_of(2, &[2, 3, 4]));
+    let shown = plan(&scenario);
+    let change = "superseded: number 1 -> 2, 1 serial added (04), next update ";
+    shown.says(change).says("number 2, 3 serials revoked");
     let order = ["AddTrustStoreRevocations", "RemoveTrustStoreRevocations"];
     assert_order(&scenario.applies(&[]), &order);
     let revocations = &only(&scenario, "elbv2/trust_stores")["revocations"];
     let revocations = revocations.as_object().expect("is an object");
     let entries: Vec<&Value> = revocations.values().map(|one| &one["entries"]).collect();
     assert_eq!(entries, [3]);
+}
+
+#[test]
+fn a_crl_of_an_older_number_is_told_and_what_it_takes_back_has_to_be_allowed() {
+    let mut scenario = petstore();
+    scenario.write("root.crl", authority().crl_of(7, &[2, 3, 4]));
+    scenario.applies(&[]);
+    scenario.write("root.crl", authority().crl_of(6, &[2, 3]));
+    let shown = plan(&scenario);
+    let shown = shown.says("its number is 6").says("crl-number-back");
+    shown.says("number 7 -> 6, 1 serial dropped (04)");
+    widens(&scenario, "trust_store.crl[");
+}
+
+#[test]
+fn order_comments_and_line_endings_of_trust_are_no_change() {
+    let mut scenario = petstore();
+    let second = Authority::new("Second Root CA");
+    let both = |one: &str, other: &str| format!("{one}{other}");
+    let bundle = both(&authority().certificate, &second.certificate);
+    scenario.write("root_cert.pem", &bundle);
+    scenario.write("root.crl", both(&authority().crl, &second.crl));
+    scenario.applies(WIDEN);
+    let written_otherwise = [
+        both(&second.certificate, &authority().certificate),
+        format!("# our CAs\n\n{}", bundle.replace('\n', "\r\n")),
+        both(&bundle, &second.certificate),
+    ];
+    for bundle in written_otherwise {
+        scenario.write("root_cert.pem", bundle);
+        scenario.write("root.crl", both(&second.crl, &authority().crl));
+        scenario.run(["plan", "--detailed-exitcode"]).ok();
+    }
 }
 
 #[test]

@@ -1,15 +1,20 @@
 //! Drives the binary as its users do, against the embedded AWS.
 //!
-//! Nothing of the crate is imported: what these tests know of it is what it prints, how it exits,
-//! and what it leaves in the sandbox. Each test has a sandbox of its own, so they run in any order.
+//! Nothing of the crate is imported but `trust`, where thousands of certificates are judged: what
+//! these tests know of it is what it prints, how it exits, and what it leaves in the sandbox. Each
+//! test has a sandbox of its own, so they run in any order.
 
 mod acts;
+mod agreement;
 mod apply;
 mod changes;
+mod crl;
 mod drift;
 mod examples;
 mod faults;
+mod gap;
 mod invariants;
+mod limbo;
 mod listeners;
 mod material;
 mod ownership;
@@ -19,8 +24,11 @@ mod plan;
 mod quickstart;
 mod records;
 mod refusals;
+mod rotation;
 mod support;
 mod throttled;
 mod tidy;
+mod trust_check;
+mod trust_lint;
 mod unnoticed;
 mod views;

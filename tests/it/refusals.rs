@@ -183,9 +183,17 @@ fn what_is_not_supported_yet_is_refused_as_such() {
             "8:27: `i-0123456789abcdef0`: instances are not supported yet",
         ),
         (
-            "trust_store: { ca_bundle: [root_cert.pem], crls: [http://crl.example.com/root.crl] }",
-            "10:51: `http://crl.example.com/root.crl`: URLs are not supported yet\n\
-             hint: download the file and name it here",
+            "trust_store: { ca_bundle: [\"http://user:word@ca.example.com/root.pem?sig=1\"] }",
+            "10:28: `http://ca.example.com/root.pem`: CAs are not fetched from URLs\n\
+             hint: download the file, see that it is what you trust, and name it here",
+        ),
+        (
+            "trust_store: { ca_bundle: [root_cert.pem], crls: [\"http://u:word@c/a\", \"http://u:word@c/a\"] }",
+            "10:72: `http://c/a` is listed twice",
+        ),
+        (
+            "trust_store: { ca_bundle: [root_cert.pem], crls: [\"http://u:word@/a\"] }",
+            "10:51: `trust_store.crls[0]` is no URL; allowed: `http://host/path` or `https://host/path`",
         ),
     ] {
         let scenario = petstore_with(line);

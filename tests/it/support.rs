@@ -2,13 +2,16 @@
 
 mod authority;
 mod aws;
+pub(crate) mod chains;
 mod dump;
 mod scenario;
+mod web;
 
 pub(crate) use authority::{Authority, authority};
 pub(crate) use aws::Aws;
 pub(crate) use dump::{canonical, differences};
 pub(crate) use scenario::{OPENAPI, Outcome, PETSTORE, Scenario, filters};
+pub(crate) use web::{Reply, Web};
 
 use std::path::{Path, PathBuf};
 

@@ -173,6 +173,7 @@ fn what_decides_knows_nothing_of_aws() {
             "src/plan",
             "src/diff",
             "src/trust",
+            "src/crl_source/choice",
             "src/pki",
         ],
     );

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use crate::support::{self, PETSTORE, Scenario, root};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 15] = [
     "plan",
     "apply",
     "destroy",
+    "status",
     "list",
     "output",
     "validate",
@@ -16,6 +17,9 @@ const VERBS: [&str; 11] = [
     "completion",
     "quickstart",
     "sandbox",
+    "crl",
+    "pki",
+    "trust",
 ];
 
 #[test]
@@ -36,6 +40,8 @@ fn every_verb_explains_itself() {
         let help = scenario.run_bare(["sandbox", verb, "--help"]).ok();
         help.says(&format!("Usage: mtlsgw sandbox {verb} [OPTIONS]"));
     }
+    let help = scenario.run_bare(["crl", "refresh", "--help"]).ok();
+    help.says("Usage: mtlsgw crl refresh [OPTIONS]");
 }
 
 #[test]
@@ -343,4 +349,54 @@ fn a_served_sandbox_is_the_one_that_commands_use() {
     assert_eq!(described.element("LoadBalancerArn"), arn.trim());
     drop(aws);
     scenario.run(["plan", "--detailed-exitcode"]).ok();
+}
+
+#[test]
+fn status_tells_how_a_stack_stands() {
+    let mut scenario = Scenario::petstore();
+    scenario
+        .run(["status"])
+        .ok()
+        .says("petstore in 123456789012/ap-northeast-1: not there");
+    scenario.run(["apply", "--yes"]).ok();
+    let stands = scenario.run(["status"]).ok();
+    stands
+        .says("as the file says, 20 resources")
+        .says("expires in");
+    scenario.edit("stage: dev", "stage: prod");
+    let stands = scenario.run(["status"]).ok();
+    stands.says("differences from the file").says("api.stage");
+    let status = scenario.run(["status", "--json"]).ok().json();
+    assert_eq!(status["stacks"][0]["state"], "differs");
+    let addresses: Vec<&str> = (status["stacks"][0]["expiries"]
+        .as_array()
+        .expect("is a list"))
+    .iter()
+    .filter_map(|expiry| expiry["address"].as_str())
+    .collect();
+    assert!(
+        addresses.contains(&"certificate") && addresses.contains(&"trust_store"),
+        "{status:#}"
+    );
+    assert!(
+        addresses
+            .iter()
+            .any(|address| address.starts_with("trust_store.crl[")),
+        "{status:#}"
+    );
+}
+
+#[test]
+fn what_ends_too_soon_fails_a_job() {
+    let scenario = Scenario::petstore();
+    scenario.run(["apply", "--yes"]).ok();
+    for verb in ["plan", "status"] {
+        scenario.run([verb, "--fail-if-expires-within", "14d"]).ok();
+        let refused = scenario
+            .run([verb, "--fail-if-expires-within", "36500d"])
+            .exits(1);
+        refused
+            .says("this ends too soon:")
+            .says("`certificate`: certificate ");
+    }
 }

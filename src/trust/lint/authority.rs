@@ -2,7 +2,10 @@
 
 use time::OffsetDateTime;
 
-use super::{Dates, Finding, Rule, Severity, key, seems_issued_by, signature, version};
+use super::chain::{Family, lint_chains};
+use super::{
+    Dates, Finding, Rule, Severity, extension, key, purposes, serial, signature, usages, version,
+};
 use crate::trust::bundle::Bundle;
 use crate::trust::certificate::Certificate;
 
@@ -14,9 +17,6 @@ const DEFAULT_CERTIFICATES: usize = 25;
 
 /// The default quota of all subjects of a trust store together, in bytes.
 const DEFAULT_SUBJECT_BYTES: usize = 10_000;
-
-/// The longest chain that is verified, the client's certificate included; the quota is fixed.
-const MAXIMUM_DEPTH: usize = 4;
 
 const NOT_A_CA: Rule = Rule {
     code: "ca-not-a-ca",
@@ -94,36 +94,12 @@ const DATES: Dates = Dates {
     },
 };
 
-const SAME_SUBJECT: Rule = Rule {
-    code: "ca-duplicate-subject",
+const SERIAL: Rule = Rule {
+    code: "ca-serial",
     severity: Severity::Warning,
-    why: "issuers are looked up by name; two keys under one name are right during a change of the \
-          CA's key, and otherwise a sign of a CA that was made twice",
-    fix: "keep both only while clients of both exist",
-};
-
-const NO_ROOT: Rule = Rule {
-    code: "ca-root-missing",
-    severity: Severity::Warning,
-    why: "AWS does not document whether an intermediate CA can be trusted without its root; a \
-          complete chain works in any case",
-    fix: "add the certificates above it, up to the self-signed root",
-};
-
-const DEPTH: Rule = Rule {
-    code: "ca-chain-deep",
-    severity: Severity::Warning,
-    why: "ALB verifies chains of at most 4 certificates and refuses longer ones with \
-          ClientCertMaxChainDepthExceeded; the quota is fixed",
-    fix: "issue client certificates from a CA that is closer to the root",
-};
-
-const PATH_LENGTH: Rule = Rule {
-    code: "ca-path-length",
-    severity: Severity::Warning,
-    why: "a CA with pathlen:0 may issue client certificates, but no CA: chains through the one \
-          below it do not verify",
-    fix: "have the CA above issued again without pathlen:0, or issue the clients directly from it",
+    why: "serials are positive and have at most 20 octets (RFC 5280, section 4.1.2.2); ALB cannot \
+          revoke a negative one",
+    fix: "issue the CA certificate again with a random positive serial of at most 20 octets",
 };
 
 const COUNT: Rule = Rule {
@@ -141,10 +117,37 @@ const SUBJECT_BYTES: Rule = Rule {
     fix: "remove CAs that issue no client certificates, or have the quota L-F31E307C raised",
 };
 
+const NOTHING_VALID: Rule = Rule {
+    code: "bundle-nothing-valid",
+    severity: Severity::Warning,
+    why: "while no CA certificate is valid no chain verifies: every client is refused",
+    fix: "add a CA certificate that is valid now",
+};
+
+/// The rules of this file.
+pub(super) const RULES: &[Rule] = &[
+    NOT_A_CA,
+    VERSION,
+    KEY,
+    SIGNATURE,
+    SIZE,
+    NO_CERT_SIGN,
+    PURPOSE,
+    SERIAL,
+    DATES.expired,
+    DATES.not_yet_valid,
+    DATES.expiring,
+    COUNT,
+    SUBJECT_BYTES,
+    NOTHING_VALID,
+];
+
 /// Checks everything that goes into a trust store, certificate by certificate and as a whole.
 pub fn lint_bundle(bundle: &Bundle, now: OffsetDateTime) -> Vec<Finding> {
-    let each = bundle.certificates().iter().flat_map(|certificate| {
-        [
+    let family = Family::of(bundle);
+    let each = bundle.certificates().iter().enumerate();
+    let each = each.flat_map(|(index, certificate)| {
+        let alone = [
             not_a_ca(certificate),
             version(&VERSION, certificate),
             key(&KEY, certificate, 2048..=8192),
@@ -152,15 +155,21 @@ pub fn lint_bundle(bundle: &Bundle, now: OffsetDateTime) -> Vec<Finding> {
             size(certificate),
             no_cert_sign(certificate),
             purpose(certificate),
+            serial(&SERIAL, certificate),
             DATES.check(certificate, now),
-            same_subject(certificate, bundle),
-            no_root(certificate, bundle),
-            depth(certificate, bundle),
-            path_length(certificate, bundle),
-        ]
+        ];
+        alone
+            .into_iter()
+            .flatten()
+            .chain(extension::lint_ca(certificate))
+            .chain(lint_chains(&family, index))
     });
-    let whole = [count(bundle), subject_bytes(bundle)];
-    each.chain(whole).flatten().collect()
+    let whole = [
+        count(bundle),
+        subject_bytes(bundle),
+        nothing_valid(bundle, now),
+    ];
+    each.chain(whole.into_iter().flatten()).collect()
 }
 
 /// Finds certificates that are not for a CA, by far the commonest mistake.
@@ -182,11 +191,7 @@ fn size(certificate: &Certificate) -> Option<Finding> {
 
 /// Finds CAs that may not sign certificates.
 fn no_cert_sign(certificate: &Certificate) -> Option<Finding> {
-    let usages = certificate
-        .key_usage
-        .as_deref()
-        .unwrap_or_default()
-        .join(", ");
+    let usages = usages(certificate);
     let message = format!("its keyUsage ({usages}) leaves out keyCertSign");
     let refused = is_ca(certificate) && !certificate.allows_key_usage("keyCertSign");
     refused.then(|| NO_CERT_SIGN.certificate(certificate, message))
@@ -194,72 +199,10 @@ fn no_cert_sign(certificate: &Certificate) -> Option<Finding> {
 
 /// Finds CAs that are limited to other purposes.
 fn purpose(certificate: &Certificate) -> Option<Finding> {
-    let purposes = certificate
-        .extended_key_usage
-        .as_deref()
-        .unwrap_or_default()
-        .join(", ");
+    let purposes = purposes(certificate);
     let message = format!("its extendedKeyUsage ({purposes}) leaves out clientAuth");
     let limited = is_ca(certificate) && !certificate.allows_purpose("clientAuth");
     limited.then(|| PURPOSE.certificate(certificate, message))
-}
-
-/// Finds names that stand for several keys; reports the later certificate.
-fn same_subject(certificate: &Certificate, bundle: &Bundle) -> Option<Finding> {
-    let before = bundle.certificates().iter();
-    let mut before = before.take_while(|other| other.fingerprint != certificate.fingerprint);
-    let other = before.find(|other| {
-        other.subject.matches(&certificate.subject) && other.public_key != certificate.public_key
-    })?;
-    let message = format!(
-        "{} has the same subject and another key",
-        other.fingerprint.short()
-    );
-    Some(SAME_SUBJECT.certificate(certificate, message))
-}
-
-/// Finds intermediates whose issuer is not in the bundle.
-fn no_root(certificate: &Certificate, bundle: &Bundle) -> Option<Finding> {
-    let mut candidates = bundle.certificates().iter();
-    if !is_ca(certificate) || candidates.any(|issuer| seems_issued_by(certificate, issuer)) {
-        return None;
-    }
-    let message = format!("its issuer, {}, is not in the bundle", certificate.issuer);
-    Some(NO_ROOT.certificate(certificate, message))
-}
-
-/// Finds CAs so far from their root that chains get too long.
-fn depth(certificate: &Certificate, bundle: &Bundle) -> Option<Finding> {
-    let above = path_to_root(certificate, bundle);
-    let length = above + 2;
-    let message =
-        format!("{above} CAs stand above it: with the client's certificate the chain has {length}");
-    (length > MAXIMUM_DEPTH).then(|| DEPTH.certificate(certificate, message))
-}
-
-/// Finds CAs below one that may have none.
-fn path_length(certificate: &Certificate, bundle: &Bundle) -> Option<Finding> {
-    let above = bundle.issuers_of(certificate).find(|issuer| {
-        issuer.path_len == Some(0) && issuer.fingerprint != certificate.fingerprint
-    })?;
-    let message = format!("its issuer, {}, has pathlen:0", above.subject);
-    is_ca(certificate).then(|| PATH_LENGTH.certificate(certificate, message))
-}
-
-/// Counts the CAs above a certificate.
-fn path_to_root(certificate: &Certificate, bundle: &Bundle) -> usize {
-    let mut above = 0;
-    let mut current = certificate;
-    // Cross-certificates can form a circle, hence the bound.
-    while !current.is_self_issued() && above < bundle.certificates().len() {
-        let mut candidates = bundle.certificates().iter();
-        let Some(issuer) = candidates.find(|issuer| seems_issued_by(current, issuer)) else {
-            break;
-        };
-        current = issuer;
-        above += 1;
-    }
-    above
 }
 
 /// Counts the certificates.
@@ -282,8 +225,20 @@ fn subject_bytes(bundle: &Bundle) -> Option<Finding> {
     (bytes > DEFAULT_SUBJECT_BYTES).then(|| SUBJECT_BYTES.whole("the bundle", message))
 }
 
+/// Finds bundles of which nothing is valid; of a single certificate its own finding says it.
+fn nothing_valid(bundle: &Bundle, now: OffsetDateTime) -> Option<Finding> {
+    let certificates = bundle.certificates();
+    let mut windows = certificates.iter().map(|ca| ca.not_before..=ca.not_after);
+    let found = certificates.len() > 1 && !windows.any(|window| window.contains(&now));
+    let message = format!(
+        "none of its {} certificates is valid now",
+        certificates.len()
+    );
+    found.then(|| NOTHING_VALID.whole("the bundle", message))
+}
+
 /// Says whether it is a CA certificate at all; what is none gets only that finding.
-fn is_ca(certificate: &Certificate) -> bool {
+pub(super) fn is_ca(certificate: &Certificate) -> bool {
     certificate.is_ca == Some(true)
 }
 

@@ -1,7 +1,10 @@
 //! Rules for the CRLs of a trust store.
 
+use std::borrow::Borrow;
+
 use time::OffsetDateTime;
 
+use super::authority::is_ca;
 use super::{Finding, Rule, Severity, days, days_left};
 use crate::trust::algorithm::SignatureCheck;
 use crate::trust::bundle::Bundle;
@@ -12,10 +15,10 @@ use crate::trust::crl::Crl;
 const MAXIMUM_PEM: usize = 50 * 1024 * 1024;
 
 /// The default quota of CRLs in a trust store.
-const DEFAULT_CRLS: usize = 30;
+pub(super) const DEFAULT_CRLS: usize = 30;
 
 /// The default quota of entries of all CRLs of a trust store together.
-const DEFAULT_ENTRIES: usize = 500_000;
+pub(super) const DEFAULT_ENTRIES: usize = 500_000;
 
 /// How many days before the next one is due a CRL is worth a warning.
 const EXPIRY_DAYS: i64 = 7;
@@ -105,6 +108,14 @@ const PARTIAL: Rule = Rule {
     fix: "give the other CRLs of the CA too, or its complete one",
 };
 
+const DISTRIBUTION_POINT: Rule = Rule {
+    code: "crl-distribution-point",
+    severity: Severity::Note,
+    why: "its issuingDistributionPoint names where it is from: when the CA splits its list over \
+          several such places, what the others list is not revoked",
+    fix: "give the CRLs of all distribution points, if the CA has more than one",
+};
+
 const UNKNOWN_EXTENSION: Rule = Rule {
     code: "crl-unknown-extension",
     severity: Severity::Error,
@@ -142,7 +153,67 @@ const ENTRIES: Rule = Rule {
     fix: "drop expired certificates from the CRLs, or have the quota L-37E1617B raised",
 };
 
+const SWAP: Rule = Rule {
+    code: "crl-swap-room",
+    severity: Severity::Warning,
+    why: "a CRL cannot be replaced in place: the new one is added before the old one is removed, \
+          and with the default quotas there is no room for both",
+    fix: "have the quotas L-37E1617B (entries) and L-332EE142 (CRLs) raised before the next CRL \
+          is due, or drop expired certificates from the CRLs",
+};
+
+const SEVERAL: Rule = Rule {
+    code: "crl-superseded",
+    severity: Severity::Warning,
+    why: "a serial counts as revoked when any CRL of its CA lists it: what the newer one no longer \
+          lists stays revoked, and both count towards the quotas",
+    fix: "give only the newest CRL of each CA",
+};
+
+const WITHOUT: Rule = Rule {
+    code: "ca-without-crl",
+    severity: Severity::Warning,
+    why: "ALB asks nobody else about revocation (no OCSP, no distribution points): a revoked \
+          certificate of this CA is accepted until it expires",
+    fix: "add the CRL of the CA, an empty one if it has revoked nothing yet",
+};
+
+const WITHOUT_ABOVE: Rule = Rule {
+    code: "ca-without-crl-above",
+    severity: Severity::Note,
+    why: "it has issued other CAs of the bundle; without its CRL none of those can be revoked, \
+          other than by taking it out of the bundle",
+    fix: "add the CRL of the CA if it issues one",
+};
+
+/// The rules of this file.
+pub(super) const RULES: &[Rule] = &[
+    ISSUER,
+    SIGNATURE,
+    ALGORITHM,
+    CANNOT_SIGN,
+    EXPIRED,
+    EXPIRING,
+    NO_NEXT_UPDATE,
+    NOT_YET_VALID,
+    DELTA,
+    INDIRECT,
+    PARTIAL,
+    DISTRIBUTION_POINT,
+    UNKNOWN_EXTENSION,
+    NEGATIVE,
+    SIZE,
+    COUNT,
+    ENTRIES,
+    SWAP,
+    SEVERAL,
+    WITHOUT,
+    WITHOUT_ABOVE,
+];
+
 /// Checks one CRL against the bundle that it is to be used with.
+///
+/// An empty bundle stands for one that is not known: then nothing is said about the issuer.
 pub fn lint_crl(crl: &Crl, bundle: &Bundle, now: OffsetDateTime) -> Vec<Finding> {
     [
         issuer(crl, bundle),
@@ -159,14 +230,26 @@ pub fn lint_crl(crl: &Crl, bundle: &Bundle, now: OffsetDateTime) -> Vec<Finding>
 }
 
 /// Checks all CRLs of a trust store, one by one and together.
-pub fn lint_crls(crls: &[Crl], bundle: &Bundle, now: OffsetDateTime) -> Vec<Finding> {
-    let each = crls.iter().flat_map(|crl| lint_crl(crl, bundle, now));
-    each.chain(count(crls)).chain(entries(crls)).collect()
+pub fn lint_crls(crls: &[impl Borrow<Crl>], bundle: &Bundle, now: OffsetDateTime) -> Vec<Finding> {
+    let crls: Vec<&Crl> = crls.iter().map(Borrow::borrow).collect();
+    let each = crls.iter().flat_map(|crl| {
+        let superseded = superseded(crl, &crls);
+        lint_crl(crl, bundle, now).into_iter().chain(superseded)
+    });
+    let missing = bundle.certificates().iter();
+    let missing = missing.filter_map(|certificate| without(certificate, bundle, &crls));
+    let whole = [count(&crls), entries(&crls), swap(&crls)];
+    each.chain(missing)
+        .chain(whole.into_iter().flatten())
+        .collect()
 }
 
 /// Looks for the CA that issued the CRL.
 fn issuer(crl: &Crl, bundle: &Bundle) -> Option<Finding> {
     let certificates = bundle.certificates().iter();
+    if certificates.len() == 0 {
+        return None;
+    }
     let named: Vec<&Certificate> = certificates
         .filter(|certificate| certificate.subject.matches(&crl.issuer))
         .collect();
@@ -232,8 +315,12 @@ fn scope(crl: &Crl) -> Vec<Finding> {
             "it covers only some of the CA's certificates or reasons",
         ));
     }
+    if scope.has_distribution_point {
+        let message = "it is for one distribution point of the CA";
+        findings.push(DISTRIBUTION_POINT.crl(crl, message));
+    }
     for extension in &scope.unknown_critical {
-        let message = format!("it has the critical extension {extension}");
+        let message = format!("it, or an entry of it, has the critical extension {extension}");
         findings.push(UNKNOWN_EXTENSION.crl(crl, message));
     }
     findings
@@ -257,18 +344,70 @@ fn size(crl: &Crl) -> Option<Finding> {
 }
 
 /// Counts the CRLs.
-fn count(crls: &[Crl]) -> Option<Finding> {
+fn count(crls: &[&Crl]) -> Option<Finding> {
     let count = crls.len();
     let message = format!("there are {count}; the default quota is {DEFAULT_CRLS}");
     (count > DEFAULT_CRLS).then(|| COUNT.whole("the CRLs", message))
 }
 
 /// Counts the entries.
-fn entries(crls: &[Crl]) -> Option<Finding> {
-    let entries: usize = crls.iter().map(|crl| crl.entries).sum();
+fn entries(crls: &[&Crl]) -> Option<Finding> {
+    let entries = total_entries(crls);
     let message =
         format!("they have {entries} entries together; the default quota is {DEFAULT_ENTRIES}");
     (entries > DEFAULT_ENTRIES).then(|| ENTRIES.whole("the CRLs", message))
+}
+
+/// Adds up the entries.
+pub(super) fn total_entries(crls: &[&Crl]) -> usize {
+    crls.iter().map(|crl| crl.entries).sum()
+}
+
+/// Finds trust stores so full that the largest CRL could not be replaced by the next of its kind.
+fn swap(crls: &[&Crl]) -> Option<Finding> {
+    let (count, entries) = (crls.len(), total_entries(crls));
+    if count > DEFAULT_CRLS || entries > DEFAULT_ENTRIES {
+        return None;
+    }
+    let largest = crls.iter().max_by_key(|crl| crl.entries)?;
+    let (count, entries) = (count + 1, entries + largest.entries);
+    let message = format!(
+        "while the CRL of {} is replaced by one of its size there are {count} CRLs with {entries} \
+         entries; the default quotas are {DEFAULT_CRLS} and {DEFAULT_ENTRIES}",
+        largest.issuer
+    );
+    let too_many = count > DEFAULT_CRLS || entries > DEFAULT_ENTRIES;
+    too_many.then(|| SWAP.whole("the CRLs", message))
+}
+
+/// Finds CRLs beside which a newer one of the same CA and the same reach is given.
+fn superseded(crl: &Crl, crls: &[&Crl]) -> Option<Finding> {
+    let newer = crls.iter().find(|other| {
+        other.issuer.matches(&crl.issuer)
+            && other.this_update > crl.this_update
+            && other.scope.is_complete()
+            && crl.scope.is_complete()
+    })?;
+    let message = format!(
+        "one of {} is given too ({})",
+        day(newer.this_update),
+        newer.digest.short()
+    );
+    Some(SEVERAL.crl(crl, message))
+}
+
+/// Finds CAs without a CRL where others have one.
+fn without(certificate: &Certificate, bundle: &Bundle, crls: &[&Crl]) -> Option<Finding> {
+    let has_crl = |crl: &&Crl| crl.issuer.matches(&certificate.subject);
+    if crls.is_empty() || !is_ca(certificate) || crls.iter().any(has_crl) {
+        return None;
+    }
+    let mut others = bundle.certificates().iter();
+    let has_issued = others.any(|other| {
+        other.issuer.matches(&certificate.subject) && !other.subject.matches(&certificate.subject)
+    });
+    let rule = if has_issued { &WITHOUT_ABOVE } else { &WITHOUT };
+    Some(rule.certificate(certificate, "no CRL of it is given, while others have one"))
 }
 
 #[cfg(test)]
@@ -352,6 +491,8 @@ mod tests {
         let point = |flag: u8| with(&[0x55, 0x1d, 28], &tlv(0x30, &tlv(flag, &[0xff])));
         assert_eq!(point(0x84), ["crl-indirect"]);
         assert_eq!(point(0x82), ["crl-partial"]);
+        let name = tlv(0x30, &tlv(0xa0, &tlv(0xa0, &[])));
+        assert_eq!(with(&[0x55, 0x1d, 28], &name), ["crl-distribution-point"]);
         assert_eq!(with(&[0x2a, 3], &tlv(0x05, &[])), ["crl-unknown-extension"]);
 
         let negative = CrlParts {
@@ -385,5 +526,57 @@ mod tests {
         );
         large.der.resize(40_000_000, 0);
         assert!(codes(&lint_crl(&large, &bundle, NOW)).contains(&"crl-too-large"));
+    }
+
+    #[test]
+    fn a_store_should_have_room_for_the_next_crl() {
+        let root = Authority::new("Root");
+        let bundle = bundle(&root);
+        let codes_of = |crls: &[Crl]| codes(&lint_crls(crls, &bundle, NOW));
+        assert_eq!(codes_of(&vec![root.crl(&[1]); 30]), ["crl-swap-room"]);
+        let mut large = root.crl(&[1]);
+        large.entries = 250_000;
+        assert_eq!(codes_of(&[large.clone()]), [""; 0]);
+        large.entries = 250_001;
+        assert_eq!(codes_of(&[large]), ["crl-swap-room"]);
+    }
+
+    #[test]
+    fn each_ca_has_one_current_crl() {
+        let root = Authority::new("Root");
+        let (one, two) = (root.intermediate("One"), root.intermediate("Two"));
+        let bundle: Bundle = [&root, &one, &two]
+            .map(Authority::certificate)
+            .into_iter()
+            .collect();
+        let later = two.crl_of(&CrlParts {
+            this_update: NOW + Duration::days(1),
+            ..CrlParts::default()
+        });
+        let now = NOW + Duration::days(1);
+        let findings = lint_crls(&[two.crl(&[1]), later.clone()], &bundle, now);
+        assert_eq!(
+            codes(&findings),
+            ["crl-superseded", "ca-without-crl-above", "ca-without-crl"]
+        );
+        assert!(
+            findings[0]
+                .message
+                .starts_with("one of 2026-01-02 is given too")
+        );
+        assert_eq!(findings[1].subject, "CN=Root");
+        assert_eq!(findings[2].subject, "CN=One");
+        assert_eq!(lint_crls(&[] as &[Crl], &bundle, now), []);
+        let all = [root.crl(&[]), one.crl(&[]), later];
+        assert_eq!(lint_crls(&all, &bundle, now), []);
+    }
+
+    #[test]
+    fn without_a_bundle_nothing_is_said_about_the_issuer() {
+        let root = Authority::new("Root");
+        assert_eq!(
+            lint_crl(&root.crl(&[1]), &[].into_iter().collect(), NOW),
+            []
+        );
     }
 }

@@ -118,6 +118,24 @@ const BACKEND_ROOT: Rule = Rule {
           critical, keyCertSign, digitalSignature`, or issue it from a private CA",
 };
 
+/// The rules of this file.
+pub(super) const RULES: &[Rule] = &[
+    VERSION,
+    KEY,
+    SIGNATURE,
+    DATES.expired,
+    DATES.not_yet_valid,
+    DATES.expiring,
+    NO_NAMES,
+    NOT_COVERED,
+    PURPOSE,
+    CHAIN,
+    SIZE,
+    BACKEND_DATES,
+    BACKEND_NAME,
+    BACKEND_ROOT,
+];
+
 /// Checks a certificate and its chain before they are imported into ACM for an ALB.
 pub fn lint_server_certificate(
     certificate: &Certificate,

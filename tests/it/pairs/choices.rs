@@ -470,6 +470,10 @@ fn every_key_of_a_stack_file_is_among_the_choices() {
             "ip_address_type",
             "the sandbox's subnets have no IPv6 addresses",
         ),
+        (
+            "allow_private_addresses",
+            "no resource, and for URLs only: `crl`",
+        ),
         ("timeouts", "no resource"),
         ("verify", "no resource"),
     ];

@@ -102,6 +102,35 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// The certificate of a client with this name and serial, PEM.
+    pub(crate) fn client(&self, name: &str, serial: u64) -> String {
+        self.client_until(name, serial, OffsetDateTime::now_utc() + Duration::days(45))
+    }
+
+    /// The same that ends at this time.
+    pub(crate) fn client_until(&self, name: &str, serial: u64, end: OffsetDateTime) -> String {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.not_before = end - Duration::days(60);
+        params.not_after = end;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("there is randomness");
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = params.signed_by(&key, &issuer).expect("can be signed");
+        certificate.pem()
+    }
+
+    /// A CA of this name below it.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        let mut below = Self::new(name);
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = below.params.signed_by(&below.key, &issuer);
+        below.certificate = certificate.expect("can be signed").pem();
+        below
+    }
+
     /// The CA's own key, PEM: what must never get anywhere.
     pub(crate) fn private_key(&self) -> String {
         self.key.serialize_pem()

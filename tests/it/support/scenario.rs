@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Never to be seen in anything that the binary prints or keeps.
 const SECRETS: [&str; 6] = [
-    "PRIVATE KEY",
+    // As PEM has it; messages may name the kind of block that they refuse.
+    "PRIVATE KEY-----",
     // The same as a blob in JSON: "-----BEGIN PRIVATE" in Base64.
     "LS0tLS1CRUdJTiBQUklWQVRF",
     "X-Amz-Signature",

@@ -1,0 +1,36 @@
+//! `--fail-if-expires-within`: certificates and CRLs that end soon fail a job.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::error::{Error, Result};
+use crate::session::Planned;
+
+/// Refuses what ends within the time, counted from now; nothing where no time is given.
+///
+/// # Errors
+///
+/// Everything that ends by then, or has ended already.
+pub(super) fn refuse_if_near(planned: &[Planned], within: Option<Duration>) -> Result<()> {
+    let Some(within) = within else {
+        return Ok(());
+    };
+    let limit = OffsetDateTime::now_utc() + within;
+    let of_stack = |one: &Planned| {
+        let near = one.expiries.iter().filter(|expiry| expiry.at < limit);
+        let line = |expiry: &crate::resource::Expiry| {
+            let crate::resource::Expiry { address, what, at } = expiry;
+            format!("{}: `{address}`: {what} ends on {}", one.name, at.date())
+        };
+        near.map(line).collect::<Vec<_>>()
+    };
+    let near: Vec<String> = planned.iter().flat_map(of_stack).collect();
+    if near.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused_with(
+        format!("this ends too soon:\n{}", near.join("\n")),
+        "issue the certificate or CRL anew, put it in the place of the old one, and apply",
+    ))
+}
