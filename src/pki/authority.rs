@@ -683,6 +683,19 @@ mod tests {
     }
 
     #[test]
+    fn serials_longer_than_rfc_5280_allows_are_listed_like_others() {
+        let (directory, root, key) = root(3650);
+        let long = ["80".repeat(20), "ff".repeat(20), "12".repeat(31)];
+        let line = |serial| format!("R\t361118000000Z\t261118120000Z\t{serial}\tunknown\t/CN=a\n");
+        let text: String = long.iter().map(line).collect();
+        fs::write(directory.path().join("root").join(file::INDEX), text).unwrap();
+        let crl = root.crl(&key, Duration::days(30), NOW).unwrap();
+        let serials: Vec<Option<Serial>> = crl.serials.iter().copied().map(Some).collect();
+        let expected = long.map(|serial| Serial::from_hex(&serial));
+        assert_eq!(serials, expected);
+    }
+
+    #[test]
     fn the_name_of_the_issuer_is_copied_as_it_is_encoded() {
         let (_directory, root, key) = root(3650);
         let certificate = client(&root, &key, None).unwrap();
