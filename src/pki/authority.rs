@@ -279,7 +279,7 @@ impl Authority {
     ///
     /// # Errors
     ///
-    /// It was not issued by this CA, or the revocation cannot be recorded.
+    /// It was not issued by this CA, its serial is negative, or the revocation cannot be recorded.
     pub fn revoke_certificate(
         &self,
         certificate: &Certificate,
@@ -293,6 +293,16 @@ impl Authority {
                     certificate.subject, self.name, certificate.issuer
                 ),
                 "name the CA that issued it with --ca",
+            ));
+        }
+        if certificate.serial.is_negative() {
+            // The database has no signs: the certificate with the positive serial would be revoked.
+            return Err(Error::refused_with(
+                format!(
+                    "the certificate of {} has a negative serial, which no load balancer can revoke",
+                    certificate.subject
+                ),
+                "only a trust store without the CA keeps it out; issue the others anew below another CA",
             ));
         }
         self.revoke_entry(certificate.serial, Some(certificate), reason, now)
@@ -693,6 +703,20 @@ mod tests {
         let serials: Vec<Option<Serial>> = crl.serials.iter().copied().map(Some).collect();
         let expected = long.map(|serial| Serial::from_hex(&serial));
         assert_eq!(serials, expected);
+    }
+
+    #[test]
+    fn a_negative_serial_is_not_revoked_as_the_positive_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let ca = crate::trust::fixtures::Authority::new("Root");
+        let path = directory.path().join(file::CERTIFICATE);
+        fs::write(path, ca.certificate().pem()).unwrap();
+        let root = Authority::open("root", directory.path().to_owned()).unwrap();
+        let negative = ca.reissue(&ca.client(0x12), &[2, 1, 0x12], &[2, 1, 0x92]);
+        assert!(negative.serial.is_negative());
+        let error = root.revoke_certificate(&negative, Reason::Superseded, NOW);
+        assert!(error.unwrap_err().to_string().contains("negative serial"));
+        assert!(root.entries().unwrap().is_empty());
     }
 
     #[test]
