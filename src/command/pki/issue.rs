@@ -31,8 +31,7 @@ pub(super) fn issue(args: &PkiIssueArgs, store: &Store, view: &View) -> Result<(
     };
     let key = new_key(args.key.key, view)?;
     let key_pem = key.to_pem(passphrase.as_ref().map(|passphrase| passphrase.as_str()))?;
-    std::fs::create_dir_all(&args.out)
-        .map_err(|error| Error::refused(format!("cannot make {}: {error}", args.out.display())))?;
+    pki::make_directory(&args.out)?;
     let certificate =
         authority.issue(&order, key.public_key(), &ca_key, OffsetDateTime::now_utc())?;
     pki::write_secret(&key_file, key_pem.as_bytes(), existing)
@@ -73,8 +72,7 @@ pub(super) fn csr(args: &PkiCsrArgs, view: &View) -> Result<()> {
     let subject = subject(&args.wanted, &args.name)?;
     let request = Request::new(&subject, &args.wanted.san, &key, None)?;
     let key_pem = key.to_pem(passphrase.as_ref().map(|passphrase| passphrase.as_str()))?;
-    std::fs::create_dir_all(&args.out)
-        .map_err(|error| Error::refused(format!("cannot make {}: {error}", args.out.display())))?;
+    pki::make_directory(&args.out)?;
     pki::write_secret(&key_file, key_pem.as_bytes(), existing)?;
     pki::write_public(&request_file, request.to_pem().as_bytes(), existing)?;
     if view.is_json() {

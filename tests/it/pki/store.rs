@@ -12,6 +12,7 @@ fn only_their_owner_can_read_keys_and_archives() {
     pki(&scenario, ["ca", "root"]).ok();
     pki(&scenario, ["issue", "alice", "--out", "clients"]).ok();
     pki(&scenario, ["csr", "bob"]).ok();
+    pki(&scenario, ["csr", "carol", "--out", "requests/new"]).ok();
     let files = ["clients/alice_cert.pem", "clients/alice_key.pem"];
     pki(
         &scenario,
@@ -30,7 +31,14 @@ fn only_their_owner_can_read_keys_and_archives() {
     ] {
         assert_eq!(mode(key), 0o600, "{key}");
     }
-    for directory in ["pki", "pki/root", "pki/root/issued"] {
+    for directory in [
+        "pki",
+        "pki/root",
+        "pki/root/issued",
+        "clients",
+        "requests",
+        "requests/new",
+    ] {
         assert_eq!(mode(directory), 0o700, "{directory}");
     }
     for public in ["pki/root/cert.pem", "clients/alice_cert.pem", "bob_csr.pem"] {
