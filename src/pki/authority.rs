@@ -179,6 +179,13 @@ impl Authority {
             .filter(|certificate| !certificate.is_self_issued())
     }
 
+    /// How many certificates the chain of a client of this CA has, the client's and the root included.
+    pub fn client_chain_length(&self) -> usize {
+        let highest = self.chain.last().unwrap_or(&self.certificate);
+        let unknown_root = usize::from(!highest.is_self_issued());
+        2 + self.chain.len() + unknown_root
+    }
+
     /// Reads its private key.
     ///
     /// # Errors

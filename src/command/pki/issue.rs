@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{beside, existing, named, new_key, passphrase, read, show, unlock};
+use super::{beside, existing, named, new_key, note_depth, passphrase, read, show, unlock};
 use crate::cli::{PkiCsrArgs, PkiIssueArgs, PkiSignArgs, Wanted};
 use crate::error::{Error, Result};
 use crate::pki::{self, Authority, Kind, Order, Request, Store, Subject};
@@ -40,6 +40,9 @@ pub(super) fn issue(args: &PkiIssueArgs, store: &Store, view: &View) -> Result<(
             pki::write_public(&certificate_file, pem.as_bytes(), existing)
         })
         .map_err(|error| unwritten(&error, &certificate))?;
+    if order.kind == Kind::Client {
+        note_depth(&authority, view);
+    }
     if view.is_json() {
         view.document(&json!({
             "format_version": "1",
@@ -133,6 +136,9 @@ pub(super) fn sign(args: &PkiSignArgs, store: &Store, view: &View) -> Result<()>
     let pem = with_intermediates(&certificate, &authority);
     pki::write_public(&out, pem.as_bytes(), existing)
         .map_err(|error| unwritten(&error, &certificate))?;
+    if order.kind == Kind::Client {
+        note_depth(&authority, view);
+    }
     if view.is_json() {
         view.document(&json!({
             "format_version": "1",

@@ -270,6 +270,31 @@ fn a_ca_below_and_its_clients_come_with_their_chain() {
 }
 
 #[test]
+fn a_chain_too_long_for_load_balancers_is_told() {
+    let scenario = scenario();
+    let below = |name, above| {
+        let arguments = ["ca", name, "--under", above, "--path-length", "5"];
+        pki(&scenario, arguments).ok()
+    };
+    let issue = |above| pki(&scenario, ["issue", above, "--ca", above]).ok();
+    pki(&scenario, ["ca", "root"]).ok();
+    let silent = [below("one", "root"), below("two", "one"), issue("two")];
+    for outcome in silent {
+        assert!(!outcome.stderr.contains("at most 4"), "{outcome}");
+    }
+    let told = "a client of CA `three` has 5 certificates, and load balancers accept at most 4";
+    below("three", "two").says(told);
+    issue("three").says(told);
+    pki(&scenario, ["csr", "dave"]).ok();
+    pki(&scenario, ["sign", "dave_csr.pem", "--ca", "three"])
+        .ok()
+        .says(told);
+    let server = "issue web --server --san a.example.com --ca three";
+    let server = pki(&scenario, server.split(' ')).ok();
+    assert!(!server.stderr.contains("at most 4"), "{server}");
+}
+
+#[test]
 fn another_directory_comes_from_the_option_or_the_environment() {
     let mut scenario = scenario();
     pki(&scenario, ["--dir", "a", "ca", "root"]).ok();
