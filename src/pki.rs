@@ -22,7 +22,7 @@ pub use alternative_name::AlternativeName;
 pub use archive::{Archive, Encryption};
 pub use authority::{Authority, Kind, NewAuthority, Order, Revocation};
 pub use error::Error;
-pub use files::{Existing, refuse_existing, write_public, write_secret};
+pub use files::{Existing, make_directory, refuse_existing, write_public, write_secret};
 pub use index::{Entry, Reason, Status};
 pub use inspect::{Item, inspect, to_pem};
 pub use key::{Digest, KeyFile, KeyKind, LockedKey, SigningKey};

@@ -19,7 +19,7 @@ use crate::pki::{
     self, Archive, Authority, Encryption, Existing, KeyFile, KeyKind, NewAuthority, SigningKey,
     Store, Subject,
 };
-use crate::trust::Certificate;
+use crate::trust::{Certificate, MAXIMUM_DEPTH};
 use crate::view::View;
 
 /// Runs a verb of `pki`.
@@ -67,6 +67,7 @@ fn ca(args: &PkiCaArgs, store: &Store, view: &View) -> Result<()> {
             store.create_root(&new, passphrase, OffsetDateTime::now_utc())?
         }
     };
+    note_depth(&authority, view);
     let certificate = authority.certificate();
     if view.is_json() {
         view.document(&json!({
@@ -137,6 +138,18 @@ fn unlock(
             view,
         )
     })
+}
+
+/// Tells of clients whose chain no load balancer follows to the root.
+fn note_depth(authority: &Authority, view: &View) {
+    let length = authority.client_chain_length();
+    if length > MAXIMUM_DEPTH {
+        view.note(&format!(
+            "warning: with the root the chain of a client of CA `{}` has {length} certificates, and load \
+             balancers accept at most {MAXIMUM_DEPTH}: have clients' certificates issued by a CA nearer to the root",
+            authority.name()
+        ));
+    }
 }
 
 /// Puts a key and its certificates into a PKCS#12 file.

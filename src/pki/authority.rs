@@ -179,6 +179,13 @@ impl Authority {
             .filter(|certificate| !certificate.is_self_issued())
     }
 
+    /// How many certificates the chain of a client of this CA has, the client's and the root included.
+    pub fn client_chain_length(&self) -> usize {
+        let highest = self.chain.last().unwrap_or(&self.certificate);
+        let unknown_root = usize::from(!highest.is_self_issued());
+        2 + self.chain.len() + unknown_root
+    }
+
     /// Reads its private key.
     ///
     /// # Errors
@@ -279,7 +286,7 @@ impl Authority {
     ///
     /// # Errors
     ///
-    /// It was not issued by this CA, or the revocation cannot be recorded.
+    /// It was not issued by this CA, its serial is negative, or the revocation cannot be recorded.
     pub fn revoke_certificate(
         &self,
         certificate: &Certificate,
@@ -293,6 +300,16 @@ impl Authority {
                     certificate.subject, self.name, certificate.issuer
                 ),
                 "name the CA that issued it with --ca",
+            ));
+        }
+        if certificate.serial.is_negative() {
+            // The database has no signs: the certificate with the positive serial would be revoked.
+            return Err(Error::refused_with(
+                format!(
+                    "the certificate of {} has a negative serial, which no load balancer can revoke",
+                    certificate.subject
+                ),
+                "only a trust store without the CA keeps it out; issue the others anew below another CA",
             ));
         }
         self.revoke_entry(certificate.serial, Some(certificate), reason, now)
@@ -680,6 +697,33 @@ mod tests {
         assert_eq!(serials.len(), 8);
         assert!(serials.is_sorted());
         assert!(crl.is_issued_by(root.certificate()));
+    }
+
+    #[test]
+    fn serials_longer_than_rfc_5280_allows_are_listed_like_others() {
+        let (directory, root, key) = root(3650);
+        let long = ["80".repeat(20), "ff".repeat(20), "12".repeat(31)];
+        let line = |serial| format!("R\t361118000000Z\t261118120000Z\t{serial}\tunknown\t/CN=a\n");
+        let text: String = long.iter().map(line).collect();
+        fs::write(directory.path().join("root").join(file::INDEX), text).unwrap();
+        let crl = root.crl(&key, Duration::days(30), NOW).unwrap();
+        let serials: Vec<Option<Serial>> = crl.serials.iter().copied().map(Some).collect();
+        let expected = long.map(|serial| Serial::from_hex(&serial));
+        assert_eq!(serials, expected);
+    }
+
+    #[test]
+    fn a_negative_serial_is_not_revoked_as_the_positive_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let ca = crate::trust::fixtures::Authority::new("Root");
+        let path = directory.path().join(file::CERTIFICATE);
+        fs::write(path, ca.certificate().pem()).unwrap();
+        let root = Authority::open("root", directory.path().to_owned()).unwrap();
+        let negative = ca.reissue(&ca.client(0x12), &[2, 1, 0x12], &[2, 1, 0x92]);
+        assert!(negative.serial.is_negative());
+        let error = root.revoke_certificate(&negative, Reason::Superseded, NOW);
+        assert!(error.unwrap_err().to_string().contains("negative serial"));
+        assert!(root.entries().unwrap().is_empty());
     }
 
     #[test]

@@ -12,7 +12,6 @@ use der::{Decode, Encode, Sequence};
 use pem::{EncodeConfig, LineEnding, Pem};
 use time::OffsetDateTime;
 use x509_cert::Version;
-use x509_cert::crl::RevokedCert;
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, CrlNumber, CrlReason, ExtendedKeyUsage, KeyUsage,
     KeyUsages, SubjectAltName, SubjectKeyIdentifier,
@@ -52,8 +51,18 @@ struct TbsList {
     this_update: Time,
     next_update: Time,
     #[asn1(optional = "true")]
-    revoked: Option<Vec<RevokedCert>>,
+    revoked: Option<Vec<ListEntry>>,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    extensions: Option<Extensions>,
+}
+
+/// An entry of a revocation list. Its serial is whatever the certificate has: CAs made elsewhere
+/// exceed the 20 octets of RFC 5280, section 4.1.2.2, and their certificates must be revocable.
+#[derive(Sequence)]
+struct ListEntry {
+    serial: Uint,
+    at: Time,
+    #[asn1(optional = "true")]
     extensions: Option<Extensions>,
 }
 
@@ -122,7 +131,7 @@ impl Signer<'_> {
     /// Signs a revocation list; the entries come in the order of their serials.
     pub(super) fn list(&self, mut list: List) -> Result<Vec<u8>> {
         list.revoked.sort_by_key(|revoked| revoked.serial);
-        let revoked: Result<Vec<RevokedCert>> = list.revoked.iter().map(entry).collect();
+        let revoked: Result<Vec<ListEntry>> = list.revoked.iter().map(entry).collect();
         let number = CrlNumber(Uint::new(list.number.as_bytes())?);
         let list = TbsList {
             version: Version::V2,
@@ -243,19 +252,19 @@ fn key_usage(content: &Content<'_>) -> Result<KeyUsage> {
 }
 
 /// Writes an entry of a revocation list.
-fn entry(revoked: &Revoked) -> Result<RevokedCert> {
+fn entry(revoked: &Revoked) -> Result<ListEntry> {
     // RFC 5280, section 5.3.1: an unspecified reason is left out.
     let reason = (revoked.reason != CrlReason::Unspecified)
         .then(|| extension(false, &revoked.reason))
         .transpose()?;
-    Ok(RevokedCert {
-        serial_number: serial_number(revoked.serial)?,
-        revocation_date: time(revoked.at)?,
-        crl_entry_extensions: reason.map(|reason| vec![reason]),
+    Ok(ListEntry {
+        serial: Uint::new(revoked.serial.as_bytes())?,
+        at: time(revoked.at)?,
+        extensions: reason.map(|reason| vec![reason]),
     })
 }
 
-/// Writes a serial.
+/// Writes the serial of a certificate that is issued here.
 fn serial_number(serial: Serial) -> Result<SerialNumber> {
     SerialNumber::new(serial.as_bytes())
         .map_err(|_| Error::refused(format!("the serial {serial} is longer than 20 octets")))

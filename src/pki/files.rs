@@ -48,8 +48,13 @@ pub fn refuse_existing(path: &Path, existing: Existing) -> Result<()> {
     Ok(())
 }
 
-/// Makes a directory for its owner only, mode 0700, and those above it.
-pub(super) fn make_directory(path: &Path) -> Result<()> {
+/// Makes a directory for its owner only, mode 0700, and those above it; one that is there stays as
+/// it is.
+///
+/// # Errors
+///
+/// It cannot be made.
+pub fn make_directory(path: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -350,7 +350,7 @@ fn openssl_goes_on_where_mtlsgw_stopped_and_the_other_way_round() {
         ["revoke", "bob_cert.pem", "--reason", "superseded", "--crl"],
     )
     .ok()
-    .says("CRL 01");
+    .says("CRL 1 ");
     let ca = openssl.within("pki/root");
     let config = ["ca", "-config", "openssl.cnf", "-batch"];
     let run = |arguments: &[&str]| ca.run(config.iter().chain(arguments).copied());
@@ -363,7 +363,7 @@ fn openssl_goes_on_where_mtlsgw_stopped_and_the_other_way_round() {
         .ok()
         .says(&alice)
         .says(&bob)
-        .says("number       02");
+        .says("number       2");
     pki(&scenario, ["csr", "carol"]).ok();
     run(&[
         "-in",
@@ -375,7 +375,7 @@ fn openssl_goes_on_where_mtlsgw_stopped_and_the_other_way_round() {
     .says("Database updated");
     pki(&scenario, ["revoke", "carol_cert.pem", "--crl"])
         .ok()
-        .says("CRL 03")
+        .says("CRL 3 ")
         .says("3 revoked");
     let list = pki(&scenario, ["list"])
         .ok()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{beside, existing, named, new_key, passphrase, read, show, unlock};
+use super::{beside, existing, named, new_key, note_depth, passphrase, read, show, unlock};
 use crate::cli::{PkiCsrArgs, PkiIssueArgs, PkiSignArgs, Wanted};
 use crate::error::{Error, Result};
 use crate::pki::{self, Authority, Kind, Order, Request, Store, Subject};
@@ -31,8 +31,7 @@ pub(super) fn issue(args: &PkiIssueArgs, store: &Store, view: &View) -> Result<(
     };
     let key = new_key(args.key.key, view)?;
     let key_pem = key.to_pem(passphrase.as_ref().map(|passphrase| passphrase.as_str()))?;
-    std::fs::create_dir_all(&args.out)
-        .map_err(|error| Error::refused(format!("cannot make {}: {error}", args.out.display())))?;
+    pki::make_directory(&args.out)?;
     let certificate =
         authority.issue(&order, key.public_key(), &ca_key, OffsetDateTime::now_utc())?;
     pki::write_secret(&key_file, key_pem.as_bytes(), existing)
@@ -41,6 +40,9 @@ pub(super) fn issue(args: &PkiIssueArgs, store: &Store, view: &View) -> Result<(
             pki::write_public(&certificate_file, pem.as_bytes(), existing)
         })
         .map_err(|error| unwritten(&error, &certificate))?;
+    if order.kind == Kind::Client {
+        note_depth(&authority, view);
+    }
     if view.is_json() {
         view.document(&json!({
             "format_version": "1",
@@ -73,8 +75,7 @@ pub(super) fn csr(args: &PkiCsrArgs, view: &View) -> Result<()> {
     let subject = subject(&args.wanted, &args.name)?;
     let request = Request::new(&subject, &args.wanted.san, &key, None)?;
     let key_pem = key.to_pem(passphrase.as_ref().map(|passphrase| passphrase.as_str()))?;
-    std::fs::create_dir_all(&args.out)
-        .map_err(|error| Error::refused(format!("cannot make {}: {error}", args.out.display())))?;
+    pki::make_directory(&args.out)?;
     pki::write_secret(&key_file, key_pem.as_bytes(), existing)?;
     pki::write_public(&request_file, request.to_pem().as_bytes(), existing)?;
     if view.is_json() {
@@ -135,6 +136,9 @@ pub(super) fn sign(args: &PkiSignArgs, store: &Store, view: &View) -> Result<()>
     let pem = with_intermediates(&certificate, &authority);
     pki::write_public(&out, pem.as_bytes(), existing)
         .map_err(|error| unwritten(&error, &certificate))?;
+    if order.kind == Kind::Client {
+        note_depth(&authority, view);
+    }
     if view.is_json() {
         view.document(&json!({
             "format_version": "1",

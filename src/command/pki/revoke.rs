@@ -147,7 +147,7 @@ fn text(entry: &Entry, before: bool) -> String {
 fn crl_text(crl: &Crl, authority: &Authority) -> String {
     let number = crl
         .number
-        .map(|number| number.to_string())
+        .map(|number| number.decimal())
         .unwrap_or_default();
     format!(
         "CRL {number} of CA `{}`: {} revoked, next update {}\nwrote {} and crl.der\n",

@@ -36,7 +36,7 @@ pub(super) fn crl(crl: &Crl) -> Value {
     json!({
         "kind": "crl",
         "issuer": crl.issuer.as_str(),
-        "number": crl.number.map(|number| number.to_string()),
+        "number": crl.number.map(|number| number.decimal()),
         "this_update": stamp(crl.this_update),
         "next_update": crl.next_update.map(stamp),
         "signature_algorithm": crl.signature_algorithm.to_string(),
@@ -163,7 +163,7 @@ fn crl_text(crl: &Crl) -> String {
             (
                 "number",
                 crl.number
-                    .map(|number| number.to_string())
+                    .map(|number| number.decimal())
                     .unwrap_or_default(),
             ),
             ("this update", stamp(crl.this_update)),

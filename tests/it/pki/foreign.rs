@@ -95,6 +95,13 @@ fn encrypted_keys_are_opened_with_their_passphrase_only() {
         .exits(1)
         .says("DEK-Info")
         .says("openssl pkcs8 -topk8");
+    openssl.run(words(
+        "pkcs8 -topk8 -v1 PBE-SHA1-3DES -in plain_key.pem -passout file:passphrase -out pbes1_key.pem",
+    ));
+    pki(&scenario, ["inspect", "pbes1_key.pem"])
+        .exits(1)
+        .says("PBES2 is")
+        .says("openssl pkcs8 -topk8");
 }
 
 #[test]

@@ -12,6 +12,7 @@ fn only_their_owner_can_read_keys_and_archives() {
     pki(&scenario, ["ca", "root"]).ok();
     pki(&scenario, ["issue", "alice", "--out", "clients"]).ok();
     pki(&scenario, ["csr", "bob"]).ok();
+    pki(&scenario, ["csr", "carol", "--out", "requests/new"]).ok();
     let files = ["clients/alice_cert.pem", "clients/alice_key.pem"];
     pki(
         &scenario,
@@ -30,7 +31,14 @@ fn only_their_owner_can_read_keys_and_archives() {
     ] {
         assert_eq!(mode(key), 0o600, "{key}");
     }
-    for directory in ["pki", "pki/root", "pki/root/issued"] {
+    for directory in [
+        "pki",
+        "pki/root",
+        "pki/root/issued",
+        "clients",
+        "requests",
+        "requests/new",
+    ] {
         assert_eq!(mode(directory), 0o700, "{directory}");
     }
     for public in ["pki/root/cert.pem", "clients/alice_cert.pem", "bob_csr.pem"] {
@@ -120,12 +128,14 @@ fn crl_numbers_grow_and_are_never_used_twice() {
             .expect("is there")
             .to_owned()
     };
-    assert_eq!([number(), number()], ["01", "02"]);
-    // Whoever loses the counter still has the latest list.
+    assert_eq!([number(), number()], ["1", "2"]);
+    // Whoever loses one of counter and latest list still has the other.
+    fs::remove_file(scenario.path("pki/root/crl.pem")).expect("is there");
+    assert_eq!(number(), "3");
     fs::remove_file(scenario.path("pki/root/crlnumber")).expect("is there");
-    assert_eq!(number(), "03");
+    assert_eq!(number(), "4");
     fs::write(scenario.path("pki/root/crlnumber"), "FF\n").expect("can be written");
-    assert_eq!([number(), number()], ["FF", "0100"]);
+    assert_eq!([number(), number()], ["255", "256"]);
 }
 
 #[test]
@@ -257,6 +267,31 @@ fn a_ca_below_and_its_clients_come_with_their_chain() {
     // What has issued the certificate is found without being named.
     pki(&scenario, ["revoke", "alice_cert.pem"]).ok();
     assert!(scenario.read("pki/issuing/index.txt").starts_with("R\t"));
+}
+
+#[test]
+fn a_chain_too_long_for_load_balancers_is_told() {
+    let scenario = scenario();
+    let below = |name, above| {
+        let arguments = ["ca", name, "--under", above, "--path-length", "5"];
+        pki(&scenario, arguments).ok()
+    };
+    let issue = |above| pki(&scenario, ["issue", above, "--ca", above]).ok();
+    pki(&scenario, ["ca", "root"]).ok();
+    let silent = [below("one", "root"), below("two", "one"), issue("two")];
+    for outcome in silent {
+        assert!(!outcome.stderr.contains("at most 4"), "{outcome}");
+    }
+    let told = "a client of CA `three` has 5 certificates, and load balancers accept at most 4";
+    below("three", "two").says(told);
+    issue("three").says(told);
+    pki(&scenario, ["csr", "dave"]).ok();
+    pki(&scenario, ["sign", "dave_csr.pem", "--ca", "three"])
+        .ok()
+        .says(told);
+    let server = "issue web --server --san a.example.com --ca three";
+    let server = pki(&scenario, server.split(' ')).ok();
+    assert!(!server.stderr.contains("at most 4"), "{server}");
 }
 
 #[test]
