@@ -7,6 +7,7 @@
 mod alternative_name;
 mod archive;
 mod authority;
+mod cost;
 mod document;
 mod error;
 mod files;

@@ -7,6 +7,7 @@ use p12_keystore::{
 use zeroize::Zeroizing;
 
 use super::Result;
+use super::cost;
 use super::error::Error;
 use super::input::{self, Form};
 use super::key::{KeyFile, SigningKey};
@@ -139,8 +140,10 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// The passphrase is wrong, or the archive is damaged or of an unknown kind.
+    /// The passphrase is wrong, the archive is damaged or of an unknown kind, or opening it takes too
+    /// long.
     pub fn from_der(der: &[u8], passphrase: &str) -> Result<Self> {
+        cost::check_archive(der, passphrase)?;
         let opened = Pkcs12Archive::from_pkcs12(der, passphrase).map_err(|error| match error {
             p12_keystore::error::Error::MacError(_) => {
                 Error::refused("the passphrase of the PKCS#12 archive is wrong")

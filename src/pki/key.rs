@@ -13,24 +13,19 @@ use aws_lc_rs::signature::{
 };
 use der::asn1::{Any, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Encode};
-use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
+use pkcs8::pkcs5::pbes2::Parameters;
 use pkcs8::{EncryptedPrivateKeyInfoOwned, PrivateKeyInfoRef};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
 
 use super::Result;
+use super::cost;
 use super::error::Error;
 use super::input::{self, Block, Form};
 use crate::trust::KeyAlgorithm;
 
 /// Rounds of PBKDF2 for keys that are written; OpenSSL's own default is 2048.
 const ITERATIONS: u32 = 100_000;
-
-/// More rounds than anybody asks for in earnest; a forged file must not keep the machine busy.
-const MAXIMUM_ITERATIONS: u32 = 10_000_000;
-
-/// As much memory as scrypt may be told to take, in bytes.
-const MAXIMUM_SCRYPT_MEMORY: u64 = 1 << 28;
 
 /// What ALB accepts, as a sentence for those whose key it is not.
 const ACCEPTED: &str =
@@ -422,20 +417,9 @@ impl LockedKey {
         };
         let info = EncryptedPrivateKeyInfoOwned::from_der(der).map_err(|_| unsupported())?;
         let parameters = info.encryption_algorithm.pbes2().ok_or_else(unsupported)?;
-        let is_bearable = match &parameters.kdf {
-            Kdf::Pbkdf2(pbkdf2) => pbkdf2.iteration_count <= MAXIMUM_ITERATIONS,
-            Kdf::Scrypt(scrypt) => 128_u64
-                .checked_mul(scrypt.cost_parameter)
-                .and_then(|memory| memory.checked_mul(u64::from(scrypt.block_size)))
-                .and_then(|memory| memory.checked_mul(u64::from(scrypt.parallelization)))
-                .is_some_and(|memory| memory <= MAXIMUM_SCRYPT_MEMORY),
-            _ => false,
-        };
-        if is_bearable {
-            Ok(Self { info })
-        } else {
-            Err(unsupported())
-        }
+        // A forged file must not keep the machine busy.
+        cost::rounds(&parameters.kdf).ok_or_else(unsupported)?;
+        Ok(Self { info })
     }
 
     /// Decrypts the key.
@@ -560,8 +544,7 @@ mod tests {
     #[test]
     fn forged_costs_do_not_keep_the_machine_busy() {
         let parameters =
-            Parameters::generate_pbkdf2_sha256_aes256cbc(MAXIMUM_ITERATIONS + 1, &[1; 16], [2; 16])
-                .unwrap();
+            Parameters::generate_pbkdf2_sha256_aes256cbc(5_000_001, &[1; 16], [2; 16]).unwrap();
         let info = pkcs8::EncryptedPrivateKeyInfoRef {
             encryption_algorithm: parameters.into(),
             encrypted_data: OctetStringRef::new(&[0; 32]).unwrap(),
