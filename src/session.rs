@@ -21,8 +21,9 @@ use crate::plan::Plan;
 use crate::resource::bucket::Bucket;
 use crate::resource::context::Shared;
 use crate::resource::reader::Scope;
+use crate::resource::trust_store::Held;
 use crate::resource::trust_store_revocation::TrustStoreRevocation;
-use crate::resource::{self, Address, Expiry, Node, Reader};
+use crate::resource::{self, Address, Expiry, Node, Reader, Resources};
 use crate::stack::{self, Stack, StackErrors, Timeouts};
 use crate::trust::{Crl, KnownClient, Lockout};
 use crate::wiring::{self, Warning, Wired};
@@ -230,16 +231,23 @@ impl Session {
         Ok(aws)
     }
 
-    /// The clients of a stack's region, once it is certain that they are of its account.
+    /// Reads by what the gateway of a stack lets clients in now; `arn` names its trust store where
+    /// that is not its own.
     ///
     /// # Errors
     ///
-    /// Another account than the one that the file names, or AWS cannot be reached.
-    pub(crate) async fn connect_for(&self, subject: &Subject) -> Result<Arc<Aws>> {
+    /// Another account than the one that the file names, or what could not be read.
+    pub(crate) async fn held(&self, subject: &Subject, arn: Option<&str>) -> Result<Held> {
         let aws = self.connect(&subject.region).await?;
         let identity = aws.identity().await?;
         guard(subject, &identity)?;
-        Ok(aws)
+        let scope = Scope {
+            name: subject.name.clone(),
+            bucket: bucket_of(subject, &identity),
+            resources: Resources::default(),
+        };
+        let reader = Reader::new(aws, identity, vec![scope]);
+        Held::read(&reader, &subject.name, arn).await
     }
 
     /// Ends the embedded AWS, if this command brought it.
@@ -397,7 +405,7 @@ impl Session {
         })
     }
 
-    /// What becomes of the known clients; `None` when there are none, or another stack decides.
+    /// What becomes of the known clients; `None` when there are none.
     async fn lockout(
         &self,
         reader: &Reader,
@@ -407,10 +415,9 @@ impl Session {
         if self.known_clients.is_empty() {
             return Ok(None);
         }
-        let before = trust::live_gate(reader, stack).await?;
-        let gates = before.zip(trust::wanted_gate(&wired.resources));
+        let (before, after) = trust::gates(reader, stack, &wired.resources).await?;
         let now = OffsetDateTime::now_utc();
-        Ok(gates.map(|(before, after)| Lockout::of(&self.known_clients, &before, &after, now)))
+        Ok(Some(Lockout::of(&self.known_clients, &before, &after, now)))
     }
 
     /// How long each kind of wait may last: as the command line says, or the stack file.

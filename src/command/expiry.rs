@@ -16,7 +16,7 @@ pub(super) fn refuse_if_near(planned: &[Planned], within: Option<Duration>) -> R
     let Some(within) = within else {
         return Ok(());
     };
-    let limit = OffsetDateTime::now_utc() + within;
+    let limit = limit(OffsetDateTime::now_utc(), within);
     let of_stack = |one: &Planned| {
         let near = one.expiries.iter().filter(|expiry| expiry.at < limit);
         let line = |expiry: &crate::resource::Expiry| {
@@ -33,4 +33,25 @@ pub(super) fn refuse_if_near(planned: &[Planned], within: Option<Duration>) -> R
         format!("this ends too soon:\n{}", near.join("\n")),
         "issue the certificate or CRL anew, put it in the place of the old one, and apply",
     ))
+}
+
+/// The moment after some time; beyond the last one that can be told everything ends before it.
+fn limit(now: OffsetDateTime, within: Duration) -> OffsetDateTime {
+    let within = time::Duration::try_from(within).unwrap_or(time::Duration::MAX);
+    now.saturating_add(within)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_beyond_all_calendars_takes_in_everything() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let day = Duration::from_secs(86_400);
+        assert_eq!(limit(now, day), now + time::Duration::DAY);
+        let last = time::PrimitiveDateTime::MAX.assume_utc();
+        assert_eq!(limit(now, Duration::from_secs(9_999_999 * 86_400)), last);
+        assert_eq!(limit(now, Duration::MAX), last);
+    }
 }

@@ -963,14 +963,6 @@ async fn describe(aws: &Aws, load_balancer: &str) -> Result<Vec<Described>> {
     elbv2::absent_is(listeners.await, "LoadBalancerNotFound", Vec::new())
 }
 
-/// Whether a listener lets expired clients in; `None` where it verifies none, or is gone.
-pub(super) async fn ignores_expiry(aws: &Aws, arn: &str) -> Result<Option<bool>> {
-    let described = describe_one(aws, arn).await?;
-    let asked = described.and_then(|one| one.mutual_authentication);
-    let verifies = asked.filter(|asked| asked.mode() == Some("verify"));
-    Ok(verifies.map(|asked| asked.ignore_client_certificate_expiry().unwrap_or_default()))
-}
-
 /// Whether AWS still knows a listener, of whomever it is.
 pub(super) async fn exists(aws: &Aws, arn: &str) -> Result<bool> {
     Ok(describe_one(aws, arn).await?.is_some())

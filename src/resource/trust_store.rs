@@ -34,7 +34,7 @@ use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result, listed};
 use crate::trust::{Bundle, Certificate, bundle_changes};
 
-pub(crate) use held::Held;
+pub(crate) use held::{Content, Held, asked, ignores_expiry};
 
 /// A trust store of ours.
 #[derive(Debug, Clone)]

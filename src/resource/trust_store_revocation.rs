@@ -88,10 +88,17 @@ impl Resource for TrustStoreRevocation {
     }
 
     /// What nobody vouches for any more is not let in, revoked or not.
+    ///
+    /// What cannot be read may revoke anybody, as long as a trust store lets anybody in.
     fn removal_widens(&self, wanted: &Resources) -> bool {
-        let digest = self.crl().map(|crl| crl.digest);
-        let mut remaining = wanted.trust_store_revocations.values();
-        if remaining.any(|one| one.crl().map(|crl| crl.digest) == digest) {
+        let Some(crl) = self.crl() else {
+            return !wanted.trust_stores.is_empty();
+        };
+        let mut remaining = wanted
+            .trust_store_revocations
+            .values()
+            .filter_map(Self::crl);
+        if remaining.any(|one| one.digest == crl.digest) {
             return false;
         }
         let bundles = wanted.trust_stores.values().map(|store| &store.bundle);
@@ -515,6 +522,20 @@ mod tests {
         assert!(!crl.removal_widens(&wanted([&other])));
         crl.vouchers = vouchers(&bundle_of([&other]), &issuing_ca.subject);
         assert!(crl.removal_widens(&wanted([&other])));
+    }
+
+    #[test]
+    fn taking_away_what_cannot_be_read_widens_access() {
+        let root = Authority::new("Root");
+        let mut unread = revocation(root.crl(&[1]));
+        unread.crl = None;
+        let mut wanted = wanted([&root.certificate()]);
+        assert!(unread.removal_widens(&wanted));
+        let next = revocation(root.crl(&[1, 2]));
+        let address = Address::parse("trust_store.crl");
+        wanted.trust_store_revocations.insert(address, next);
+        assert!(unread.removal_widens(&wanted));
+        assert!(!unread.removal_widens(&Resources::default()));
     }
 
     fn bundle_of<const N: usize>(certificates: [&Certificate; N]) -> Bundle {

@@ -138,6 +138,7 @@ impl Session {
                 "run `mtlsgw apply` first, which builds it with its CRLs",
             ));
         };
+        readable(&store)?;
         // What lies in a bucket that the file no longer names is apply's business.
         let objects = objects
             .iter()
@@ -314,6 +315,20 @@ impl Files {
     }
 }
 
+/// Refuses live CAs that could not be parsed: without them no signature of a CRL can be judged.
+fn readable(store: &Found<TrustStore>) -> Result<()> {
+    if !store.spec.bundle.certificates().is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused_with(
+        format!(
+            "the live CAs of the trust store {} cannot be read, so that no CRL can be judged",
+            store.id
+        ),
+        "run `mtlsgw apply` first, which puts the bundle of the stack file in their place",
+    ))
+}
+
 fn trust_store() -> Address {
     Address::parse("trust_store")
 }
@@ -340,4 +355,29 @@ fn digest_of(pem: &str) -> String {
 
 fn object_of(pem: &str) -> Address {
     Object::address(&digest_of(pem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Outputs;
+    use crate::trust::fixtures::Authority;
+
+    #[test]
+    fn cas_that_cannot_be_read_are_no_cas_to_judge_crls_by() {
+        let mut store = Found {
+            stack: "shop".to_owned(),
+            address: trust_store(),
+            id: "arn:store".to_owned(),
+            owner: Owner::Ours,
+            protected: None,
+            retained: None,
+            spec: unknown(),
+            outputs: Outputs::new(),
+        };
+        let error = readable(&store).unwrap_err().to_string();
+        assert!(error.contains("arn:store"), "{error}");
+        store.spec.bundle = std::iter::once(Authority::new("Root").certificate()).collect();
+        assert!(readable(&store).is_ok());
+    }
 }

@@ -2,39 +2,68 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::resource::listener::{Listener, Listens, MutualAuthentication};
-use crate::resource::trust_store::TrustStore;
+use crate::error::{Error, Result};
+use crate::resource::listener::MutualAuthentication;
+use crate::resource::trust_store::{Content, Held, asked, ignores_expiry};
 use crate::resource::trust_store_revocation::TrustStoreRevocation;
-use crate::resource::{Found, Owner, Reader, Resources};
+use crate::resource::{Found, Late, Owner, Reader, Resources};
 use crate::trust::{Crl, Gate, lint_succession};
 use crate::wiring::Warning;
 
-/// By what clients are let in as the file wants it; `None` where a trust store decides that is not
-/// the stack's own.
-pub(super) fn wanted_gate(resources: &Resources) -> Option<Gate> {
-    let stores: Vec<&TrustStore> = resources.trust_stores.values().collect();
-    let revocations = resources.trust_store_revocations.values().collect();
-    gate(resources.listeners.values().collect(), &stores, revocations)
-}
-
-/// By what clients are let in now, as [`wanted_gate`].
+/// By what clients are let in now, and as the file wants it.
 ///
 /// # Errors
 ///
-/// What could not be read.
-pub(super) async fn live_gate(reader: &Reader, stack: &str) -> Result<Option<Gate>> {
-    let (listeners, stores, revocations) = futures::try_join!(
-        reader.found::<Listener>(),
-        reader.found::<TrustStore>(),
-        reader.found::<TrustStoreRevocation>(),
-    )?;
-    let stores = ours(&stores, stack);
-    Ok(gate(
-        ours(&listeners, stack),
-        &stores,
-        ours(&revocations, stack),
-    ))
+/// What could not be read, or a live trust store that nobody can be judged by.
+pub(super) async fn gates(
+    reader: &Reader,
+    stack: &str,
+    wanted: &Resources,
+) -> Result<(Gate, Gate)> {
+    let held = Held::read(reader, stack, None).await?;
+    let wanted = wanted_gate(reader, &held, wanted).await?;
+    Ok((held.gate(), wanted))
+}
+
+async fn wanted_gate(reader: &Reader, held: &Held, wanted: &Resources) -> Result<Gate> {
+    let modes: Vec<&MutualAuthentication> = wanted.listeners.values().filter_map(asked).collect();
+    let store = modes.iter().find_map(|mode| match mode {
+        MutualAuthentication::Verify { trust_store, .. } => Some(trust_store),
+        _ => None,
+    });
+    let verifying = store.zip(ignores_expiry(modes.iter().copied()));
+    let Some((store, ignore_client_certificate_expiry)) = verifying else {
+        return Ok(if modes.is_empty() {
+            Gate::Absent
+        } else {
+            Gate::Open
+        });
+    };
+    let address = match store {
+        // The content of a trust store that is not the stack's own stays as it is.
+        Late::Known(arn) => {
+            let live = held.content.as_ref().filter(|content| content.arn == *arn);
+            return Ok(match live {
+                Some(content) => content.gate(ignore_client_certificate_expiry),
+                None => Content::read(reader, arn)
+                    .await?
+                    .gate(ignore_client_certificate_expiry),
+            });
+        }
+        Late::From(address, _) => address,
+    };
+    let store = wanted.trust_stores.get(address).ok_or_else(|| {
+        Error::refused(format!(
+            "nobody can be judged by `{address}`, which the stack does not have"
+        ))
+    })?;
+    let revocations = wanted.trust_store_revocations.values();
+    let crls = revocations.filter_map(|one| one.crl.as_deref());
+    Ok(Gate::Verifies {
+        bundle: store.bundle.clone(),
+        crls: crls.cloned().collect(),
+        ignore_client_certificate_expiry,
+    })
 }
 
 /// What is odd about the CRLs that a plan puts in the place of live ones, such as a number that falls.
@@ -70,39 +99,4 @@ pub(super) async fn succession(
 fn ours<'a, R>(found: &'a [Found<R>], stack: &str) -> Vec<&'a R> {
     let is_ours = |one: &&Found<R>| one.owner == Owner::Ours && one.stack == stack;
     found.iter().filter(is_ours).map(|one| &one.spec).collect()
-}
-
-fn gate(
-    listeners: Vec<&Listener>,
-    stores: &[&TrustStore],
-    revocations: Vec<&TrustStoreRevocation>,
-) -> Option<Gate> {
-    let modes: Vec<&MutualAuthentication> = listeners
-        .into_iter()
-        .filter_map(|listener| match &listener.listens {
-            Listens::Https(https) => Some(&https.mutual_authentication),
-            _ => None,
-        })
-        .collect();
-    let verifying = modes.iter().find_map(|mode| match mode {
-        MutualAuthentication::Verify {
-            ignore_client_certificate_expiry,
-            ..
-        } => Some(*ignore_client_certificate_expiry),
-        _ => None,
-    });
-    let Some(ignore_client_certificate_expiry) = verifying else {
-        return Some(if modes.is_empty() {
-            Gate::Absent
-        } else {
-            Gate::Open
-        });
-    };
-    let crls = revocations.iter().filter_map(|one| one.crl.as_deref());
-    let crls: Vec<Crl> = crls.cloned().collect();
-    Some(Gate::Verifies {
-        bundle: stores.first()?.bundle.clone(),
-        crls,
-        ignore_client_certificate_expiry,
-    })
 }

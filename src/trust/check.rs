@@ -26,6 +26,7 @@ use super::digest::Sha256Digest;
 use super::lint::{Severity, lint_bundle};
 use super::serial::Serial;
 
+pub(super) use chain::{MAXIMUM_MESSAGE, message_bytes};
 use path::{Anchors, Pool, Search};
 use revocation::Revocations;
 
@@ -241,7 +242,7 @@ pub fn check_client(
     let mut check = Check {
         pool: Pool::new(client, sent, trusted.bundle, at),
         revocations: Revocations::new(trusted.crls),
-        message_bytes: chain::message_bytes(client, sent),
+        message_bytes: message_bytes(client, sent),
         comparisons: 0,
         options,
     };

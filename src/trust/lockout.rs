@@ -15,6 +15,16 @@ use super::error::{Error, Wanted};
 /// The endings of files in a directory that are taken for certificates.
 const ENDINGS: [&str; 4] = ["pem", "crt", "cer", "der"];
 
+/// What else such files hold, by PEM label, besides private keys.
+const OTHERS: [&str; 6] = [
+    "CERTIFICATE REQUEST",
+    "NEW CERTIFICATE REQUEST",
+    "X509 CRL",
+    "PUBLIC KEY",
+    "EC PARAMETERS",
+    "DH PARAMETERS",
+];
+
 /// A client that one knows, by its certificate.
 #[derive(Clone, Debug)]
 pub struct KnownClient {
@@ -29,16 +39,18 @@ pub struct KnownClient {
 impl KnownClient {
     /// Reads the clients of a file, or of the certificate files in a directory, sorted by name.
     ///
-    /// In a directory, files that hold no certificate are passed over, such as keys and requests.
+    /// In a directory, files of other things are passed over: private keys, requests and CRLs.
     ///
     /// # Errors
     ///
-    /// A file or directory that cannot be read, or that holds no client certificate at all.
+    /// A file or directory that cannot be read, or that holds no client certificate at all: a
+    /// client that is left out is one that nobody is told of.
     pub fn all_at(path: &Path) -> Result<Vec<Self>, Error> {
         let clients = if path.is_dir() {
             let files = certificate_files(path).map_err(|error| unreadable(path, &error))?;
-            let read = files.iter().filter_map(|file| Self::all_in(file).ok());
-            read.flatten().collect()
+            let read = files.iter().map(|file| Self::all_if_any(file));
+            let read: Vec<Vec<Self>> = read.collect::<Result<_, _>>()?;
+            read.into_iter().flatten().collect()
         } else {
             Self::all_in(path)?
         };
@@ -49,11 +61,23 @@ impl KnownClient {
         Ok(clients)
     }
 
+    /// Reads the clients of one file; none if it is of something else.
+    fn all_if_any(path: &Path) -> Result<Vec<Self>, Error> {
+        let bytes = read(path)?;
+        match Self::of(path, &bytes) {
+            Err(Error::In { error, .. }) if is_of_something_else(&error, &bytes) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
     /// Reads the clients of one file.
     fn all_in(path: &Path) -> Result<Vec<Self>, Error> {
+        Self::of(path, &read(path)?)
+    }
+
+    fn of(path: &Path, bytes: &[u8]) -> Result<Vec<Self>, Error> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-        let all = Certificate::all_from_bytes(&bytes).map_err(|error| error.named(&name))?;
+        let all = Certificate::all_from_bytes(bytes).map_err(|error| error.named(&name))?;
         let is_ca = |one: &Certificate| one.is_ca == Some(true);
         let (sent, clients): (Vec<_>, Vec<_>) = all.into_iter().partition(is_ca);
         let known = |certificate| Self {
@@ -78,6 +102,23 @@ fn certificate_files(directory: &Path) -> std::io::Result<Vec<std::path::PathBuf
     }
     files.sort();
     Ok(files)
+}
+
+/// Says whether a file is of other things than certificates, by what reading it as one gave.
+///
+/// One that holds a certificate beside its key is not: that client counts, and has to be read.
+fn is_of_something_else(error: &Error, bytes: &[u8]) -> bool {
+    const LABEL: &[u8] = b"CERTIFICATE-----";
+    let other = match error {
+        Error::PrivateKey { .. } | Error::EncryptedKey { .. } => true,
+        Error::Unexpected { label, .. } => OTHERS.contains(&label.as_str()),
+        _ => false,
+    };
+    other && !bytes.windows(LABEL.len()).any(|window| window == LABEL)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
@@ -149,7 +190,7 @@ pub struct Affected {
     pub fingerprint: Sha256Digest,
     /// The file it was read from.
     pub file: String,
-    /// Why it is refused after the change; `None` when it is let in.
+    /// Why it is refused after the change; `None` when it is let in, or nobody is any more.
     pub reason: Option<Reason>,
 }
 
@@ -277,6 +318,10 @@ mod tests {
         write("b.pem", root.client(1).pem() + &root.certificate().pem());
         write("a.crt", root.client(2).pem());
         write("key.pem", root.key_pem());
+        let request =
+            "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n";
+        write("request.pem", request.to_owned());
+        std::fs::write(directory.path().join("root.der"), root.crl(&[1]).der).unwrap();
         write("notes.txt", root.client(3).pem());
         let clients = KnownClient::all_at(directory.path()).unwrap();
         let serials: Vec<_> = clients
@@ -285,6 +330,19 @@ mod tests {
             .collect();
         assert_eq!(serials, ["02", "01"]);
         assert_eq!(clients[1].sent, [root.certificate()]);
+        // Clients that cannot be read are told, not left out.
+        let both = root.client(4).pem() + &root.key_pem();
+        let damaged = root.client(5).pem().replace("MII", "M!I");
+        for (content, complaint) in [(both, "private key"), (damaged, "damaged")] {
+            write("c.pem", content);
+            let error = KnownClient::all_at(directory.path())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("c.pem") && error.contains(complaint),
+                "{error}"
+            );
+        }
         let empty = tempfile::tempdir().unwrap();
         assert!(KnownClient::all_at(empty.path()).is_err());
         assert!(KnownClient::all_at(&directory.path().join("key.pem")).is_err());

@@ -11,9 +11,10 @@ use super::unusable;
 use crate::cli::{Global, Purpose, TrustCheckArgs};
 use crate::crl_source;
 use crate::error::{Error, Result, exit};
-use crate::resource::trust_store::Held;
+use crate::resource::Address;
+use crate::resource::listener::MutualAuthentication as Asked;
 use crate::session::{Session, Subject};
-use crate::stack::{self, CrlSource, CrlUrl, Material, MutualAuthentication, Stack};
+use crate::stack::{self, CrlSource, Material, MutualAuthentication, Stack};
 use crate::trust::{
     self, Bundle, Certificate, CheckOptions, CheckWarning, Crl, Refusal, Source, Step, Trusted,
     Verdict, check_client,
@@ -28,6 +29,14 @@ struct Basis {
     crls: Vec<Crl>,
     listeners: Vec<Listener>,
     warnings: Vec<CheckWarning>,
+    /// CRLs that could not be had, and what to do about it: whom nothing else refuses, they may.
+    missing: Option<Missing>,
+}
+
+/// What a basis lacks.
+struct Missing {
+    what: String,
+    remedy: &'static str,
 }
 
 /// A listener that the client may come to.
@@ -57,23 +66,30 @@ struct Answer {
     listeners: Vec<(Listener, Option<Verdict>)>,
 }
 
+/// What the files say beside the trust store.
+struct FilesAnswer {
+    answer: Answer,
+    missing: Option<Missing>,
+}
+
 /// Judges a client.
 ///
 /// # Errors
 ///
-/// A file that cannot be read, or a trust store that could not be.
+/// A file that cannot be read, a trust store that could not be, or CRLs that are missing where
+/// nothing else refuses the client.
 pub(super) async fn run(args: &TrustCheckArgs, global: &Global, view: &View) -> Result<u8> {
     let client = Client::read(args)?;
     if !args.ca_bundle.is_empty() {
         let basis = Basis::of_files(&args.ca_bundle, &args.crl)?;
-        return Ok(show(&client, &basis, None, view));
+        return show(&client, &basis, None, view);
     }
     let path = crate::command::stack_file(args.stack.as_ref(), "trust check")?;
     let subject = Subject::load(&path)?;
     let stack = subject.stack.as_ref().ok_or_else(no_trust_store)?;
     if !args.live {
         let basis = Basis::of_stack(stack)?;
-        return Ok(show(&client, &basis, None, view));
+        return show(&client, &basis, None, view);
     }
     // What is wrong with the files is told before AWS is asked.
     let files = match &stack.trust_store {
@@ -83,8 +99,11 @@ pub(super) async fn run(args: &TrustCheckArgs, global: &Global, view: &View) -> 
     let session = Session::open(global).await?;
     let live = Basis::of_aws(&session, &subject, stack).await;
     session.close().await;
-    let files = files.map(|files| files.judge(&client));
-    Ok(show(&client, &live?, files.as_ref(), view))
+    let files = files.map(|files| FilesAnswer {
+        answer: files.judge(&client),
+        missing: files.missing,
+    });
+    show(&client, &live?, files.as_ref(), view)
 }
 
 impl Client {
@@ -146,6 +165,7 @@ impl Basis {
             crls: read_crls(parts.iter().map(|(name, bytes)| (name.clone(), &bytes[..])))?,
             listeners: Vec::new(),
             warnings: Vec::new(),
+            missing: None,
         })
     }
 
@@ -169,49 +189,42 @@ impl Basis {
             bundle: Bundle::from_bytes(&parts).map_err(|error| unusable(&error))?,
             crls: stack_crls(crls)?,
             listeners: stack_listeners(stack),
-            warnings: not_fetched(stack),
+            warnings: Vec::new(),
+            missing: not_fetched(stack),
         })
     }
 
-    /// What the stack's trust store holds in AWS.
+    /// By what the gateway of the stack lets clients in now.
     async fn of_aws(session: &Session, subject: &Subject, stack: &Stack) -> Result<Self> {
         let arn = match &stack.trust_store {
             None => return Err(no_trust_store()),
             Some(stack::TrustStore::Existing { arn }) => Some(arn.as_str()),
             Some(stack::TrustStore::Own { .. }) => None,
         };
-        let aws = session.connect_for(subject).await?;
-        let held = Held::read(&aws, &stack.name, arn).await?;
+        let held = session.held(subject, arn).await?;
+        let content = held.content.ok_or_else(|| {
+            Error::refused_with(
+                format!("the stack `{}` has no trust store in AWS", stack.name),
+                "make it with `mtlsgw apply`, or leave out --live to judge by the files",
+            )
+        })?;
+        let mut listeners: Vec<Listener> = held.listeners.iter().map(live_listener).collect();
         let mut warnings = Vec::new();
-        let mut warn = |code, message| warnings.push(CheckWarning { code, message });
-        for id in held.unread {
-            let message = format!(
-                "the revocation {id} of the trust store cannot be read as one CRL; it is left out"
-            );
-            warn("revocation-unreadable", message);
+        if listeners.is_empty() {
+            listeners = stack_listeners(stack);
+            warnings.push(CheckWarning {
+                code: "not-attached",
+                message: "the stack has no listener yet that clients could come to; the rules of \
+                          the stack file hold here"
+                    .to_owned(),
+            });
         }
-        if held.listeners.is_empty() {
-            let message = "no listener of the stack verifies by this trust store yet; the rules of \
-                           the stack file hold here";
-            warn("not-attached", message.to_owned());
-        }
-        let listeners = held.listeners.into_iter();
-        let listeners: Vec<Listener> = listeners
-            .map(|(address, ignores_expiry)| Listener {
-                address: address.to_string(),
-                mode: "verify",
-                ignores_expiry,
-            })
-            .collect();
         Ok(Self {
-            name: held.arn,
-            bundle: held.bundle,
-            crls: held.crls,
-            listeners: if listeners.is_empty() {
-                stack_listeners(stack)
-            } else {
-                listeners
-            },
+            missing: unread(&content.unread),
+            name: content.arn,
+            bundle: content.bundle,
+            crls: content.crls,
+            listeners,
             warnings,
         })
     }
@@ -263,7 +276,6 @@ fn named(file: &Material) -> (String, &Vec<u8>) {
     (file.path.display().to_string(), &file.bytes)
 }
 
-/// The CRLs of a stack file: the one place that knows where they come from.
 /// The CRLs of a stack's files; those of URLs are [`not_fetched`].
 fn stack_crls(sources: &[CrlSource]) -> Result<Vec<Crl>> {
     let files = sources.iter().filter_map(|source| match source {
@@ -273,16 +285,29 @@ fn stack_crls(sources: &[CrlSource]) -> Result<Vec<Crl>> {
     read_crls(files.map(|(name, bytes)| (name, &bytes[..])))
 }
 
-/// What is said of CRLs from URLs, for the files are judged without network.
-fn not_fetched(stack: &Stack) -> Vec<CheckWarning> {
+/// The CRLs of a stack's URLs, for the files are judged without network.
+fn not_fetched(stack: &Stack) -> Option<Missing> {
     let urls = crl_source::urls(stack).into_iter();
-    let warning = |url: &CrlUrl| CheckWarning {
-        code: "crl-not-fetched",
-        message: format!(
-            "nothing is fetched, so that the CRL of {url} does not count; --live judges by what AWS holds"
+    let urls: Vec<String> = urls.map(ToString::to_string).collect();
+    (!urls.is_empty()).then(|| Missing {
+        what: format!(
+            "nothing is fetched, not even the CRL of {}",
+            urls.join(", of ")
         ),
-    };
-    urls.map(warning).collect()
+        remedy: "judge by what AWS holds: add --live; or name the files with --ca-bundle and --crl",
+    })
+}
+
+/// The live revocations that could not be read.
+fn unread(ids: &[String]) -> Option<Missing> {
+    (!ids.is_empty()).then(|| Missing {
+        what: format!(
+            "the trust store's revocation {} cannot be read as one CRL",
+            ids.join(", ")
+        ),
+        remedy: "have it replaced, as `mtlsgw apply` does with the CRLs of the stack file, or try \
+                 again if it is being replaced right now",
+    })
 }
 
 fn read_crls<'a>(parts: impl Iterator<Item = (String, &'a [u8])>) -> Result<Vec<Crl>> {
@@ -292,6 +317,23 @@ fn read_crls<'a>(parts: impl Iterator<Item = (String, &'a [u8])>) -> Result<Vec<
         crls.extend(found.map_err(|error| unusable(&error.named(name)))?);
     }
     Ok(crls)
+}
+
+/// What a live listener asks of clients.
+fn live_listener((address, asked): &(Address, Asked)) -> Listener {
+    let (mode, ignores_expiry) = match asked {
+        Asked::Off => ("off", false),
+        Asked::Passthrough => ("passthrough", false),
+        Asked::Verify {
+            ignore_client_certificate_expiry,
+            ..
+        } => ("verify", *ignore_client_certificate_expiry),
+    };
+    Listener {
+        address: address.to_string(),
+        mode,
+        ignores_expiry,
+    }
 }
 
 /// What the listeners of a stack file ask of clients.
@@ -318,8 +360,19 @@ fn stack_listeners(stack: &Stack) -> Vec<Listener> {
 }
 
 /// Shows the answer; gives the exit code.
-fn show(client: &Client, basis: &Basis, files: Option<&Answer>, view: &View) -> u8 {
+///
+/// # Errors
+///
+/// Nothing refuses the client, and a CRL that is missing might.
+fn show(client: &Client, basis: &Basis, files: Option<&FilesAnswer>, view: &View) -> Result<u8> {
     let answer = basis.judge(client);
+    if let Some(missing) = answer.undecided(basis.missing.as_ref()) {
+        let (name, what) = (client.certificate.summary(), &missing.what);
+        return Err(Error::refused_with(
+            format!("{name} could not be judged: nothing else refuses it, but {what}"),
+            missing.remedy,
+        ));
+    }
     let warnings = [answer.warnings(), basis.warnings.clone()].concat();
     if view.is_json() {
         view.document(&document(client, basis, &answer, files, &warnings));
@@ -329,10 +382,27 @@ fn show(client: &Client, basis: &Basis, files: Option<&Answer>, view: &View) -> 
             view.note(&format!("warning: {} ({})", warning.message, warning.code));
         }
     }
-    if answer.refusal().is_none() {
+    Ok(if answer.refusal().is_none() {
         exit::DONE
     } else {
         exit::REFUSED
+    })
+}
+
+impl FilesAnswer {
+    fn in_words(&self) -> String {
+        if let Some(missing) = self.answer.undecided(self.missing.as_ref()) {
+            return format!("could not be judged: {}", missing.what);
+        }
+        let reason = self.answer.refusal().map(|one| one.reason.code());
+        reason.unwrap_or("accepted").to_owned()
+    }
+
+    fn json(&self) -> Value {
+        match self.answer.undecided(self.missing.as_ref()) {
+            Some(missing) => json!({"accepted": null, "reason": null, "message": missing.what}),
+            None => outcome_json(self.answer.refusal()),
+        }
     }
 }
 
@@ -341,6 +411,11 @@ impl Answer {
     fn refusal(&self) -> Option<&Refusal> {
         let refusal = self.verdict.refusal.as_ref();
         refusal.filter(|_| self.is_verified)
+    }
+
+    /// What the answer would have to know: a refusal stands, whatever a missing CRL says.
+    fn undecided<'a>(&self, missing: Option<&'a Missing>) -> Option<&'a Missing> {
+        missing.filter(|_| self.is_verified && self.refusal().is_none())
     }
 
     fn warnings(&self) -> Vec<CheckWarning> {
@@ -360,7 +435,7 @@ impl Answer {
 }
 
 /// The answer in words.
-fn text(client: &Client, answer: &Answer, files: Option<&Answer>) -> String {
+fn text(client: &Client, answer: &Answer, files: Option<&FilesAnswer>) -> String {
     let mut lines = vec![match answer.refusal() {
         None => format!("accepted: {}", client.certificate.summary()),
         Some(refusal) => format!(
@@ -390,8 +465,7 @@ fn text(client: &Client, answer: &Answer, files: Option<&Answer>) -> String {
         lines.push(format!("`{address}` ({mode}): {outcome}"));
     }
     if let Some(files) = files {
-        let outcome = files.refusal().map_or("accepted", |one| one.reason.code());
-        lines.push(format!("by the files: {outcome}"));
+        lines.push(format!("by the files: {}", files.in_words()));
     }
     lines.join("\n") + "\n"
 }
@@ -420,7 +494,7 @@ fn document(
     client: &Client,
     basis: &Basis,
     answer: &Answer,
-    files: Option<&Answer>,
+    files: Option<&FilesAnswer>,
     warnings: &[CheckWarning],
 ) -> Value {
     let refusal = answer.refusal();
@@ -457,7 +531,7 @@ fn document(
         put("if_verified", outcome_json(answer.verdict.refusal.as_ref()));
     }
     if let Some(files) = files {
-        put("files", outcome_json(files.refusal()));
+        put("files", files.json());
     }
     put("warnings", json!(warnings));
     Value::Object(document)
@@ -508,4 +582,40 @@ fn certificate_json(certificate: &Certificate) -> Value {
 /// Writes a moment by RFC 3339; years beyond 9999 have no such form.
 fn moment(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::fixtures::{Authority, NOW};
+
+    #[test]
+    fn only_a_refusal_needs_no_crl_that_could_not_be_read() {
+        let root = Authority::new("Root");
+        let basis = |missing| Basis {
+            name: "files".to_owned(),
+            bundle: std::iter::once(root.certificate()).collect(),
+            crls: vec![root.crl(&[3])],
+            listeners: Vec::new(),
+            warnings: Vec::new(),
+            missing,
+        };
+        let client = |serial| Client {
+            certificate: root.client(serial),
+            sent: Vec::new(),
+            at: NOW,
+            purpose: trust::Purpose::Client,
+        };
+        let view = View::plain();
+        let shown = |serial, missing| show(&client(serial), &basis(missing), None, &view);
+        let gap = || unread(&["7".to_owned()]);
+        assert_eq!(shown(7, None).unwrap(), exit::DONE);
+        let error = shown(7, gap()).unwrap_err().to_string();
+        assert!(error.contains("could not be judged") && error.contains("revocation 7"));
+        assert_eq!(shown(3, gap()).unwrap(), exit::REFUSED);
+        // Where nobody is verified no CRL matters.
+        let mut open = basis(gap());
+        open.listeners = vec![live_listener(&(Address::parse("listener"), Asked::Off))];
+        assert_eq!(show(&client(3), &open, None, &view).unwrap(), exit::DONE);
+    }
 }

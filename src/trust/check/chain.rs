@@ -11,8 +11,9 @@ use crate::trust::lint::key_is_accepted;
 /// The largest certificate, in bytes of DER; the quota is for CA certificates, and fixed.
 const MAXIMUM_BYTES: usize = 16 * 1024;
 
-/// The largest TLS message, which all certificates that the client sends have to fit in.
-const MAXIMUM_MESSAGE: usize = 64 * 1024;
+/// The largest TLS message, which all certificates that the client sends have to fit in; the quota
+/// is fixed.
+pub(in crate::trust) const MAXIMUM_MESSAGE: usize = 64 * 1024;
 
 /// The longest serial number of RFC 5280, section 4.1.2.2, in octets.
 const MAXIMUM_SERIAL: usize = 20;
@@ -83,7 +84,7 @@ impl Check<'_> {
 }
 
 /// Returns the bytes of the TLS 1.3 message with these certificates.
-pub(super) fn message_bytes(client: &Certificate, sent: &[Certificate]) -> usize {
+pub(in crate::trust) fn message_bytes(client: &Certificate, sent: &[Certificate]) -> usize {
     // RFC 8446, section 4.4.2: three octets of length before and two of extensions after each.
     const AROUND_EACH: usize = 5;
     const AROUND_ALL: usize = 4;

@@ -738,3 +738,28 @@ fn the_rules_are_those_of_a_listener_with_its_defaults() {
     assert_eq!(options.purpose, Purpose::Client);
     assert!(!options.ignore_client_certificate_expiry);
 }
+
+#[test]
+fn a_revoked_intermediate_stays_revoked_however_many_decoys_a_client_sends() {
+    let root = Authority::new("Root");
+    let revoked = root.intermediate_with("Revoked", |params| {
+        params.serial_number = Some(rcgen::SerialNumber::from_slice(&[5]));
+    });
+    let below = revoked.intermediate("Below");
+    let client = below.client(7);
+    let crls = [root.crl(&[5])];
+    let decoys: Vec<Certificate> = (0..260)
+        .map(|_| Authority::new("Below").certificate())
+        .collect();
+    let below = below.certificate();
+    let sent: Vec<&Certificate> = std::iter::once(&below).chain(&decoys).collect();
+    let bundle = [root.certificate(), revoked.certificate()];
+    // Where the limit is reached depends on the number of decoys; it must never matter.
+    for count in [1, 250, 251, 252, 253, 254, 255, 256, 257, 261] {
+        let options = CheckOptions::at(NOW);
+        let verdict = judge_with(&client, &sent[..count], &bundle, &crls, &options);
+        assert!(!verdict.is_accepted(), "{count}: {:?}", codes(&verdict));
+    }
+    let verdict = judge_with(&client, &sent[..1], &bundle, &crls, &CheckOptions::at(NOW));
+    refused(&verdict, Reason::CrlHit, "CN=Revoked");
+}

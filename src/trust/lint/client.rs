@@ -10,15 +10,14 @@ use super::{
 };
 use crate::trust::bundle::Bundle;
 use crate::trust::certificate::Certificate;
-use crate::trust::check::{CheckOptions, Reason, Trusted, check_client};
+use crate::trust::check::{
+    CheckOptions, MAXIMUM_MESSAGE, Reason, Trusted, check_client, message_bytes,
+};
 use crate::trust::crl::Crl;
 use crate::trust::headers::{HEADER_BUDGET, passthrough_header, verify_headers, wire_length};
 
 /// What should be left for the headers of the request itself, in bytes.
 const HEADROOM: usize = 2_000;
-
-/// The largest TLS message, in bytes; the quota is fixed.
-const MAXIMUM_MESSAGE: usize = 64 * 1024;
 
 const VERSION: Rule = Rule {
     code: "client-version",
@@ -263,11 +262,12 @@ fn is_a_ca(leaf: &Certificate) -> Option<Finding> {
     (leaf.is_ca == Some(true)).then(|| IS_CA.certificate(leaf, message))
 }
 
-/// Finds chains too large for a handshake; each certificate has three bytes of length before it.
+/// Finds chains too large for a handshake.
 fn message_size(presented: &[Certificate]) -> Option<Finding> {
-    let size: usize = presented.iter().map(|one| one.der.len() + 3).sum();
+    let (leaf, sent) = presented.split_first()?;
+    let size = message_bytes(leaf, sent);
     let message = format!("it is sent with a chain of {size} bytes, of at most {MAXIMUM_MESSAGE}");
-    (size > MAXIMUM_MESSAGE).then(|| MESSAGE.certificate(&presented[0], message))
+    (size > MAXIMUM_MESSAGE).then(|| MESSAGE.certificate(leaf, message))
 }
 
 /// Finds certificates whose headers leave too little room, or none.
