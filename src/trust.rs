@@ -50,8 +50,9 @@ pub use extension::Extensions;
 pub use general_name::{GeneralName, NameConstraints, NameKind, Subtree};
 pub use headers::{HEADER_BUDGET, Header, passthrough_header, verify_headers, wire_length};
 pub use lint::{
-    Finding, Rule, Severity, lint_backend_certificate, lint_bundle, lint_client, lint_crl,
-    lint_crls, lint_server_certificate, lint_sources, lint_succession, rules,
+    Finding, Rule, Severity, crl_predecessor, lint_backend_certificate, lint_bundle, lint_client,
+    lint_crl, lint_crls, lint_server_certificate, lint_sources, lint_succession, lint_successor,
+    rules,
 };
 pub use lockout::{Affected, Gate, KnownClient, Lockout};
 pub use name::DistinguishedName;

@@ -367,18 +367,19 @@ impl About<'_> {
             return self.failed(served);
         }
         let changes = crl_changes(&live.serials, &served.serials);
-        let is_held = self
-            .refresh
-            .held
-            .iter()
-            .any(|crl| crl.digest == live.digest);
-        let removed = if is_held { 0 } else { changes.removed };
-        let text = format!(
+        let holds = |crls: &[Arc<Crl>]| crls.iter().any(|crl| crl.digest == live.digest);
+        let stays = holds(&self.refresh.wanted);
+        let removed = if stays { 0 } else { changes.removed };
+        let mut text = format!(
             "refreshed {} -> {}, {} serials added, {removed} removed",
             number(live),
             number(served),
             changes.added,
         );
+        if stays && !holds(&self.refresh.held) {
+            let beside = format!("; {} stays for the CA's other key", name(live));
+            text.push_str(&beside);
+        }
         Line {
             previous_number: Some(number(live)),
             serials_added: changes.added,

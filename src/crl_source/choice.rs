@@ -12,7 +12,8 @@ use time::OffsetDateTime;
 use super::{Failure, Served};
 use crate::stack::CrlUrl;
 use crate::trust::{
-    Bundle, Crl, DistinguishedName, Severity, Sha256Digest, SignatureCheck, crl_changes, lint_crl,
+    Bundle, Crl, DistinguishedName, Severity, Sha256Digest, SignatureCheck, crl_changes,
+    crl_predecessor, lint_crl, lint_successor,
 };
 
 /// What to do where a URL serves another CRL than the live one.
@@ -185,19 +186,22 @@ impl<'a> Case<'a> {
             let about =
                 |problem: String| Failure::Unusable(format!("CRL of {}: {problem}", crl.issuer));
             let Question { bundle, now, .. } = self.question;
-            if let Some(problem) = first_error(crl, bundle, now) {
-                return Err(about(problem));
-            }
             let signed = Signed::new(crl, bundle);
-            let rivals = self.live.iter().filter(|live| {
-                live.is_of(&crl.issuer) && live.signer.is_some() && live.signer == signed.signer
-            });
-            for live in rivals {
-                goes_back(crl, &live.crl).map_or(Ok(()), |problem| Err(about(problem)))?;
-            }
-            Ok(signed)
+            let problem = first_error(crl, self.predecessor(&signed), bundle, now);
+            problem.map_or(Ok(signed), |problem| Err(about(problem)))
         });
         examined.collect()
+    }
+
+    /// The live CRL whose place one of the same key takes; none if it is live itself.
+    fn predecessor(&self, one: &Signed) -> Option<&Crl> {
+        if has(self.question.live, &one.crl) {
+            return None;
+        }
+        let of_key = self.live.iter();
+        let of_key = of_key.filter(|live| live.signer.is_some() && live.signer == one.signer);
+        let of_key: Vec<&Crl> = of_key.map(|live| live.crl.as_ref()).collect();
+        crl_predecessor(&one.crl, &of_key)
     }
 
     /// Whose CRLs a failing URL is known to have served.
@@ -240,9 +244,11 @@ impl<'a> Case<'a> {
             let live = self.live_of(issuer);
             // Several at once cannot be told apart by their issuer.
             if served.len() == 1 && !live.is_empty() && !self.is_contested(issuer) {
-                let newest = newest(&live, &one.crl);
-                let kept = live.iter().filter(|live| {
-                    Arc::ptr_eq(&live.crl, newest) || revokes_more(&live.crl, newest)
+                let kept = live.iter().filter(|one_live| {
+                    let of_key = |other: &&&Signed| other.signer == one_live.signer;
+                    let of_key: Vec<&Signed> = live.iter().filter(of_key).copied().collect();
+                    let newest = newest(&of_key, &one.crl);
+                    Arc::ptr_eq(&one_live.crl, newest) || revokes_more(&one_live.crl, newest)
                 });
                 wanted.extend(kept.map(|live| Arc::clone(&live.crl)));
                 continue;
@@ -276,6 +282,10 @@ impl<'a> Case<'a> {
     }
 
     /// Whether a live CRL has been served once and is not any more.
+    ///
+    /// Only a CRL of the same key can supersede it while that key is trusted: which of two keys of
+    /// one name a load balancer asks is not known, and a certificate may be checked with the key
+    /// that issued it. Where a URL that fails may have served it, that takes one of the same scope.
     fn is_superseded(&self, crl: &Arc<Crl>) -> bool {
         // One of a file is not among them.
         let Some(live) = self.live.iter().find(|live| Arc::ptr_eq(&live.crl, crl)) else {
@@ -283,11 +293,15 @@ impl<'a> Case<'a> {
         };
         let served = self.served_of(&crl.issuer);
         let is_served = served.iter().any(|one| one.crl.digest == crl.digest);
-        let same_key = served.iter().any(|one| one.signer == live.signer);
-        !served.is_empty()
-            && !is_served
-            && !self.question.held.contains(&crl.digest)
-            && (same_key || !self.is_contested(&crl.issuer))
+        if is_served || self.question.held.contains(&crl.digest) {
+            return false;
+        }
+        let may_be_gone = !self.is_contested(&crl.issuer);
+        let supersedes = |one: &&Signed| match live.signer {
+            None => may_be_gone,
+            signer => one.signer == signer && (may_be_gone || one.crl.scope.is_same(&crl.scope)),
+        };
+        served.iter().any(supersedes)
     }
 
     fn outcomes(&self) -> Vec<Outcome> {
@@ -321,13 +335,14 @@ impl<'a> Case<'a> {
                 failure: None,
             };
         }
-        let of_key: Vec<&Signed> = live
-            .iter()
-            .filter(|live| live.signer == one.signer)
-            .copied()
-            .collect();
-        let rivals = if of_key.is_empty() { live } else { of_key };
-        let live = Arc::clone(newest(&rivals, &served));
+        let of_key = |live: &&&Signed| live.signer == one.signer;
+        let of_key: Vec<&Signed> = live.iter().filter(of_key).copied().collect();
+        let of_scope = |live: &&&Signed| live.crl.scope.is_same(&served.scope);
+        let of_scope: Vec<&Signed> = of_key.iter().filter(of_scope).copied().collect();
+        let rivals = [of_scope, of_key, live];
+        let rivals = rivals.iter().find(|some| !some.is_empty());
+        let rivals = rivals.map_or(&[][..], Vec::as_slice);
+        let live = Arc::clone(newest(rivals, &served));
         Fate::Due { live, served }
     }
 
@@ -350,11 +365,15 @@ impl<'a> Case<'a> {
             1
         };
         if live.len() >= least {
+            // What another URL supersedes is told with that, unless there is nothing else to tell.
+            let stays = live.iter().filter(|crl| !self.is_superseded(crl));
+            let stays: Vec<Arc<Crl>> = stays.cloned().collect();
+            let live = if stays.is_empty() { live } else { stays };
             return vec![Fate::Kept { failure, live }];
         }
         let Question { bundle, now, .. } = self.question;
         let remembered = failing.served.remembered();
-        let usable = |crl: &Arc<Crl>| first_error(crl, bundle, now).is_none();
+        let usable = |crl: &Arc<Crl>| first_error(crl, None, bundle, now).is_none();
         if remembered.is_empty() || !remembered.iter().all(usable) {
             return vec![Fate::Absent(failure)];
         }
@@ -395,32 +414,19 @@ fn revokes_more(crl: &Crl, other: &Crl) -> bool {
     crl_changes(&crl.serials, &other.serials).removed > 0
 }
 
-/// Why a load balancer would not take a CRL, or refuse clients for it.
-fn first_error(crl: &Crl, bundle: &Bundle, now: OffsetDateTime) -> Option<String> {
+/// Why a load balancer would not take a CRL, or refuse clients for it, or why it is no successor of
+/// the live one: old ones are served by mistake, or to undo revocations.
+fn first_error(
+    crl: &Crl,
+    live: Option<&Crl>,
+    bundle: &Bundle,
+    now: OffsetDateTime,
+) -> Option<String> {
     let findings = lint_crl(crl, bundle, now).into_iter();
+    let findings = findings.chain(live.and_then(|live| lint_successor(crl, live)));
     let mut errors = findings.filter(|finding| finding.severity == Severity::Error);
     let error = errors.next()?;
     Some(format!("{} ({})", error.message, error.code))
-}
-
-/// Why a CRL is no successor of a live one of the same key: old ones are served by mistake, or to undo
-/// revocations.
-fn goes_back(crl: &Crl, live: &Crl) -> Option<String> {
-    if crl.digest == live.digest {
-        return None;
-    }
-    match (crl.number, live.number) {
-        (Some(served), Some(of_live)) if served < of_live => Some(format!(
-            "its number {} is lower than that of the live one, {}",
-            number(crl),
-            number(live)
-        )),
-        (Some(served), Some(of_live)) if served > of_live => None,
-        _ => (crl.this_update < live.this_update).then(|| {
-            let (issued, of_live) = (crl.this_update.date(), live.this_update.date());
-            format!("it was issued on {issued}, before the live one of {of_live}")
-        }),
-    }
 }
 
 /// What a CRL is called: `number 41`, or the day it was issued on where it has none.
@@ -624,9 +630,14 @@ mod tests {
         let live = [of_old, of_new];
         let refreshed = chosen((Mode::Refresh, &both), &served, &[], &live, &known);
         assert_eq!(refreshed, (vec![0, 2], vec!["due", "kept"]));
-        // The only URL serves that of the new key by now, which begins to count anew.
+        // The only URL serves that of the new key by now, which begins to count anew and revokes the
+        // same: what the old key signed stays as long as that is trusted.
         let served = &served[..1];
         let refreshed = chosen((Mode::Refresh, &both), served, &[], &[of_old], &known);
+        assert_eq!(refreshed, (vec![0, 2], vec!["due"]));
+        let planned = chosen((Mode::Keep, &both), served, &[], &live, &known);
+        assert_eq!(planned, (vec![0, 1], vec!["due"]));
+        let refreshed = chosen((Mode::Refresh, &[&new]), served, &[], &live, &known);
         assert_eq!(refreshed, (vec![2], vec!["due"]));
         // The old key is not trusted any more, and its CRL of no use.
         let planned = chosen((Mode::Keep, &[&new]), served, &[], &[of_old], &known);
@@ -665,25 +676,73 @@ mod tests {
         assert_eq!(planned.1, ["current"]);
     }
 
+    /// A CRL with this number, issued this many days ago, for one distribution point of the CA.
+    fn shard(of: &Authority, point: u8, (number, days): (u8, i64), serials: &[u8]) -> Arc<Crl> {
+        let name = tlv(0xa0, &tlv(0xa0, &tlv(0x86, &[b'u', b':', point])));
+        Arc::new(of.crl_of(&CrlParts {
+            this_update: NOW - Duration::days(days),
+            next_update: Some(NOW + Duration::days(30)),
+            serials: serials.iter().map(|serial| vec![*serial]).collect(),
+            extensions: vec![
+                extension(&[0x55, 0x1d, 20], false, &tlv(0x02, &[number])),
+                extension(&[0x55, 0x1d, 28], true, &tlv(0x30, &name)),
+            ],
+        }))
+    }
+
+    #[test]
+    fn the_parts_of_a_list_are_refreshed_each_on_its_own() {
+        let root = Authority::new("Root");
+        let (a, b) = (
+            &shard(&root, 1, (9, 5), &[1]),
+            &shard(&root, 2, (10, 4), &[2]),
+        );
+        let next = &shard(&root, 1, (11, 1), &[1, 3]);
+        let known = [a, b, next];
+        let refresh = |served: &[Arc<Served>]| {
+            chosen((Mode::Refresh, &[&root]), served, &[], &[a, b], &known)
+        };
+        let current = refresh(&[serves(0, &[a]), serves(1, &[b])]);
+        assert_eq!(current, (vec![0, 1], vec!["current", "current"]));
+        let due = refresh(&[serves(0, &[next]), serves(1, &[b])]);
+        assert_eq!(due, (vec![1, 2], vec!["due", "current"]));
+        // The other part's URL fails: the new part does not stand for it.
+        let kept = refresh(&[serves(0, &[next]), fails(1, &[b])]);
+        assert_eq!(kept, (vec![1, 2], vec!["due", "kept"]));
+    }
+
     #[test]
     fn what_goes_back_is_no_successor() {
         let root = Authority::new("Root");
-        let (older, newer) = (crl(&root, 1, &[1]), crl(&root, 2, &[1]));
-        assert!(goes_back(&older, &newer).is_some_and(|why| why.contains("its number 1 is lower")));
-        assert_eq!(goes_back(&newer, &older), None);
-        assert_eq!(goes_back(&older, &older), None);
-        let unnumbered = |day: u8| {
-            let mut crl = root.crl_of(&CrlParts {
-                serials: vec![vec![day]],
-                ..CrlParts::default()
-            });
-            crl.this_update = NOW - Duration::days(day.into());
-            crl
+        let at = |number: u8, days: i64| {
+            let mut crl = Crl::clone(&crl(&root, number, &[number]));
+            crl.this_update = NOW - Duration::days(days);
+            Arc::new(crl)
         };
-        let (older, newer) = (unnumbered(2), unnumbered(1));
-        assert!(goes_back(&older, &newer).is_some_and(|why| why.contains("before the live one")));
-        assert_eq!(goes_back(&newer, &older), None);
-        assert_eq!(number(&newer), "2025-12-31");
-        assert_eq!(name(&newer), "issued 2025-12-31");
+        let live = &at(5, 5);
+        let fate = |served: &Arc<Crl>| {
+            let served_now = [serves(0, &[served])];
+            let known = [live, served];
+            chosen((Mode::Refresh, &[&root]), &served_now, &[], &[live], &known)
+        };
+        assert_eq!(fate(&at(6, 4)), (vec![1], vec!["due"]));
+        // A CA that was set back is newer by its date.
+        assert_eq!(fate(&at(4, 4)), (vec![1], vec!["due"]));
+        assert_eq!(fate(&at(6, 6)), (vec![0], vec!["kept"]));
+        assert_eq!(fate(&at(4, 5)), (vec![0], vec!["kept"]));
+        let bundle: Bundle = std::iter::once(root.certificate()).collect();
+        let why = first_error(&at(4, 6), Some(live), &bundle, NOW);
+        assert!(why.is_some_and(|why| why.contains("it was issued at 2025-12-26")));
+    }
+
+    #[test]
+    fn a_crl_without_a_number_is_called_by_its_date() {
+        let mut crl = Crl::clone(&crl(&Authority::new("Root"), 99, &[]));
+        assert_eq!(name(&crl), "number 99");
+        crl.number = None;
+        assert_eq!(
+            (number(&crl), name(&crl)),
+            ("2025-12-31".to_owned(), "issued 2025-12-31".to_owned())
+        );
     }
 }

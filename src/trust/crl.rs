@@ -56,6 +56,8 @@ pub struct CrlScope {
     pub is_partial: bool,
     /// Names the distribution point that it is for: others may hold the rest of the CA's list.
     pub has_distribution_point: bool,
+    /// The SHA-256 of the issuingDistributionPoint's value: CRLs of one scope have the same.
+    pub issuing_distribution_point: Option<Sha256Digest>,
     /// The critical extensions, of the list or of its entries, that nobody knows.
     pub unknown_critical: Vec<String>,
 }
@@ -64,6 +66,13 @@ impl CrlScope {
     /// Says whether it is all that the CA has revoked, as far as its extensions tell.
     pub fn is_complete(&self) -> bool {
         !self.is_delta && !self.is_partial && !self.has_distribution_point
+    }
+
+    /// Says whether the other covers the same certificates and reasons: only of two such CRLs of one
+    /// key does the later one take the place of the earlier one (RFC 5280, section 5.2.3).
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is_delta == other.is_delta
+            && self.issuing_distribution_point == other.issuing_distribution_point
     }
 }
 
@@ -351,7 +360,9 @@ fn read_extensions(explicit: Option<Element<'_>>) -> Result<(CrlScope, Option<Se
             }
             Ok(extension::DELTA_CRL_INDICATOR) => scope.is_delta = true,
             Ok(extension::ISSUING_DISTRIBUTION_POINT) => {
-                read_distribution_point(value.expect(tag::SEQUENCE)?.reader(), &mut scope)?;
+                let point = value.expect(tag::SEQUENCE)?;
+                scope.issuing_distribution_point = Some(Sha256Digest::of(point.content));
+                read_distribution_point(point.reader(), &mut scope)?;
             }
             Ok(extension::AUTHORITY_KEY_IDENTIFIER | extension::ISSUER_ALTERNATIVE_NAME) => {}
             _ if critical.is_some_and(is_true) => scope.unknown_critical.push(oid_text(oid)),

@@ -31,7 +31,7 @@ pub use client::lint_client;
 pub use revocation::{lint_crl, lint_crls};
 pub use server::{lint_backend_certificate, lint_server_certificate};
 pub use source::lint_sources;
-pub use succession::lint_succession;
+pub use succession::{crl_predecessor, lint_succession, lint_successor};
 
 /// How many days before its end a certificate is worth a warning.
 const EXPIRY_DAYS: i64 = 30;

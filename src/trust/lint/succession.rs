@@ -1,4 +1,11 @@
 //! Rules for the CRLs that take the place of others: those that are live, or were before.
+//!
+//! A CRL goes back when it was issued before the live one of the same scope, or at the same second
+//! with a lower number: that is an error, and nothing refreshes to it by itself. A number that falls
+//! while thisUpdate moves on is a CA that was set back: such a CRL is newer all the same, and to keep
+//! it out would leave the live one to expire. That is a warning; what it no longer revokes shows as a
+//! widening of access wherever CRLs are swapped. CRLs of other scopes (parts of a CA's list) and
+//! those that are live themselves take nobody's place.
 
 use std::borrow::Borrow;
 
@@ -9,8 +16,8 @@ use crate::trust::crl::Crl;
 const OLDER: Rule = Rule {
     code: "crl-older-than-live",
     severity: Severity::Error,
-    why: "a CRL that was issued before the live one takes revocations back: what was revoked in \
-          between is accepted again",
+    why: "a CRL that was issued before the live one of the same scope (by its number, where both are \
+          of one second) takes revocations back: what was revoked in between is accepted again",
     fix: "fetch or issue the current CRL; caches and mirrors can be behind",
 };
 
@@ -59,22 +66,27 @@ pub fn lint_succession(live: &[impl Borrow<Crl>], want: &[impl Borrow<Crl>]) -> 
     let added: Vec<&Crl> = want.filter(|crl| !is_live(crl)).collect();
     let each = added
         .iter()
-        .filter_map(|crl| succeed(crl, predecessor(crl, &live)?));
+        .filter_map(|crl| lint_successor(crl, crl_predecessor(crl, &live)?));
     each.chain(swap(&live, &added)).collect()
 }
 
-/// Returns the newest complete CRL of the same CA; parts of a CA's list count on their own.
-fn predecessor<'a>(crl: &Crl, live: &[&'a Crl]) -> Option<&'a Crl> {
+/// Returns the CRL whose place one takes among those that are live: the newest of the same issuer
+/// and scope. None has a place to take that is live itself.
+///
+/// Where the keys of CRLs are known, `live` holds those of the same key only: each key counts on its
+/// own.
+pub fn crl_predecessor<'a>(crl: &Crl, live: &[&'a Crl]) -> Option<&'a Crl> {
+    if live.iter().any(|one| one.digest == crl.digest) {
+        return None;
+    }
     let candidates = live.iter().copied();
     let candidates =
-        candidates.filter(|one| one.issuer.matches(&crl.issuer) && one.scope.is_complete());
-    candidates
-        .max_by_key(|one| one.this_update)
-        .filter(|_| crl.scope.is_complete())
+        candidates.filter(|one| one.issuer.matches(&crl.issuer) && one.scope.is_same(&crl.scope));
+    candidates.max_by_key(|one| (one.this_update, one.number))
 }
 
-/// Checks one CRL against the one that it takes the place of.
-fn succeed(crl: &Crl, live: &Crl) -> Option<Finding> {
+/// Checks one CRL against the one that it takes the place of; an error says that it goes back.
+pub fn lint_successor(crl: &Crl, live: &Crl) -> Option<Finding> {
     if crl.this_update < live.this_update {
         let message = format!(
             "it was issued at {}, the live one at {}",
@@ -83,8 +95,10 @@ fn succeed(crl: &Crl, live: &Crl) -> Option<Finding> {
         );
         return Some(OLDER.crl(crl, message));
     }
+    let is_simultaneous = crl.this_update == live.this_update;
     let rule = match (crl.number, live.number) {
         (None, Some(_)) => NUMBER_MISSING,
+        (Some(number), Some(live)) if number < live && is_simultaneous => OLDER,
         (Some(number), Some(live)) if number < live => NUMBER_BACK,
         (Some(number), Some(live)) if number == live => NUMBER_REUSED,
         _ => return None,
@@ -122,6 +136,7 @@ mod tests {
     use time::Duration;
 
     use super::*;
+    use crate::trust::digest::Sha256Digest;
     use crate::trust::fixtures::{Authority, CrlParts, NOW, extension, tlv};
     use crate::trust::lint::testing::codes;
 
@@ -146,6 +161,8 @@ mod tests {
         assert_eq!(succeed((0, None), (1, None)), [""; 0]);
         assert_eq!(succeed((0, None), (1, Some(1))), [""; 0]);
         assert_eq!(succeed((1, Some(2)), (0, Some(3))), ["crl-older-than-live"]);
+        assert_eq!(succeed((0, Some(2)), (0, Some(1))), ["crl-older-than-live"]);
+        assert_eq!(succeed((0, Some(1)), (0, Some(2))), [""; 0]);
         assert_eq!(succeed((0, Some(2)), (1, Some(1))), ["crl-number-back"]);
         assert_eq!(succeed((0, Some(2)), (1, Some(2))), ["crl-number-reused"]);
         assert_eq!(succeed((0, Some(2)), (1, None)), ["crl-number-missing"]);
@@ -160,9 +177,29 @@ mod tests {
         assert_eq!(codes(&findings), ["crl-number-back"]);
         assert_eq!(
             findings[0].message,
-            "its number is 0x05, that of the live one, issued at 2026-01-02T00:00:00Z, is 0x09"
+            "its number is 5, that of the live one, issued at 2026-01-02T00:00:00Z, is 9"
         );
         assert_eq!(lint_succession(&live, &live), []);
+    }
+
+    #[test]
+    fn only_crls_of_one_scope_take_each_others_place() {
+        let root = Authority::new("Root");
+        let shard = |point: &[u8], days, number| {
+            let mut crl = crl(&root, days, Some(number));
+            crl.scope.issuing_distribution_point = Some(Sha256Digest::of(point));
+            crl
+        };
+        let live = [
+            shard(b"a", 1, 9),
+            shard(b"b", 2, 10),
+            crl(&root, 3, Some(11)),
+        ];
+        let findings = |crl: Crl| codes(&lint_succession(&live, &[crl]));
+        assert_eq!(findings(shard(b"a", 4, 12)), [""; 0]);
+        assert_eq!(findings(shard(b"a", 0, 8)), ["crl-older-than-live"]);
+        assert_eq!(findings(shard(b"c", 0, 1)), [""; 0]);
+        assert_eq!(findings(crl(&root, 2, Some(8))), ["crl-older-than-live"]);
     }
 
     #[test]
