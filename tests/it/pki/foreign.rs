@@ -88,6 +88,15 @@ fn encrypted_keys_are_opened_with_their_passphrase_only() {
         .exits(1)
         .says("nobody is there")
         .says("--key-passphrase-file");
+}
+
+#[test]
+fn keys_encrypted_in_old_forms_are_refused_with_the_way_out() {
+    let scenario = scenario();
+    let Some(openssl) = Openssl::new(&scenario) else {
+        return;
+    };
+    openssl.run(words("genrsa -out plain_key.pem 2048"));
     openssl.run(words(
         "rsa -traditional -aes128 -in plain_key.pem -passout file:passphrase -out old_key.pem",
     ));
