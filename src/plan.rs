@@ -818,12 +818,10 @@ fn summarise(node: &dyn Node, judged: &Judged, removal_widens: bool) -> Option<S
         Verdict::Keep { .. } | Verdict::Unwanted if doomed.is_empty() => None,
         Verdict::Keep { .. } => Some(summary(Effect::Delete, &[], Some(LEFT_OVER.to_owned()))),
         Verdict::Unwanted => {
-            let successors = doomed
+            let successor = doomed
                 .iter()
-                .filter_map(|live| judged.live[*live].successor.clone());
-            let reason = successors
-                .last()
-                .unwrap_or_else(|| "no longer in the stack".to_owned());
+                .find_map(|live| judged.live[*live].successor.clone());
+            let reason = successor.unwrap_or_else(|| "no longer in the stack".to_owned());
             Some(summary(Effect::Delete, &[], Some(reason)))
         }
         Verdict::Create { changes } => Some(summary(Effect::Create, changes, None)),

@@ -313,7 +313,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = Authority::new("Root");
         let write = |name: &str, content: String| {
-            std::fs::write(directory.path().join(name), content).unwrap()
+            std::fs::write(directory.path().join(name), content).unwrap();
         };
         write("b.pem", root.client(1).pem() + &root.certificate().pem());
         write("a.crt", root.client(2).pem());

@@ -53,14 +53,12 @@ pub(super) fn plan(planned: &Planned) -> String {
         );
     }
     line(&mut text, "");
-    for warning in warnings {
-        line(
-            &mut text,
-            &format!(
-                "{YELLOW}warning:{YELLOW:#} {}: {}",
-                warning.address, warning.message
-            ),
-        );
+    for Warning {
+        address, message, ..
+    } in warnings
+    {
+        let warning = format!("{YELLOW}warning:{YELLOW:#} {address}: {message}");
+        line(&mut text, &warning);
     }
     for (address, children) in foreign {
         let children = children.join(", ");
