@@ -84,7 +84,7 @@ fn revoking_a_client_is_no_lockout() {
 
 #[test]
 fn clients_are_judged_by_a_trust_store_that_the_stack_only_uses() {
-    let scenario = two_cas();
+    let mut scenario = two_cas();
     scenario.write("clients/revoked.pem", authority().client("revoked", 3));
     let text = format!(
         "name: other
