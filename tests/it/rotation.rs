@@ -83,6 +83,27 @@ fn revoking_a_client_is_no_lockout() {
 }
 
 #[test]
+fn clients_are_judged_by_a_trust_store_that_the_stack_only_uses() {
+    let mut scenario = two_cas();
+    scenario.write("clients/revoked.pem", authority().client("revoked", 3));
+    let text = format!(
+        "name: other
+region: ap-northeast-1
+vpc: default
+certificate: {{ request: \"*.example.com\" }}
+target_group: {{ targets: [172.31.0.77], port: 443 }}
+load_balancer: {{}}
+trust_store: {{ arn: \"{}\" }}
+listener: {{ mutual_authentication: verify }}
+",
+        scenario.id("trust_store")
+    );
+    scenario.write("other.yaml", text);
+    let shown = scenario.run(["plan", "other.yaml", "--clients", "clients"]);
+    shown.ok().says("3 clients known: 2 get in after this.");
+}
+
+#[test]
 fn clients_that_cannot_be_read_are_refused() {
     let scenario = two_cas();
     let refused = scenario

@@ -4,7 +4,7 @@ use rcgen::{BasicConstraints, IsCa};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use crate::support::{Authority, Outcome, PETSTORE, Scenario, authority};
+use crate::support::{Authority, Aws, Outcome, PETSTORE, Scenario, authority};
 
 /// A trust store and a listener that verifies by it.
 const STACK: &str = "name: petstore
@@ -240,4 +240,51 @@ fn what_cannot_be_judged_is_an_error_with_its_file() {
     scenario
         .checks(["client.pem", "--crl", "root.crl"])
         .exits(64);
+}
+
+/// A call that names the stack's listener by its ARN, behind the tool's back.
+fn at_listener(aws: &Aws, action: &str, arn: &str, more: &[(&str, &str)]) {
+    let call = [&[("Action", action), ("ListenerArn", arn)], more].concat();
+    aws.query("elasticloadbalancing", &call).ok();
+}
+
+#[test]
+fn what_the_listeners_really_ask_decides_and_not_what_the_file_wants() {
+    let scenario = Scenario::with_clients(PETSTORE).applied();
+    let arn = scenario.id("listener");
+    let lax = [("MutualAuthentication.Mode", "passthrough")];
+    scenario.meanwhile(|aws| at_listener(aws, "ModifyListener", &arn, &lax));
+    let value = answer(&scenario.checks(["revoked.pem", "--live", "--json"]));
+    assert_eq!(value["listeners"][0]["mode"], "passthrough");
+    assert_eq!(value["if_verified"]["reason"], "ClientCertCrlHit");
+    assert_eq!(value["warnings"][0]["code"], "not-verified");
+    assert_eq!(value["files"]["reason"], "ClientCertCrlHit");
+}
+
+#[test]
+fn a_deleted_listener_whose_association_lingers_is_no_obstacle() {
+    let scenario = Scenario::with_clients(PETSTORE).applied();
+    let (listener, store) = (scenario.id("listener"), scenario.id("trust_store"));
+    let aws = scenario.serve(&["--timing", "realistic"]);
+    at_listener(&aws, "DeleteListener", &listener, &[]);
+    let associations = [
+        ("Action", "DescribeTrustStoreAssociations"),
+        ("TrustStoreArn", store.as_str()),
+    ];
+    let associations = aws.query("elasticloadbalancing", &associations).ok().body;
+    assert!(associations.contains(&listener), "{associations}");
+    let value = answer(&scenario.checks(["client.pem", "--live", "--json"]));
+    assert_eq!(value["warnings"][0]["code"], "not-attached");
+}
+
+#[test]
+fn where_a_crl_was_not_fetched_only_a_refusal_is_certain() {
+    let url = "https://crl.example.com/root.crl";
+    let text = STACK.replace("crls: [root.crl]", &format!("crls: [\"{url}\"]"));
+    let stranger = Authority::new("Other").client("Client 8", 8);
+    let scenario = Scenario::with_clients(&text).file("stranger.pem", stranger);
+    let unsure = scenario.checks(["client.pem"]).exits(1);
+    unsure.says("could not be judged").says(url).says("--live");
+    let refused = scenario.checks(["stranger.pem"]).exits(4);
+    refused.says("ClientCertUntrusted");
 }
