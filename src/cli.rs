@@ -207,6 +207,17 @@ pub struct ApplyArgs {
     /// Lock out clients of --clients that get in now
     #[arg(long)]
     pub allow_lockout: bool,
+    /// Quotas.
+    #[command(flatten)]
+    pub quotas: CrlQuotas,
+}
+
+/// What is known of the account's quotas, which AWS does not tell.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct CrlQuotas {
+    /// Try a swap of CRLs that exceeds AWS's default quotas, because yours are higher
+    #[arg(long)]
+    pub quota_raised: bool,
 }
 
 /// Arguments of `destroy`.
@@ -245,9 +256,9 @@ pub struct RefreshArgs {
     /// Remove an old CRL even where it revokes what the new one does not
     #[arg(long)]
     pub allow_widening: bool,
-    /// Try a swap that exceeds AWS's default quotas, because yours are higher
-    #[arg(long)]
-    pub quota_raised: bool,
+    /// Quotas.
+    #[command(flatten)]
+    pub quotas: CrlQuotas,
 }
 
 /// Arguments of `list`.

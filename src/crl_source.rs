@@ -21,7 +21,7 @@ use crate::stack::{CrlSource, CrlUrl, Stack, TrustStore};
 use crate::trust::Crl;
 
 use cache::{Cache, Entry};
-pub(crate) use choice::{Fate, Mode, Outcome, Question, name, number};
+pub(crate) use choice::{Fate, Mode, Outcome, Question, decimal_number, name, number};
 use download::{Answer, Client};
 
 /// How long fetching a CRL may take as a whole, unless `--timeout` says less.

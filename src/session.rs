@@ -25,7 +25,7 @@ use crate::resource::trust_store::Held;
 use crate::resource::trust_store_revocation::TrustStoreRevocation;
 use crate::resource::{self, Address, Expiry, Node, Reader, Resources};
 use crate::stack::{self, Stack, StackErrors, Timeouts};
-use crate::trust::{Crl, KnownClient, Lockout};
+use crate::trust::{Crl, CrlSwap, KnownClient, Lockout};
 use crate::wiring::{self, Warning, Wired};
 
 pub(crate) use refresh::{Refresh, Widening};
@@ -93,6 +93,8 @@ pub(crate) struct Planned {
     pub(crate) foreign: Vec<(Address, Vec<String>)>,
     /// What becomes of the clients that the user knows, where the command was given any.
     pub(crate) lockout: Option<Lockout>,
+    /// How full the trust store gets while CRLs are swapped.
+    pub(crate) swap: CrlSwap,
     timeouts: BTreeMap<String, Duration>,
 }
 
@@ -388,6 +390,7 @@ impl Session {
         let foreign = foreign_children(reader, &plan, &nodes).await?;
         let lockout = self.lockout(reader, &subject.name, &wired).await?;
         let succession = trust::succession(reader, &subject.name, &wired.resources).await?;
+        let swap = trust::swap(reader, &subject.name, &wired.resources).await?;
         let mut expiries = [plan.expiries.clone(), wired.expiries].concat();
         expiries.sort_by_key(|expiry| expiry.at);
         Ok(Planned {
@@ -402,6 +405,7 @@ impl Session {
             expiries,
             foreign,
             lockout,
+            swap,
         })
     }
 

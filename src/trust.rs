@@ -27,6 +27,7 @@ mod pem;
 #[cfg(test)]
 mod pkits;
 mod private_key;
+mod quota;
 mod serial;
 mod server;
 mod source;
@@ -57,6 +58,7 @@ pub use lint::{
 pub use lockout::{Affected, Gate, KnownClient, Lockout};
 pub use name::DistinguishedName;
 pub use private_key::PrivateKey;
+pub use quota::{CrlLoad, CrlSwap, DEFAULT_CRLS, DEFAULT_ENTRIES};
 pub use serial::Serial;
 pub use server::{ChainError, check_chain, covers};
 pub use source::{SourceContent, SourceEntry, SourceFile};

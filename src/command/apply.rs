@@ -5,11 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use super::saved::{self, Saved};
 use crate::apply::{self as engine, Events, Report};
-use crate::cli::{Allowances, ApplyArgs, Global};
+use crate::cli::{Allowances, ApplyArgs, CrlQuotas, Global};
 use crate::error::{Error, Result, exit, listed};
 use crate::lock::Lock;
 use crate::resource::Address;
 use crate::session::{Planned, Session, Subject};
+use crate::trust::{CrlSwap, DEFAULT_CRLS, DEFAULT_ENTRIES};
 use crate::view::{Figures, View};
 
 /// What the user allowed.
@@ -23,6 +24,8 @@ pub(super) struct Allowed {
     pub(super) downtime: bool,
     /// `--allow-lockout`.
     pub(super) lockout: bool,
+    /// `--quota-raised`.
+    pub(super) quotas: CrlQuotas,
 }
 
 /// Applies a stack file or a saved plan.
@@ -38,6 +41,7 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
         widening: args.allow_widening,
         downtime: args.allow_downtime,
         lockout: args.allow_lockout,
+        quotas: args.quotas,
     };
     let mut session = Session::open(global).await?;
     session.know_clients(&args.clients.clients)?;
@@ -62,6 +66,7 @@ async fn apply(
     }
     refuse(&planned, allowed)?;
     refuse_lockout(&planned, saved, allowed)?;
+    refuse_quota(&planned, allowed.quotas)?;
     confirm(&planned, allowed, saved.is_some(), view)?;
     let lock = Lock::take(
         &planned.aws,
@@ -244,6 +249,38 @@ pub(super) fn refuse(planned: &Planned, allowed: Allowed) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Refuses a swap of CRLs that AWS would refuse half-way: old and new stand side by side until the
+/// old ones go.
+///
+/// A trust store that holds more than the default already shows that the quota has been raised, and
+/// how far only AWS knows.
+///
+/// # Errors
+///
+/// The default quotas are too low, and nothing says that they have been raised.
+pub(super) fn refuse_quota(planned: &Planned, quotas: CrlQuotas) -> Result<()> {
+    let swap = planned.swap;
+    if quotas.quota_raised || !swap.needs_raised_quota() {
+        return Ok(());
+    }
+    let (CrlSwap { live, new }, together) = (swap, swap.together());
+    let message = format!(
+        "`{}`: old and new CRLs side by side would be {} revoked serials in {} CRLs ({} in {} are live, \
+         {} in {} are new), and by default {DEFAULT_ENTRIES} in {DEFAULT_CRLS} fit into a trust store",
+        planned.name,
+        together.entries,
+        together.crls,
+        live.entries,
+        live.crls,
+        new.entries,
+        new.crls,
+    );
+    let hint = "have the quota raised (L-37E1617B for serials, L-332EE142 for CRLs) and say so with \
+                --quota-raised; or have the CA drop expired certificates from its CRL; or take the old \
+                CRL out of the stack file for one apply, which lets in whom it revokes until the next";
+    Err(Error::refused_with(message, hint))
 }
 
 /// Refuses to lock out clients that get in now, by what is known here or was when the plan was saved.

@@ -8,21 +8,16 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::apply::{refuse_moved, release, run_plan, unless_interrupted};
+use super::apply::{refuse_moved, refuse_quota, release, run_plan, unless_interrupted};
 use crate::apply::Report;
 use crate::cli::{Global, RefreshArgs};
-use crate::crl_source::{self, Fate, good_until, name, number};
+use crate::crl_source::{self, Fate, decimal_number, good_until, name, number};
 use crate::error::{Error, Result, exit};
 use crate::lock::Lock;
 use crate::session::{self, Refresh, Session, Subject, Widening};
 use crate::stack::Stack;
 use crate::trust::{Crl, crl_changes};
 use crate::view::View;
-
-/// Revoked serials in a trust store, all CRLs together: AWS's default quota L-37E1617B.
-const DEFAULT_ENTRIES: usize = 500_000;
-/// CRLs in a trust store: AWS's default quota L-332EE142.
-const DEFAULT_CRLS: usize = 30;
 
 /// Refreshes the CRLs of stacks, one stack after another.
 ///
@@ -148,9 +143,7 @@ async fn attempt(
     if shown.planned.plan.is_empty() {
         return Ok(End::of(&shown, &Report::default()));
     }
-    if !args.quota_raised {
-        refuse_quota(&shown)?;
-    }
+    refuse_quota(&shown.planned, args.quotas)?;
     let planned = &shown.planned;
     let lock = Lock::take(
         &planned.aws,
@@ -169,41 +162,6 @@ async fn attempt(
     let end = work.await;
     release(lock, progress).await;
     end
-}
-
-/// Refuses what AWS would refuse half-way: old and new stand side by side until the old ones go.
-///
-/// A trust store that holds more than the default already shows that the quota has been raised, and
-/// how far only AWS knows.
-fn refuse_quota(refresh: &Refresh) -> Result<()> {
-    let Refresh { live, wanted, .. } = refresh;
-    let is_live = |crl: &Arc<Crl>| live.iter().any(|one| one.digest == crl.digest);
-    let new: Vec<&Arc<Crl>> = wanted.iter().filter(|crl| !is_live(crl)).collect();
-    let held: usize = live.iter().map(|crl| crl.entries).sum();
-    let brought: usize = new.iter().map(|crl| crl.entries).sum();
-    let exceeds = |before: usize, more: usize, quota: usize| {
-        more > 0 && before <= quota && before + more > quota
-    };
-    let (entries, crls) = (
-        exceeds(held, brought, DEFAULT_ENTRIES),
-        exceeds(live.len(), new.len(), DEFAULT_CRLS),
-    );
-    if !entries && !crls {
-        return Ok(());
-    }
-    let message = format!(
-        "`{}`: old and new CRLs side by side would be {} revoked serials in {} CRLs ({held} in {} are live, \
-         {brought} in {} are new), and by default {DEFAULT_ENTRIES} in {DEFAULT_CRLS} fit into a trust store",
-        refresh.planned.name,
-        held + brought,
-        live.len() + new.len(),
-        live.len(),
-        new.len(),
-    );
-    let hint = "have the quota raised (L-37E1617B for serials, L-332EE142 for CRLs) and say so with \
-                --quota-raised; or have the CA drop expired certificates from its CRL; or take the old \
-                CRL out of the stack file for one apply, which lets in whom it revokes until the next";
-    Err(Error::refused_with(message, hint))
 }
 
 impl End {
@@ -332,7 +290,7 @@ impl About<'_> {
         let next = crl.next_update.and_then(|next| next.format(&Rfc3339).ok());
         Line {
             issuer: Some(crl.issuer.to_string()),
-            number: Some(number(crl)),
+            number: decimal_number(crl),
             next_update: next,
             text: format!(
                 "{}: {text}, {}{}",
@@ -380,11 +338,15 @@ impl About<'_> {
             let beside = format!("; {} stays for the CA's other key", name(live));
             text.push_str(&beside);
         }
+        let line = self.about(Status::Refreshed, served, &text);
+        let is_expired = served.next_update.is_some_and(|next| next < self.now);
+        let problem = is_expired.then(|| format!("{} is out of date itself", name(served)));
         Line {
-            previous_number: Some(number(live)),
+            previous_number: decimal_number(live),
             serials_added: changes.added,
             serials_removed: removed,
-            ..self.about(Status::Refreshed, served, &text)
+            problem: line.problem.or(problem),
+            ..line
         }
     }
 
@@ -416,7 +378,7 @@ impl About<'_> {
         let problem = format!("not refreshed: {} is not in place", name(crl));
         Line {
             issuer: Some(crl.issuer.to_string()),
-            number: Some(number(crl)),
+            number: decimal_number(crl),
             text: format!("{}: {problem}; run the same command again", crl.issuer),
             problem: Some(problem),
             ..self.line(Status::Failed)

@@ -4,7 +4,7 @@ use super::apply::{
     Allowed, exit_code, figures, refuse, refuse_moved, release, run_plan, unless_interrupted,
 };
 use crate::apply::Report;
-use crate::cli::{DestroyArgs, Global};
+use crate::cli::{CrlQuotas, DestroyArgs, Global};
 use crate::error::{Error, Result, exit};
 use crate::lock::Lock;
 use crate::resource::bucket;
@@ -43,6 +43,7 @@ async fn destroy(
             widening: true,
             downtime: true,
             lockout: true,
+            quotas: CrlQuotas::default(),
         },
     )?;
     if !args.allow.yes {

@@ -7,7 +7,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::{apply, plan};
 use crate::cli::{
-    Allowances, ApplyArgs, ClientsArgs, ExpiryArgs, Global, Paths, PlanArgs, QuickstartArgs,
+    Allowances, ApplyArgs, ClientsArgs, CrlQuotas, ExpiryArgs, Global, Paths, PlanArgs,
+    QuickstartArgs,
 };
 use crate::error::{Error, Result, exit};
 use crate::pki::{
@@ -59,6 +60,7 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
         allow_downtime: false,
         clients: ClientsArgs::default(),
         allow_lockout: false,
+        quotas: CrlQuotas::default(),
     };
     let code = apply::run(&apply_args, &global, view).await?;
     if code != exit::DONE {

@@ -424,7 +424,13 @@ fn first_error(
 ) -> Option<String> {
     let findings = lint_crl(crl, bundle, now).into_iter();
     let findings = findings.chain(live.and_then(|live| lint_successor(crl, live)));
-    let mut errors = findings.filter(|finding| finding.severity == Severity::Error);
+    // Out of date either way, and the later one revokes what has been revoked since.
+    let is_live_worse = live.is_some_and(|live| {
+        live.next_update.is_some_and(|next| next < now) && live.this_update < crl.this_update
+    });
+    let mut errors = findings.filter(|finding| {
+        finding.severity == Severity::Error && !(is_live_worse && finding.code == "crl-expired")
+    });
     let error = errors.next()?;
     Some(format!("{} ({})", error.message, error.code))
 }
@@ -439,12 +445,14 @@ pub(crate) fn name(crl: &Crl) -> String {
     format!("{what} {}", number(crl))
 }
 
-/// The number of a CRL; the day it was issued on where it has none.
+/// The number of a CRL in words; the day it was issued on where it has none.
 pub(crate) fn number(crl: &Crl) -> String {
-    match crl.number {
-        Some(number) => number.decimal(),
-        None => crl.this_update.date().to_string(),
-    }
+    decimal_number(crl).unwrap_or_else(|| crl.this_update.date().to_string())
+}
+
+/// The number of a CRL, in decimal, if it has one.
+pub(crate) fn decimal_number(crl: &Crl) -> Option<String> {
+    crl.number.map(|number| number.decimal())
 }
 
 fn has(crls: &[Arc<Crl>], crl: &Crl) -> bool {
@@ -736,10 +744,49 @@ mod tests {
     }
 
     #[test]
+    fn a_crl_that_is_out_of_date_takes_the_place_of_an_older_one_that_is_too() {
+        let root = Authority::new("Root");
+        let due = |number: u8, days: i64| {
+            let mut crl = Crl::clone(&crl(&root, number, &[number]));
+            crl.next_update = Some(NOW + Duration::days(days));
+            Arc::new(crl)
+        };
+        let served = &due(2, -1);
+        let fate = |live: &Arc<Crl>| {
+            let served_now = [serves(0, &[served])];
+            let known = [live, served];
+            chosen((Mode::Refresh, &[&root]), &served_now, &[], &[live], &known)
+        };
+        assert_eq!(fate(&due(1, -2)), (vec![1], vec!["due"]));
+        assert_eq!(fate(&due(1, 2)), (vec![0], vec!["kept"]));
+        assert_eq!(fate(&due(3, -2)), (vec![0], vec!["kept"]));
+        assert_eq!(fate(served), (vec![0], vec!["kept"]));
+    }
+
+    #[test]
+    fn entries_that_no_load_balancer_revokes_stop_no_refresh() {
+        let root = Authority::new("Root");
+        let live = &crl(&root, 1, &[1]);
+        let next = &crl(&root, 2, &[1, 0x80]);
+        assert_eq!(next.negative_serials, 1);
+        let served = [serves(0, &[next])];
+        let refreshed = chosen(
+            (Mode::Refresh, &[&root]),
+            &served,
+            &[],
+            &[live],
+            &[live, next],
+        );
+        assert_eq!(refreshed, (vec![1], vec!["due"]));
+    }
+
+    #[test]
     fn a_crl_without_a_number_is_called_by_its_date() {
         let mut crl = Crl::clone(&crl(&Authority::new("Root"), 99, &[]));
         assert_eq!(name(&crl), "number 99");
+        assert_eq!(decimal_number(&crl).as_deref(), Some("99"));
         crl.number = None;
+        assert_eq!(decimal_number(&crl), None);
         assert_eq!(
             (number(&crl), name(&crl)),
             ("2025-12-31".to_owned(), "issued 2025-12-31".to_owned())

@@ -40,6 +40,8 @@ pub(crate) struct TrustStoreRevocation {
     pub(crate) trust_store: Late<String>,
     /// The CRL; absent where AWS holds something that cannot be read as one CRL.
     pub(crate) crl: Option<Arc<Crl>>,
+    /// How many entries it has; as AWS counts them of a live one, read or not.
+    pub(crate) entries: usize,
     /// The bucket of the CRL's object.
     pub(crate) bucket: String,
     /// The key of the CRL's object, output `key` of the object.
@@ -113,6 +115,7 @@ impl Resource for TrustStoreRevocation {
         let Self {
             trust_store,
             crl,
+            entries: _,
             bucket: _,
             object: _,
             vouchers: _,
@@ -389,10 +392,16 @@ async fn find_in(
         &listed.id,
         listed.revocations.as_ref().map_err(Error::clone)?,
     );
-    let ids = revocations.iter().filter_map(Described::revocation_id);
-    let read = ids.map(async |revocation| -> Result<_> {
+    let ids = revocations
+        .iter()
+        .filter_map(|one| Some((one.revocation_id()?, one.number_of_revoked_entries())));
+    let read = ids.map(async |(revocation, entries)| -> Result<_> {
         let crl = read_crl(aws, store, revocation).await?;
-        Ok(found(store, revocation, crl, (&stack, &parent)))
+        let mut found = found(store, revocation, crl, (&stack, &parent));
+        found.spec.entries = entries
+            .and_then(|entries| usize::try_from(entries).ok())
+            .unwrap_or_default();
+        Ok(found)
     });
     try_join_all(read).await
 }
@@ -416,6 +425,7 @@ fn found(
         retained: None,
         spec: TrustStoreRevocation {
             trust_store: Late::Known(store.to_owned()),
+            entries: crl.as_ref().map_or(0, |crl| crl.entries),
             crl: crl.map(Arc::new),
             bucket: String::new(),
             object: Late::Known(String::new()),
@@ -490,6 +500,7 @@ mod tests {
         let trust_store = Address::parse("trust_store");
         TrustStoreRevocation {
             trust_store: Late::id(&trust_store),
+            entries: crl.entries,
             crl: Some(Arc::new(crl)),
             bucket: "bucket".to_owned(),
             object: Late::From(trust_store.part("object"), "key"),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::trust::swap_of;
 use super::{Nodes, Planned, Session, Subject, bucket_of, guard};
 use crate::crl_source::{self, Mode, Outcome, Question, Served};
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::resource::trust_store::TrustStore;
 use crate::resource::trust_store_revocation::{self, TrustStoreRevocation};
 use crate::resource::{Address, Found, Late, Owner, Reader, Resources};
 use crate::stack::{self, CrlSource, Stack};
-use crate::trust::{Bundle, Crl, Sha256Digest};
+use crate::trust::{Bundle, Crl, CrlSwap, Sha256Digest};
 
 /// A refresh of one stack.
 pub(crate) struct Refresh {
@@ -74,7 +75,8 @@ impl Session {
         let served = async { Ok(self.crls.served(crl_source::sources(stack)).await) };
         let (served, mut trust) = futures::try_join!(served, self.read_trust(subject))?;
         let served = crl_source::served_to(stack, &served);
-        let planned = |trust: &Trust, (plan, mut nodes): (Plan, Nodes)| Planned {
+        let planned = |trust: &Trust, swap: CrlSwap, (plan, mut nodes): (Plan, Nodes)| Planned {
+            swap,
             name: subject.name.clone(),
             bucket: bucket_of(subject, &trust.reader.identity),
             aws: Arc::clone(&trust.reader.aws),
@@ -99,10 +101,11 @@ impl Session {
                 continue;
             }
             let live = trust.live();
+            let revocations: Vec<_> = trust.revocations.iter().map(|one| &one.spec).collect();
             let stays = live.iter().filter(|crl| held.contains(&crl.digest));
             return Ok(Refresh {
                 held: stays.cloned().collect(),
-                planned: planned(&trust, step),
+                planned: planned(&trust, swap_of(&revocations, &wanted), step),
                 outcomes,
                 live,
                 wanted,
@@ -251,6 +254,7 @@ impl Trust {
         let revocation = TrustStoreRevocation {
             trust_store: Late::id(&trust_store()),
             crl: Some(Arc::clone(crl)),
+            entries: crl.entries,
             bucket,
             object: Late::From(Object::address(&digest), "key"),
             vouchers: Vec::new(),

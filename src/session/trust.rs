@@ -7,7 +7,7 @@ use crate::resource::listener::MutualAuthentication;
 use crate::resource::trust_store::{Content, Held, asked, ignores_expiry};
 use crate::resource::trust_store_revocation::TrustStoreRevocation;
 use crate::resource::{Found, Late, Owner, Reader, Resources};
-use crate::trust::{Crl, Gate, lint_succession};
+use crate::trust::{Crl, CrlLoad, CrlSwap, Gate, lint_succession};
 use crate::wiring::Warning;
 
 /// By what clients are let in now, and as the file wants it.
@@ -64,6 +64,32 @@ async fn wanted_gate(reader: &Reader, held: &Held, wanted: &Resources) -> Result
         crls: crls.cloned().collect(),
         ignore_client_certificate_expiry,
     })
+}
+
+/// How full a plan makes the trust store while CRLs are swapped.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(super) async fn swap(reader: &Reader, stack: &str, wanted: &Resources) -> Result<CrlSwap> {
+    let live = reader.found::<TrustStoreRevocation>().await?;
+    let wanted = wanted.trust_store_revocations.values();
+    let wanted: Vec<Arc<Crl>> = wanted.filter_map(|one| one.crl.clone()).collect();
+    Ok(swap_of(&ours(&live, stack), &wanted))
+}
+
+/// How full a trust store is with what it holds, whether that could be read or not, and what of the
+/// wanted CRLs is new.
+pub(super) fn swap_of(live: &[&TrustStoreRevocation], wanted: &[Arc<Crl>]) -> CrlSwap {
+    let is_live = |crl: &Crl| {
+        let mut live = live.iter().filter_map(|one| one.crl.as_ref());
+        live.any(|one| one.digest == crl.digest)
+    };
+    let new = wanted.iter().filter(|crl| !is_live(crl));
+    CrlSwap {
+        live: CrlLoad::of(live.iter().map(|one| one.entries)),
+        new: CrlLoad::of(new.map(|crl| crl.entries)),
+    }
 }
 
 /// What is odd about the CRLs that a plan puts in the place of live ones, such as a number that falls.

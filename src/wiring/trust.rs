@@ -57,6 +57,7 @@ impl Wiring<'_> {
         let revocation = TrustStoreRevocation {
             trust_store: Late::id(&trust_store_address()),
             crl: crl.map(Arc::clone),
+            entries: crl.map_or(0, |crl| crl.entries),
             bucket: self.bucket_name().0,
             object,
             vouchers: Vec::new(),

@@ -96,6 +96,29 @@ fn a_crl_of_an_older_number_is_told_and_what_it_takes_back_has_to_be_allowed() {
 }
 
 #[test]
+fn a_swap_of_crls_that_exceeds_a_quota_is_refused_before_it_begins() {
+    let mut scenario = Scenario::petstore();
+    let all: Vec<Authority> = (0..16)
+        .map(|n| Authority::new(&format!("CA {n}")))
+        .collect();
+    let bundle: String = all.iter().map(|one| one.certificate.as_str()).collect();
+    scenario.write("root_cert.pem", bundle);
+    let crls = |number| -> String { all.iter().map(|one| one.crl_of(number, &[7])).collect() };
+    scenario.write("root.crl", crls(1));
+    let mut scenario = scenario.applied();
+    scenario.write("root.crl", crls(2));
+    plan(&scenario).says("crl-swap-exceeds-quota");
+    scenario
+        .refuses(["apply", "--yes"])
+        .says("32 revoked serials in 32 CRLs (16 in 16 are live, 16 in 16 are new)")
+        .says("--quota-raised");
+    let quota = ["sandbox", "quota", "L-332EE142", "40"];
+    scenario.run(quota).ok();
+    scenario.applies(&["--quota-raised"]);
+    scenario.has_converged();
+}
+
+#[test]
 fn order_comments_and_line_endings_of_trust_are_no_change() {
     let mut scenario = petstore();
     let second = Authority::new("Second Root CA");

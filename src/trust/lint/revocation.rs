@@ -10,15 +10,10 @@ use crate::trust::algorithm::SignatureCheck;
 use crate::trust::bundle::Bundle;
 use crate::trust::certificate::{Certificate, day};
 use crate::trust::crl::Crl;
+use crate::trust::quota::{DEFAULT_CRLS, DEFAULT_ENTRIES};
 
 /// The largest CRL, as PEM; the quota is fixed.
 const MAXIMUM_PEM: usize = 50 * 1024 * 1024;
-
-/// The default quota of CRLs in a trust store.
-pub(super) const DEFAULT_CRLS: usize = 30;
-
-/// The default quota of entries of all CRLs of a trust store together.
-pub(super) const DEFAULT_ENTRIES: usize = 500_000;
 
 /// How many days before the next one is due a CRL is worth a warning.
 const EXPIRY_DAYS: i64 = 7;
@@ -126,8 +121,9 @@ const UNKNOWN_EXTENSION: Rule = Rule {
 
 const NEGATIVE: Rule = Rule {
     code: "crl-negative-serials",
-    severity: Severity::Error,
-    why: "ALB cannot revoke certificates with a negative serial number: they stay accepted",
+    severity: Severity::Warning,
+    why: "ALB cannot revoke certificates with a negative serial number: they stay accepted; it takes \
+          the CRL, and the other entries count",
     fix: "have those certificates replaced, and their CA corrected: serials are positive",
 };
 
@@ -359,7 +355,7 @@ fn entries(crls: &[&Crl]) -> Option<Finding> {
 }
 
 /// Adds up the entries.
-pub(super) fn total_entries(crls: &[&Crl]) -> usize {
+fn total_entries(crls: &[&Crl]) -> usize {
     crls.iter().map(|crl| crl.entries).sum()
 }
 

@@ -9,9 +9,9 @@
 
 use std::borrow::Borrow;
 
-use super::revocation::{DEFAULT_CRLS, DEFAULT_ENTRIES, total_entries};
 use super::{Finding, Rule, Severity, moment};
 use crate::trust::crl::Crl;
+use crate::trust::quota::{CrlLoad, CrlSwap, DEFAULT_CRLS, DEFAULT_ENTRIES};
 
 const OLDER: Rule = Rule {
     code: "crl-older-than-live",
@@ -118,16 +118,17 @@ pub fn lint_successor(crl: &Crl, live: &Crl) -> Option<Finding> {
 
 /// Finds swaps for which there is no room; what does not fit without a swap is told elsewhere.
 fn swap(live: &[&Crl], added: &[&Crl]) -> Option<Finding> {
-    let (count, entries) = (
-        live.len() + added.len(),
-        total_entries(live) + total_entries(added),
-    );
+    let load = |crls: &[&Crl]| CrlLoad::of(crls.iter().map(|crl| crl.entries));
+    let swap = CrlSwap {
+        live: load(live),
+        new: load(added),
+    };
+    let CrlLoad { crls, entries } = swap.together();
     let message = format!(
-        "old and new together are {count} CRLs with {entries} entries; the default quotas are \
+        "old and new together are {crls} CRLs with {entries} entries; the default quotas are \
          {DEFAULT_CRLS} and {DEFAULT_ENTRIES}"
     );
-    let exceeds = count > DEFAULT_CRLS || entries > DEFAULT_ENTRIES;
-    let found = exceeds && !live.is_empty() && !added.is_empty();
+    let found = swap.exceeds_default();
     found.then(|| SWAP.whole("the CRLs", message))
 }
 
