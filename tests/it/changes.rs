@@ -1,6 +1,7 @@
 //! From one stack file to the next: in place where AWS allows it, and traffic only to what is ready.
 
 use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
 
 use crate::acts::{BUCKET, assert_order, elb, vpc};
 use crate::support::{Authority, Aws, Outcome, PETSTORE, Scenario, authority};
@@ -86,9 +87,14 @@ fn a_crl_is_swapped_without_a_gap() {
 #[test]
 fn a_crl_of_an_older_number_is_told_and_what_it_takes_back_has_to_be_allowed() {
     let mut scenario = petstore();
-    scenario.write("root.crl", authority().crl_of(7, &[2, 3, 4]));
+    let now = OffsetDateTime::now_utc();
+    let issued = |number, serials, hours_ago| {
+        let validity = (now - Duration::hours(hours_ago), now + Duration::days(90));
+        authority().crl_between(number, serials, validity)
+    };
+    scenario.write("root.crl", issued(7, &[2, 3, 4], 3));
     scenario.applies(&[]);
-    scenario.write("root.crl", authority().crl_of(6, &[2, 3]));
+    scenario.write("root.crl", issued(6, &[2, 3], 2));
     let shown = plan(&scenario);
     let shown = shown.says("its number is 6").says("crl-number-back");
     shown.says("number 7 -> 6, 1 serial dropped (04)");
