@@ -189,6 +189,7 @@ const IGNORED: &[(&str, &str, &str)] = &[
     ("listener", "registration", RUN),
     ("listener", "revocations", RUN),
     ("load_balancer", "lingering", RUN),
+    ("load_balancer", "admitted_by", RUN),
     ("load_balancer", "reached_by", RUN),
     (
         "load_balancer",
@@ -201,6 +202,7 @@ const IGNORED: &[(&str, &str, &str)] = &[
         "which trust store to tell when the object is gone",
     ),
     ("record_set", "destinations", RUN),
+    ("record_set", "leads_to", RUN),
     ("record_set", "forgets", RUN),
     (
         "record_set",
@@ -217,6 +219,11 @@ const IGNORED: &[(&str, &str, &str)] = &[
     ("trust_store", "revocations", RUN),
     ("trust_store_revocation", "bucket", COPIED),
     ("trust_store_revocation", "object", COPIED),
+    (
+        "trust_store_revocation",
+        "entries",
+        "it follows from the content, which is compared",
+    ),
     ("trust_store_revocation", "vouchers", RUN),
     ("vpc_endpoint", "zones", RUN),
 ];
