@@ -38,6 +38,9 @@ pub(crate) struct BasePathMapping {
 impl Resource for BasePathMapping {
     const TYPE: &'static str = "AWS::ApiGateway::BasePathMapping";
 
+    /// Until clients know the new paths they use the old ones.
+    const ADDS_FIRST: bool = true;
+
     fn needs(&self) -> Vec<Need> {
         // Many APIs have a stage of the same name, so that alone does not say which one is meant.
         let stage = match (&self.api, &self.stage) {
