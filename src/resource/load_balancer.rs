@@ -20,6 +20,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use futures::future::try_join_all;
 
 use super::context::Wait;
+use super::ec2::GroupSwap;
 use super::elbv2::{self, Attributes};
 use super::{
     Address, Created, Cx, Found, Guard, Late, Need, Outputs, Owner, Reader, Replacement, Resource,
@@ -50,8 +51,8 @@ pub(crate) struct LoadBalancer {
     pub(crate) attributes: BTreeMap<String, String>,
     /// Attributes that are left as they are.
     pub(crate) unmanaged: BTreeSet<String>,
-    /// The group that lets it in to its targets, which has to do so before its own groups change.
-    pub(crate) admitted_by: Option<Address>,
+    /// The endpoint and its group that let it in, which have to do so before its own groups change.
+    pub(crate) admitted_by: Vec<Address>,
     /// How clients find it, which decides whether it can be replaced.
     pub(crate) reached_by: ReachedBy,
     /// Its tags.
@@ -243,19 +244,9 @@ impl Resource for LoadBalancer {
 
     async fn update(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<Outputs> {
         let (aws, id) = (cx.aws(), &live.id);
-        if touches(changes, "security_groups") {
-            let groups: Result<Vec<String>> = self
-                .security_groups
-                .iter()
-                .map(|group| cx.value(group))
-                .collect();
-            let send = aws
-                .elbv2
-                .set_security_groups()
-                .load_balancer_arn(id)
-                .set_security_groups(Some(groups?))
-                .send();
-            aws.call("elbv2:SetSecurityGroups", send).await?;
+        let groups = self.group_swap(cx, live)?;
+        if !groups.joined().is_empty() {
+            set_security_groups(cx, id, groups.between()).await?;
         }
         if touches(changes, "subnets") {
             let subnets = self.subnets.iter().cloned().collect();
@@ -282,6 +273,19 @@ impl Resource for LoadBalancer {
             elbv2::put_tags(cx, id, &self.tags, &live.spec.tags).await?;
         }
         Ok(Outputs::new())
+    }
+
+    /// The groups by which it reached its former targets, and clients reached it.
+    fn retires(&self, _live: &Self, changes: &[Change]) -> bool {
+        changes.iter().any(ec2::leaves_groups)
+    }
+
+    async fn retire(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let groups = self.group_swap(cx, live)?;
+        if groups.left_last().is_empty() {
+            return Ok(());
+        }
+        set_security_groups(cx, &live.id, groups.want()).await
     }
 
     async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
@@ -438,6 +442,25 @@ fn state(described: Option<Described>) -> String {
     )
 }
 
+impl LoadBalancer {
+    fn group_swap(&self, cx: &Cx, live: &Found<Self>) -> Result<GroupSwap> {
+        GroupSwap::new(cx, &self.security_groups, &live.spec.security_groups)
+    }
+}
+
+/// Puts the load balancer into these security groups, and out of all others.
+async fn set_security_groups(cx: &Cx, id: &str, groups: Vec<String>) -> Result<()> {
+    let send = cx
+        .aws()
+        .elbv2
+        .set_security_groups()
+        .load_balancer_arn(id)
+        .set_security_groups(Some(groups))
+        .send();
+    cx.aws().call("elbv2:SetSecurityGroups", send).await?;
+    Ok(())
+}
+
 async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
     pages(async |marker| {
         let send = aws
@@ -557,7 +580,7 @@ fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadB
             .map_or_else(String::new, |kind| kind.as_str().to_owned()),
         attributes,
         unmanaged: BTreeSet::new(),
-        admitted_by: None,
+        admitted_by: Vec::new(),
         reached_by: ReachedBy::DnsName,
         tags,
         lingering: Tags::default(),
@@ -602,7 +625,7 @@ mod tests {
             ip_address_type: "ipv4".to_owned(),
             attributes: attributes.collect(),
             unmanaged: BTreeSet::new(),
-            admitted_by: None,
+            admitted_by: Vec::new(),
             reached_by: ReachedBy::Record,
             tags: Tags::default(),
             lingering: Tags::default(),

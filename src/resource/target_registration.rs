@@ -42,6 +42,8 @@ pub(crate) struct TargetRegistration {
 const ON_PORT: &str = " on port ";
 
 impl Resource for TargetRegistration {
+    const MOVES_CLIENTS: bool = true;
+
     const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::TargetRegistration";
 
     fn needs(&self) -> Vec<Need> {

@@ -18,7 +18,7 @@ use aws_sdk_ec2::types::{
 use serde_json::Value;
 
 use super::context::Wait;
-use super::ec2::{filter, put_tags, specification};
+use super::ec2::{self, GroupSwap, filter, leaves_groups, put_tags, specification};
 use super::rest_api::{canonical_policy, policy_widens};
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Replacement, Resource};
 use crate::aws::tags::{STACK, Tags};
@@ -215,18 +215,23 @@ impl Resource for VpcEndpoint {
         Ok(Outputs::new())
     }
 
-    fn retires(&self, live: &Self, _changes: &[Change]) -> bool {
-        !self.surplus(live).is_empty()
+    fn retires(&self, live: &Self, changes: &[Change]) -> bool {
+        !self.surplus(live).is_empty() || changes.iter().any(leaves_groups)
     }
 
     async fn retire(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
-        let surplus = self.surplus(&live.spec).into_iter().cloned().collect();
+        let subnets = self.surplus(&live.spec).into_iter().cloned().collect();
+        let groups = self.group_swap(cx, live)?.left_last();
+        if subnets == Vec::<String>::new() && groups.is_empty() {
+            return Ok(());
+        }
         let send = cx
             .aws()
             .ec2
             .modify_vpc_endpoint()
             .vpc_endpoint_id(&live.id)
-            .set_remove_subnet_ids(Some(surplus))
+            .set_remove_subnet_ids(listed(subnets))
+            .set_remove_security_group_ids(listed(groups))
             .send();
         cx.aws().call("ec2:ModifyVpcEndpoint", send).await?;
         let wait =
@@ -301,10 +306,11 @@ impl VpcEndpoint {
     }
 
     fn groups(&self, cx: &Cx) -> Result<BTreeSet<String>> {
-        self.security_groups
-            .iter()
-            .map(|group| cx.value(group))
-            .collect()
+        ec2::groups(cx, &self.security_groups)
+    }
+
+    fn group_swap(&self, cx: &Cx, live: &Found<Self>) -> Result<GroupSwap> {
+        GroupSwap::new(cx, &self.security_groups, &live.spec.security_groups)
     }
 
     async fn create_with(&self, cx: &Cx, salt: u32) -> Result<String> {
@@ -343,21 +349,29 @@ impl VpcEndpoint {
         .await
     }
 
-    /// Changes everything at once but for the subnets that it leaves last.
+    /// Changes everything at once but for the subnets and security groups that it leaves last.
     async fn modify(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<()> {
         let touched = |path| touches(changes, path);
-        let list = |values: Vec<&String>| {
-            Some(values.into_iter().cloned().collect()).filter(|list: &Vec<_>| !list.is_empty())
-        };
         let surplus = self.surplus(&live.spec);
-        let added: Vec<&String> = self.subnets.difference(&live.spec.subnets).collect();
+        let added: Vec<String> = self
+            .subnets
+            .difference(&live.spec.subnets)
+            .cloned()
+            .collect();
         let left = live.spec.subnets.difference(&self.subnets);
-        let left: Vec<&String> = left.filter(|one| !surplus.contains(one)).collect();
-        let only_leaves = changes.iter().all(|change| change.path == "subnets");
-        if only_leaves && added.is_empty() && left.is_empty() {
+        let left = left.filter(|one| !surplus.contains(one));
+        let left: Vec<String> = left.cloned().collect();
+        let groups = self.group_swap(cx, live)?;
+        let (joined, quitted) = (groups.joined(), groups.left_at_once());
+        let only_leaves = changes
+            .iter()
+            .all(|change| ["subnets", "security_groups"].contains(&change.path.as_str()));
+        let stays = [&added, &left, &joined, &quitted]
+            .into_iter()
+            .all(Vec::is_empty);
+        if only_leaves && stays {
             return Ok(());
         }
-        let (groups, live_groups) = (self.groups(cx)?, live.spec.groups(cx)?);
         let present = live.spec.addresses_in(&self.addresses);
         let moved = self
             .addresses
@@ -371,11 +385,11 @@ impl VpcEndpoint {
             .ec2
             .modify_vpc_endpoint()
             .vpc_endpoint_id(&live.id)
-            .set_add_subnet_ids(list(added))
-            .set_remove_subnet_ids(list(left))
+            .set_add_subnet_ids(listed(added))
+            .set_remove_subnet_ids(listed(left))
             .set_subnet_configurations(configurations(&moved))
-            .set_add_security_group_ids(list(groups.difference(&live_groups).collect()))
-            .set_remove_security_group_ids(list(live_groups.difference(&groups).collect()))
+            .set_add_security_group_ids(listed(joined))
+            .set_remove_security_group_ids(listed(quitted))
             .set_private_dns_enabled(touched("private_dns").then_some(self.private_dns))
             // `ResetPolicy` is for gateway endpoints only: full access is sent like any other policy.
             .set_policy_document(touched("policy").then(|| self.policy.to_string()))
@@ -383,6 +397,11 @@ impl VpcEndpoint {
         cx.aws().call("ec2:ModifyVpcEndpoint", send).await?;
         Ok(())
     }
+}
+
+/// A list as the SDK takes it: none where it is empty.
+fn listed(values: Vec<String>) -> Option<Vec<String>> {
+    Some(values).filter(|values| !values.is_empty())
 }
 
 /// The subnets whose address is pinned.

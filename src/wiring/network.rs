@@ -416,8 +416,15 @@ impl Wiring<'_> {
             SecurityGroups::Own => vec![self.load_balancer_group(&balancer, &address, &vpc)],
         };
         let tags = self.remembering(&address);
-        let endpoint_group = endpoint_address().part("security_group");
-        let groups = &self.wired.resources.security_groups;
+        let endpoint = endpoint_address();
+        let endpoint_group = endpoint.part("security_group");
+        let own = &self.wired.resources;
+        let admits = own
+            .vpc_endpoints
+            .contains_key(&endpoint)
+            .then_some(endpoint);
+        let group = own.security_groups.contains_key(&endpoint_group);
+        let group = group.then_some(endpoint_group);
         let resource = LoadBalancer {
             name: self.load_balancer_name(&balancer, &vpc),
             scheme: balancer.scheme.as_str().to_owned(),
@@ -427,9 +434,7 @@ impl Wiring<'_> {
             ip_address_type: balancer.ip_address_type.as_str().to_owned(),
             attributes: balancer.attributes,
             unmanaged: balancer.unmanaged,
-            admitted_by: groups
-                .contains_key(&endpoint_group)
-                .then_some(endpoint_group),
+            admitted_by: admits.into_iter().chain(group).collect(),
             reached_by: if self.stack.records.is_empty() {
                 ReachedBy::DnsName
             } else {

@@ -94,6 +94,23 @@ fn clients_do_not_notice_that_the_load_balancer_changes_its_groups() {
 }
 
 #[test]
+fn clients_do_not_notice_that_endpoint_and_load_balancer_change_their_groups_together() {
+    let mut scenario = patient("private_dns: false", "");
+    let group = scenario.meanwhile(their_group);
+    let theirs = format!("security_groups: [{group}]");
+    let balancer = format!("load_balancer: {{ {theirs} }}");
+    scenario.edit(
+        "endpoint: { private_dns: false }",
+        &format!("endpoint: {{ {theirs} }}"),
+    );
+    scenario.edit("load_balancer: {}", &balancer);
+    changes_unnoticed(&scenario);
+    scenario.edit(&format!("endpoint: {{ {theirs} }}"), "endpoint: {}");
+    scenario.edit(&balancer, "load_balancer: {}");
+    changes_unnoticed(&scenario);
+}
+
+#[test]
 fn clients_do_not_notice_that_another_load_balancer_takes_their_requests() {
     // In the zones that the other load balancer is in.
     let [one, other] = SUBNETS;
