@@ -91,6 +91,8 @@ pub enum Command {
     Destroy(DestroyArgs),
     /// Say how stacks stand, and what ends by itself
     Status(StatusArgs),
+    /// Say which link between clients and what answers them is broken, and what to do about it
+    Doctor(DoctorArgs),
     /// Keep the CRLs of URLs up to date
     #[command(subcommand)]
     Crl(CrlCommand),
@@ -267,6 +269,14 @@ pub struct ListArgs {
     /// The region; else that of the AWS environment
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The stack file; ./stack.yaml
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
 }
 
 /// Arguments of `output`.

@@ -4,6 +4,7 @@ mod apply;
 mod completion;
 mod crl;
 mod destroy;
+mod doctor;
 mod expiry;
 mod list;
 mod output;
@@ -56,6 +57,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Plan(args) => plan::run(&args, global, view).await,
         Command::Apply(args) => apply::run(&args, global, view).await,
         Command::Destroy(args) => destroy::run(&args, global, view).await,
+        Command::Doctor(args) => doctor::run(&args, global, view).await,
         Command::Status(args) => status::run(&args, global, view).await,
         Command::Crl(CrlCommand::Refresh(args)) => crl::refresh(&args, global, view).await,
         Command::List(args) => list::run(&args, global, view).await,

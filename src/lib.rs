@@ -20,6 +20,7 @@ mod command;
 mod session;
 
 mod crl_source;
+mod doctor;
 mod facts;
 mod hint;
 pub mod pki;

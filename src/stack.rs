@@ -49,6 +49,7 @@ mod tests;
 
 pub use api::{AccessLogs, Api, ApiPolicy, EndpointType, Throttling};
 pub use certificate::{Certificate, CertificateSource, KeyAlgorithm};
+pub(crate) use common::covers;
 pub use common::{Bucket, SecurityGroups, Subnets, Vpc, Zone};
 pub use definition::{Definition, DefinitionSource, Sample};
 pub use domain::{BasePath, Domain, DomainSecurityPolicy, Mapping};

@@ -199,7 +199,7 @@ fn is_label(label: &str) -> bool {
 }
 
 /// Whether a certificate for `pattern` is good for `name`: a wildcard stands for one label.
-pub(super) fn covers(pattern: &str, name: &str) -> bool {
+pub(crate) fn covers(pattern: &str, name: &str) -> bool {
     if pattern == name {
         return true;
     }

@@ -1,0 +1,204 @@
+//! What it means for clients that a resource is live otherwise than its stack file says.
+
+use super::{Finding, Link};
+use crate::diff::Change;
+use crate::plan::{Effect, Summary};
+use crate::resource::Address;
+
+/// What puts right whatever differs from the stack file.
+const APPLY: &str = "`mtlsgw apply` makes it as the stack file says";
+
+/// What a difference is at: a link and a word for it.
+type Place = (Link, &'static str);
+
+/// What is wrong about one resource; nothing where its difference is none to clients.
+pub(super) fn findings(summary: &Summary) -> Vec<Finding> {
+    let address = summary.address.as_str();
+    match summary.effect {
+        Effect::Create => missing(summary)
+            .map(|(link, code)| {
+                Finding::new(link, code, address)
+                    .what(format!("`{address}` does not exist"))
+                    .fix(APPLY)
+            })
+            .into_iter()
+            .collect(),
+        Effect::Delete => surplus(summary).into_iter().collect(),
+        Effect::Update | Effect::Replace => {
+            // What is known only after another resource has changed follows from that one.
+            let own = summary.fields.iter().filter(|change| !change.after_unknown);
+            own.filter_map(|change| differing(summary, change))
+                .collect()
+        }
+    }
+}
+
+/// The last word of an address, without the key of one of several.
+fn part(address: &Address) -> &str {
+    let text = address.as_str();
+    let text = text.split_once("[\"").map_or(text, |(before, _)| before);
+    text.rsplit_once('.').map_or(text, |(_, part)| part)
+}
+
+fn missing(summary: &Summary) -> Option<Place> {
+    Some(match kind(summary) {
+        "RecordSet" if part(&summary.address) == "validation" => {
+            (Link::Tls, "validation-record-missing")
+        }
+        "RecordSet" => (Link::Dns, "record-missing"),
+        "LoadBalancer" => (Link::LoadBalancer, "load-balancer-missing"),
+        "Certificate" => (Link::Tls, "certificate-missing"),
+        "Listener" => (Link::Listener, "listener-missing"),
+        "TrustStore" => (Link::TrustStore, "trust-store-missing"),
+        "TrustStoreRevocation" => (Link::TrustStore, "crl-missing"),
+        "TargetGroup" => (Link::TargetGroup, "target-group-missing"),
+        "TargetRegistration" => (Link::TargetGroup, "targets-missing"),
+        "SecurityGroup" => (Link::SecurityGroups, "security-group-missing"),
+        "VPCEndpoint" => (Link::Endpoint, "endpoint-missing"),
+        "RestApi" => (Link::Policy, "api-missing"),
+        "DomainName" => (Link::Domain, "domain-missing"),
+        "BasePathMapping" => (Link::Mapping, "mapping-missing"),
+        "Stage" => (Link::Stage, "stage-missing"),
+        "Deployment" => (Link::Deployment, "not-deployed"),
+        _ => return None,
+    })
+}
+
+/// What is more than the stack file says, and lets more through or elsewhere.
+fn surplus(summary: &Summary) -> Option<Finding> {
+    let address = summary.address.as_str();
+    let (link, code, what) = match kind(summary) {
+        "TrustStoreRevocation" => (
+            Link::TrustStore,
+            "crl-surplus",
+            "holds a CRL that the stack file does not name",
+        ),
+        "BasePathMapping" => (
+            Link::Mapping,
+            "mapping-surplus",
+            "maps a path that the stack file does not name",
+        ),
+        "Listener" => (
+            Link::Listener,
+            "listener-surplus",
+            "is a listener that the stack file does not name",
+        ),
+        _ => return None,
+    };
+    let finding = Finding::new(link, code, address).what(format!("`{address}` {what}"));
+    Some(finding.fix(APPLY))
+}
+
+fn kind(summary: &Summary) -> &'static str {
+    summary
+        .type_name
+        .rsplit_once("::")
+        .map_or(summary.type_name, |(_, kind)| kind)
+}
+
+fn differing(summary: &Summary, change: &Change) -> Option<Finding> {
+    let (link, code) = place(summary, change)?;
+    let address = summary.address.as_str();
+    let what = match &change.note {
+        Some(note) => format!(
+            "`{address}`: {} is not as the stack file says ({note})",
+            change.path
+        ),
+        None if change.sensitive => {
+            format!("`{address}`: {} is not as the stack file says", change.path)
+        }
+        None => format!(
+            "`{address}`: {} is {}, and the stack file says {}",
+            change.path,
+            brief(&change.before),
+            brief(&change.after)
+        ),
+    };
+    Some(Finding::new(link, code, address).what(what).fix(APPLY))
+}
+
+/// A value in a few words; whole documents are for `plan` to show.
+fn brief(value: &serde_json::Value) -> String {
+    const LONGEST: usize = 120;
+    let text = match value {
+        serde_json::Value::Null => "not there".to_owned(),
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() > LONGEST {
+        "another one (see `mtlsgw plan`)".to_owned()
+    } else {
+        text
+    }
+}
+
+/// Where a field of a kind matters to clients; `None` where it does not.
+fn place(summary: &Summary, change: &Change) -> Option<Place> {
+    let path = change.path.as_str();
+    let is = |names: &[&str]| {
+        names
+            .iter()
+            .any(|name| path == *name || path.starts_with(&format!("{name}.")))
+    };
+    if is(&["tags", "name", "description", "vpc"]) {
+        return None;
+    }
+    let of_balancer = summary.address.as_str().starts_with("load_balancer");
+    Some(match kind(summary) {
+        "RecordSet" if part(&summary.address) == "validation" => {
+            (Link::Tls, "validation-record-differs")
+        }
+        "RecordSet" if is(&["alias.dns_name", "alias.zone"]) => {
+            (Link::Dns, "record-points-elsewhere")
+        }
+        "RecordSet" => (Link::Dns, "record-differs"),
+        "LoadBalancer" if is(&["security_groups"]) => {
+            (Link::SecurityGroups, "load-balancer-groups-differ")
+        }
+        "LoadBalancer" => (Link::LoadBalancer, "load-balancer-differs"),
+        "SecurityGroup" if of_balancer && is(&["ingress"]) => {
+            (Link::LoadBalancer, "clients-not-admitted-as-written")
+        }
+        "SecurityGroup" if of_balancer => (Link::SecurityGroups, "load-balancer-may-not-call"),
+        "SecurityGroup" => (Link::SecurityGroups, "endpoint-does-not-admit"),
+        "Certificate" => (Link::Tls, "certificate-differs"),
+        "Listener" if is(&["certificate", "additional_certificates"]) => {
+            (Link::Tls, "listener-certificate-differs")
+        }
+        "Listener" if is(&["ssl_policy"]) => (Link::Tls, "tls-policy-differs"),
+        "Listener" if is(&["mutual_authentication.trust_store"]) => {
+            (Link::TrustStore, "other-trust-store")
+        }
+        "Listener" if is(&["mutual_authentication"]) => {
+            (Link::Listener, "mutual-authentication-differs")
+        }
+        "Listener" if is(&["default_action", "target_group"]) => {
+            (Link::Listener, "forwards-elsewhere")
+        }
+        "Listener" => (Link::Listener, "listener-differs"),
+        "TrustStore" => (Link::TrustStore, "ca-bundle-differs"),
+        "TrustStoreRevocation" => (Link::TrustStore, "crl-differs"),
+        "TargetGroup" if is(&["health_check"]) => (Link::Health, "health-check-differs"),
+        "TargetGroup" => (Link::TargetGroup, "target-group-differs"),
+        "TargetRegistration" => (Link::TargetGroup, "targets-differ"),
+        "VPCEndpoint" if is(&["security_groups"]) => {
+            (Link::SecurityGroups, "endpoint-groups-differ")
+        }
+        "VPCEndpoint" if is(&["policy"]) => (Link::Policy, "endpoint-policy-differs"),
+        "VPCEndpoint" if is(&["private_dns"]) => (Link::Endpoint, "private-dns-differs"),
+        "VPCEndpoint" => (Link::Endpoint, "endpoint-differs"),
+        "RestApi" if is(&["policy"]) => (Link::Policy, "resource-policy-differs"),
+        "RestApi" if is(&["endpoint_type", "vpc_endpoints"]) => {
+            (Link::Policy, "api-reachability-differs")
+        }
+        "RestApi" => (Link::Integration, "definition-differs"),
+        "DomainName" => (Link::Domain, "domain-differs"),
+        "BasePathMapping" => (Link::Mapping, "mapping-points-elsewhere"),
+        "Stage" if is(&["deployment"]) => (Link::Deployment, "stage-serves-another-deployment"),
+        "Stage" if is(&["throttling"]) => (Link::Stage, "stage-throttling-differs"),
+        "Stage" if is(&["variables"]) => (Link::Integration, "stage-variables-differ"),
+        "Stage" => (Link::Stage, "stage-differs"),
+        "Deployment" => (Link::Deployment, "not-deployed"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,152 @@
+//! Whether security groups let the load balancer through to the endpoint.
+
+use std::net::IpAddr;
+
+use aws_sdk_ec2::types::{IpPermission, SecurityGroup, VpcEndpoint};
+use aws_sdk_elasticloadbalancingv2::types::LoadBalancer;
+use ipnet::IpNet;
+
+use super::{Finding, Link};
+use crate::aws::{Aws, pages};
+use crate::error::Result;
+use crate::resource::ec2::filter;
+
+/// The port of execute-api endpoints.
+const PORT: i32 = 443;
+
+/// The two sides, with the rules of their groups.
+pub(super) struct Between<'a> {
+    /// The groups of both, with their rules.
+    pub(super) groups: &'a [SecurityGroup],
+    pub(super) balancer: &'a LoadBalancer,
+    pub(super) endpoint: &'a VpcEndpoint,
+    /// The private addresses of the load balancer's nodes.
+    pub(super) nodes: &'a [String],
+    /// The addresses of the endpoint.
+    pub(super) addresses: &'a [String],
+}
+
+impl Between<'_> {
+    /// What keeps them apart, if anything does.
+    pub(super) fn blocked(&self) -> Option<Finding> {
+        let from = self.balancer.security_groups();
+        let to: Vec<String> = self
+            .endpoint
+            .groups()
+            .iter()
+            .filter_map(|group| group.group_id().map(str::to_owned))
+            .collect();
+        let id = self.endpoint.vpc_endpoint_id().unwrap_or_default();
+        if !self.admit(
+            from,
+            SecurityGroup::ip_permissions_egress,
+            &to,
+            self.addresses,
+        ) {
+            let arn = self.balancer.load_balancer_arn().unwrap_or_default();
+            return Some(
+                Finding::new(Link::SecurityGroups, "load-balancer-may-not-call", arn)
+                    .what(format!(
+                        "no egress rule of {} lets 443 out to the endpoint {id}",
+                        from.join(", ")
+                    ))
+                    .fix(format!(
+                        "allow TCP 443 from {} to {}",
+                        from.join(", "),
+                        to.join(", ")
+                    )),
+            );
+        }
+        if !self.admit(&to, SecurityGroup::ip_permissions, from, self.nodes) {
+            return Some(
+                Finding::new(Link::SecurityGroups, "endpoint-does-not-admit", id)
+                    .what(format!(
+                        "no ingress rule of {} lets 443 in from the load balancer",
+                        to.join(", ")
+                    ))
+                    .fix(format!(
+                        "allow TCP 443 into {} from {}",
+                        to.join(", "),
+                        from.join(", ")
+                    )),
+            );
+        }
+        None
+    }
+
+    /// Whether a rule of the groups `own` names one of the groups of the other side, or ranges that hold its addresses.
+    fn admit(
+        &self,
+        own: &[String],
+        rules: fn(&SecurityGroup) -> &[IpPermission],
+        others: &[String],
+        addresses: &[String],
+    ) -> bool {
+        let own = self.groups.iter().filter(|group| {
+            group
+                .group_id()
+                .is_some_and(|id| own.iter().any(|one| one == id))
+        });
+        let rules: Vec<&IpPermission> = own
+            .flat_map(rules)
+            .filter(|rule| is_for_port(rule))
+            .collect();
+        let names = rules
+            .iter()
+            .flat_map(|rule| rule.user_id_group_pairs())
+            .any(|pair| {
+                pair.group_id()
+                    .is_some_and(|id| others.iter().any(|one| one == id))
+            });
+        // A prefix list may hold them; nobody is accused by what has not been looked into.
+        let may = rules.iter().any(|rule| !rule.prefix_list_ids().is_empty());
+        let ranges = || {
+            let v4 = rules
+                .iter()
+                .flat_map(|rule| rule.ip_ranges())
+                .filter_map(|range| range.cidr_ip());
+            let v6 = rules
+                .iter()
+                .flat_map(|rule| rule.ipv6_ranges())
+                .filter_map(|range| range.cidr_ipv6());
+            v4.chain(v6)
+        };
+        let held = |address: &String| ranges().any(|range| holds(range, address));
+        names || may || (!addresses.is_empty() && addresses.iter().all(held))
+    }
+}
+
+fn is_for_port(rule: &IpPermission) -> bool {
+    let protocol = rule.ip_protocol().unwrap_or_default();
+    let ports = rule.from_port().unwrap_or(0)..=rule.to_port().unwrap_or(65_535);
+    protocol == "-1" || (["tcp", "6"].contains(&protocol) && ports.contains(&PORT))
+}
+
+/// Whether a range holds an address; what is neither holds nothing.
+fn holds(range: &str, address: &str) -> bool {
+    let (range, address) = (range.parse::<IpNet>(), address.parse::<IpAddr>());
+    range.is_ok_and(|range| address.is_ok_and(|address| range.contains(&address)))
+}
+
+/// The private addresses of a load balancer's nodes.
+pub(super) async fn nodes(aws: &Aws, balancer: &LoadBalancer) -> Result<Vec<String>> {
+    let arn = balancer.load_balancer_arn().unwrap_or_default();
+    let name = arn
+        .rsplit_once("loadbalancer/")
+        .map_or(arn, |(_, name)| name);
+    let interfaces = pages(async |next| {
+        let send = aws
+            .ec2
+            .describe_network_interfaces()
+            .filters(filter("description", vec![format!("ELB {name}")]))
+            .set_next_token(next)
+            .send();
+        let page = aws.call("ec2:DescribeNetworkInterfaces", send).await?;
+        Ok((page.network_interfaces.unwrap_or_default(), page.next_token))
+    })
+    .await?;
+    let addresses = interfaces
+        .iter()
+        .filter_map(|interface| interface.private_ip_address().map(str::to_owned));
+    Ok(addresses.collect())
+}
