@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::plan::Summary;
+use crate::session::Taken;
 
 pub(crate) use answer::{Answer, of_answer};
 pub(crate) use state::Examined;
@@ -164,6 +165,16 @@ impl Diagnosis {
             .extend(summaries.iter().flat_map(difference::findings));
     }
 
+    /// What of somebody else's stands in a place of the stack's.
+    pub(crate) fn taken(&mut self, taken: &[Taken]) {
+        self.findings.extend(taken.iter().map(difference::taken));
+    }
+
+    /// Whether something is the cause of what is wrong with a link.
+    fn is_explained(&self, link: Link) -> bool {
+        self.at(link).iter().any(|one| !one.symptom)
+    }
+
     /// One more finding.
     pub(crate) fn find(&mut self, finding: Finding) {
         self.findings.push(finding);
@@ -202,6 +213,7 @@ impl Diagnosis {
 
     /// The first broken link's cause; a symptom only where there is no cause.
     pub(crate) fn cause(&self) -> Option<&Finding> {
+        // Of two at one link the earlier: states are looked at first, and say more than differences.
         let first = |symptom: bool| {
             let of_kind = self.findings.iter().filter(|one| one.symptom == symptom);
             of_kind.min_by_key(|one| one.link)

@@ -59,6 +59,17 @@ pub(crate) struct Subject {
     pub(crate) stack: Option<Stack>,
 }
 
+/// An address of a stack at which something of somebody else's stands.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Where.
+    pub(crate) address: Address,
+    /// CloudFormation's name of its type.
+    pub(crate) type_name: &'static str,
+    /// What stands there, and whose it is.
+    pub(crate) whose: String,
+}
+
 /// What was read of one region.
 struct Read {
     reader: Reader,
@@ -294,21 +305,55 @@ impl Session {
         Ok(read.nodes.remove(&name).unwrap_or_default())
     }
 
-    async fn plan_region(&self, region: String, subjects: Vec<Subject>) -> Result<Vec<Planned>> {
+    /// Plans a stack as if nothing of anybody else's stood in its way, and says what does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::plan`].
+    pub(crate) async fn survey(&self, subject: Subject) -> Result<(Planned, Vec<Taken>)> {
+        let region = subject.region.clone();
+        let mut read = self.read_and_fetch(&region, vec![subject]).await?;
+        let (subject, wired) = read
+            .subjects
+            .pop()
+            .zip(read.wired.pop())
+            .expect("one stack was read");
+        let nodes = read.nodes.remove(&subject.name).unwrap_or_default();
+        let (taken, free): (Vec<_>, Vec<_>) = nodes
+            .into_iter()
+            .partition(|node| node.conflict().is_some());
+        let taken = taken.iter().map(|node| Taken {
+            address: node.address().clone(),
+            type_name: node.type_name(),
+            whose: node.conflict().unwrap_or_default().to_owned(),
+        });
+        let taken = taken.collect();
+        Ok((
+            self.plan_one(&read.reader, subject, wired, free).await?,
+            taken,
+        ))
+    }
+
+    /// Reads a region, and fetches what CRLs its stacks take from URLs.
+    async fn read_and_fetch(&self, region: &str, subjects: Vec<Subject>) -> Result<Read> {
         let stacks = subjects.iter().filter_map(|one| one.stack.as_ref());
         let sources: Vec<_> = stacks.flat_map(crl_source::sources).collect();
         let served = async { Ok(self.crls.served(sources).await) };
-        let (served, mut read) = futures::try_join!(served, self.read_region(&region, subjects))?;
+        let (served, mut read) = futures::try_join!(served, self.read_region(region, subjects))?;
         if !served.is_empty() {
             self.choose_crls(&mut read, served).await?;
         }
+        Ok(read)
+    }
+
+    async fn plan_region(&self, region: String, subjects: Vec<Subject>) -> Result<Vec<Planned>> {
         let Read {
             reader,
             subjects,
             wired,
             mut nodes,
             ..
-        } = read;
+        } = self.read_and_fetch(&region, subjects).await?;
         let mut planned = Vec::new();
         for (subject, wired) in subjects.into_iter().zip(wired) {
             let nodes = nodes.remove(&subject.name).unwrap_or_default();

@@ -41,10 +41,9 @@ async fn diagnose(
     subject: Subject,
     stack: &Stack,
 ) -> Result<(Planned, Diagnosis)> {
-    let mut planned = session.plan(vec![subject]).await?;
-    let planned = planned.pop().expect("one stack gives one plan");
+    let (planned, taken) = session.survey(subject).await?;
     let mut diagnosis = Diagnosis::default();
-    diagnosis.differences(&planned.plan.summaries);
+    diagnosis.taken(&taken);
     Examined::examine(&planned, stack, &mut diagnosis).await?;
     Ok((planned, diagnosis))
 }

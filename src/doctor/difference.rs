@@ -4,6 +4,7 @@ use super::{Finding, Link};
 use crate::diff::Change;
 use crate::plan::{Effect, Summary};
 use crate::resource::Address;
+use crate::session::Taken;
 
 /// What puts right whatever differs from the stack file.
 const APPLY: &str = "`mtlsgw apply` makes it as the stack file says";
@@ -41,7 +42,7 @@ fn part(address: &Address) -> &str {
 }
 
 fn missing(summary: &Summary) -> Option<Place> {
-    Some(match kind(summary) {
+    Some(match kind(summary.type_name) {
         "RecordSet" if part(&summary.address) == "validation" => {
             (Link::Tls, "validation-record-missing")
         }
@@ -67,7 +68,7 @@ fn missing(summary: &Summary) -> Option<Place> {
 /// What is more than the stack file says, and lets more through or elsewhere.
 fn surplus(summary: &Summary) -> Option<Finding> {
     let address = summary.address.as_str();
-    let (link, code, what) = match kind(summary) {
+    let (link, code, what) = match kind(summary.type_name) {
         "TrustStoreRevocation" => (
             Link::TrustStore,
             "crl-surplus",
@@ -89,11 +90,34 @@ fn surplus(summary: &Summary) -> Option<Finding> {
     Some(finding.fix(APPLY))
 }
 
-fn kind(summary: &Summary) -> &'static str {
-    summary
-        .type_name
+fn kind(type_name: &'static str) -> &'static str {
+    type_name
         .rsplit_once("::")
-        .map_or(summary.type_name, |(_, kind)| kind)
+        .map_or(type_name, |(_, kind)| kind)
+}
+
+/// What it means that something of somebody else's stands at an address.
+pub(super) fn taken(taken: &Taken) -> Finding {
+    let (link, code) = match kind(taken.type_name) {
+        "RecordSet" => (Link::Dns, "record-points-elsewhere"),
+        "BasePathMapping" => (Link::Mapping, "mapping-points-elsewhere"),
+        "DomainName" => (Link::Domain, "domain-of-somebody-else"),
+        "Listener" => (Link::Listener, "listener-of-somebody-else"),
+        "VPCEndpoint" => (Link::Endpoint, "endpoint-of-somebody-else"),
+        "RestApi" | "Stage" => (Link::Stage, "stage-of-somebody-else"),
+        "TrustStore" | "TrustStoreRevocation" => (Link::TrustStore, "trust-store-of-somebody-else"),
+        "TargetGroup" | "TargetRegistration" => {
+            (Link::TargetGroup, "target-group-of-somebody-else")
+        }
+        "SecurityGroup" => (Link::SecurityGroups, "security-group-of-somebody-else"),
+        _ => (Link::LoadBalancer, "name-of-somebody-else"),
+    };
+    Finding::new(link, code, taken.address.as_str())
+        .what(format!("`{}`: {}", taken.address, taken.whose))
+        .fix(
+            "nothing that is not this stack's is changed: give the place back, rename one of the two, or hand it \
+             over with its tags `mtlsgw:stack` and `mtlsgw:address`",
+        )
 }
 
 fn differing(summary: &Summary, change: &Change) -> Option<Finding> {
@@ -144,7 +168,7 @@ fn place(summary: &Summary, change: &Change) -> Option<Place> {
         return None;
     }
     let of_balancer = summary.address.as_str().starts_with("load_balancer");
-    Some(match kind(summary) {
+    Some(match kind(summary.type_name) {
         "RecordSet" if part(&summary.address) == "validation" => {
             (Link::Tls, "validation-record-differs")
         }

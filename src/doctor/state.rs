@@ -53,6 +53,8 @@ impl<'a> Examined<'a> {
         examined.apis().await?;
         let endpoint = examined.endpoint().await?;
         examined.health().await?;
+        let diagnosis = &mut *examined.diagnosis;
+        diagnosis.differences(&planned.plan.summaries);
         if let (Some(balancer), Some(endpoint)) = (balancer, endpoint) {
             examined.reach(&balancer, &endpoint).await?;
         }
@@ -400,6 +402,9 @@ impl<'a> Examined<'a> {
 
     /// Whether the load balancer gets through to the endpoint.
     async fn reach(&mut self, balancer: &LoadBalancer, endpoint: &VpcEndpoint) -> Result<()> {
+        if self.diagnosis.is_explained(Link::SecurityGroups) {
+            return Ok(());
+        }
         let ids: Vec<String> = endpoint
             .groups()
             .iter()

@@ -4,7 +4,7 @@
 //! is not theirs to say: plan logs what it has compared, and the kinds' files name what they
 //! compare at all; a field that has neither a row nor a reason fails the test.
 
-mod account;
+pub(crate) mod account;
 mod gateway;
 mod kinds;
 mod listener;

@@ -9,6 +9,7 @@ mod agreement;
 mod apply;
 mod changes;
 mod crl;
+mod doctor;
 mod drift;
 mod examples;
 mod faults;

@@ -12,12 +12,12 @@ use crate::pairs::{Anonymous, fresh};
 use crate::support::{Authority, Aws, Scenario, authority};
 
 /// Two of the default subnets, which the stack is in, and the third.
-pub(super) const SUBNETS: [&str; 2] = ["subnet-7c301d43bf26cc3c5", "subnet-15b83436007d0d6f7"];
+pub(crate) const SUBNETS: [&str; 2] = ["subnet-7c301d43bf26cc3c5", "subnet-15b83436007d0d6f7"];
 /// See [`SUBNETS`].
-pub(super) const THIRD_SUBNET: &str = "subnet-ccbea33e9cd3b81d0";
+pub(crate) const THIRD_SUBNET: &str = "subnet-ccbea33e9cd3b81d0";
 
 /// Somebody else's bucket, in which they have a bundle and a CRL.
-pub(super) const THEIR_BUCKET: &str = "theirs";
+pub(crate) const THEIR_BUCKET: &str = "theirs";
 
 /// What has attributes: its address, and what ELB calls the kind.
 const ATTRIBUTED: [(&str, &str); 3] = [
@@ -80,12 +80,12 @@ record: { zone: example.com }
 ";
 
 /// The stack with everything.
-pub(super) fn scenario() -> Scenario {
+pub(crate) fn scenario() -> Scenario {
     Scenario::stack(STACK)
 }
 
 /// The stack with an imported certificate.
-pub(super) fn imported() -> Scenario {
+pub(crate) fn imported() -> Scenario {
     let (certificate, key) = server();
     Scenario::stack(IMPORTED)
         .file("server.pem", certificate)
@@ -93,7 +93,7 @@ pub(super) fn imported() -> Scenario {
 }
 
 /// A self-signed certificate for the domain, and its key.
-pub(super) fn server() -> (String, String) {
+pub(crate) fn server() -> (String, String) {
     let names = ["example.com".to_owned(), "*.example.com".to_owned()];
     let mut params = CertificateParams::new(names).expect("are names");
     params.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(90);
@@ -103,7 +103,7 @@ pub(super) fn server() -> (String, String) {
 }
 
 /// Puts there what the stack refers to and what somebody else will put in place of it.
-pub(super) fn prepare(scenario: &mut Scenario) {
+pub(crate) fn prepare(scenario: &mut Scenario) {
     let additional = scenario.meanwhile(|aws| {
         let role = "arn:aws:iam::123456789012:role/logs";
         patch_at(aws, "/account", &[("replace", "/cloudwatchRoleArn", role)]);
@@ -131,12 +131,12 @@ pub(super) fn prepare(scenario: &mut Scenario) {
     scenario.edit("ADDITIONAL", &additional);
 }
 
-fn put(aws: &Aws, key: &str, content: &str) {
+pub(crate) fn put(aws: &Aws, key: &str, content: &str) {
     let path = format!("/{THEIR_BUCKET}/{key}");
     aws.rest(("s3", "PUT", &path), content).ok();
 }
 
-fn make_trust_store(aws: &Aws) {
+pub(crate) fn make_trust_store(aws: &Aws) {
     let call = [
         ("Action", "CreateTrustStore"),
         ("Name", "theirs"),
@@ -147,7 +147,7 @@ fn make_trust_store(aws: &Aws) {
 }
 
 /// An API with a stage `dev`.
-fn make_api(aws: &Aws) {
+pub(crate) fn make_api(aws: &Aws) {
     let integration = json!({"x-amazon-apigateway-integration": {"type": "mock"}});
     let document = json!({
         "openapi": "3.0.1",
@@ -166,7 +166,7 @@ fn make_api(aws: &Aws) {
 }
 
 /// Imports a certificate for the domain, into an existing one if its ARN is given.
-pub(super) fn import(aws: &Aws, arn: Option<&str>) -> String {
+pub(crate) fn import(aws: &Aws, arn: Option<&str>) -> String {
     let (certificate, key) = server();
     let mut call = json!({
         "Certificate": STANDARD.encode(certificate),
@@ -179,7 +179,7 @@ pub(super) fn import(aws: &Aws, arn: Option<&str>) -> String {
     made["CertificateArn"].as_str().expect("is text").to_owned()
 }
 
-fn patch_at(aws: &Aws, path: &str, operations: &[(&str, &str, &str)]) {
+pub(crate) fn patch_at(aws: &Aws, path: &str, operations: &[(&str, &str, &str)]) {
     let operation = |(op, path, value): &(&str, &str, &str)| match *op {
         "remove" if value.is_empty() => json!({"op": op, "path": path}),
         _ => json!({"op": op, "path": path, "value": value}),
@@ -191,8 +191,8 @@ fn patch_at(aws: &Aws, path: &str, operations: &[(&str, &str, &str)]) {
 
 /// The account, served for as long as somebody acts in it.
 pub(crate) struct Account {
-    pub(super) aws: Aws,
-    pub(super) scenario: Scenario,
+    pub(crate) aws: Aws,
+    pub(crate) scenario: Scenario,
     addresses: Vec<String>,
     /// The names of what is somebody else's.
     theirs: Vec<String>,
@@ -201,7 +201,7 @@ pub(crate) struct Account {
 
 impl Account {
     /// An account with a stack that has these addresses.
-    pub(super) fn new(scenario: Scenario, addresses: Vec<String>) -> Self {
+    pub(crate) fn new(scenario: Scenario, addresses: Vec<String>) -> Self {
         let mut account = Self {
             aws: scenario.aws(),
             addresses,
@@ -223,8 +223,13 @@ impl Account {
         account
     }
 
+    /// The scenario again, without anybody who serves it.
+    pub(crate) fn into_scenario(self) -> Scenario {
+        self.scenario
+    }
+
     /// Sets every attribute to what it is, which to AWS is the same as never having set it.
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         for (address, kind) in ATTRIBUTED {
             if self.addresses.iter().any(|other| other == address) {
                 self.set_attributes(address, kind, &self.attributes(address, kind));
@@ -233,7 +238,7 @@ impl Account {
     }
 
     /// What the sandbox holds, whatever AWS calls it; somebody else's things keep their names.
-    pub(super) fn held(&self) -> Value {
+    pub(crate) fn held(&self) -> Value {
         self.settle();
         let mut dump = self.scenario.dump();
         // A load balancer that was to log there has tried whether it can.
@@ -243,7 +248,7 @@ impl Account {
     }
 
     /// The attributes of what stands at an address.
-    pub(super) fn attributes(&self, address: &str, kind: &str) -> Vec<(String, String)> {
+    pub(crate) fn attributes(&self, address: &str, kind: &str) -> Vec<(String, String)> {
         let describe = format!("Describe{kind}Attributes");
         let arn = format!("{kind}Arn");
         let answer = self.elb(&describe, &[(&arn, &self.id(address))]);
@@ -258,7 +263,7 @@ impl Account {
     }
 
     /// Sets attributes, twenty at once.
-    pub(super) fn set_attributes(&self, address: &str, kind: &str, all: &[(String, String)]) {
+    pub(crate) fn set_attributes(&self, address: &str, kind: &str, all: &[(String, String)]) {
         let modify = format!("Modify{kind}Attributes");
         let arn = self.id(address);
         for some in all.chunks(20) {
@@ -277,7 +282,7 @@ impl Account {
     }
 
     /// What AWS calls the resource at an address, or another output of it.
-    pub(super) fn id(&self, address: &str) -> String {
+    pub(crate) fn id(&self, address: &str) -> String {
         let mut ids = self.ids.borrow_mut();
         let ids = ids.get_or_insert_with(|| {
             let outputs = self.scenario.run(["output", "--json"]).ok();
@@ -289,7 +294,7 @@ impl Account {
     }
 
     /// An address of the plan; the one of a CRL that somebody else added depends on its content.
-    pub(super) fn named(&self, address: String) -> String {
+    pub(crate) fn named(&self, address: String) -> String {
         let revocation = "trust_store.crl[";
         if address.starts_with(revocation) && !self.addresses(revocation).contains(&address) {
             return THEIRS.to_owned();
@@ -298,7 +303,7 @@ impl Account {
     }
 
     /// The addresses that begin like this.
-    pub(super) fn addresses(&self, beginning: &str) -> Vec<String> {
+    pub(crate) fn addresses(&self, beginning: &str) -> Vec<String> {
         let all = self.addresses.iter();
         all.filter(|address| address.starts_with(beginning))
             .cloned()
@@ -306,17 +311,17 @@ impl Account {
     }
 
     /// What is made anew has other ids.
-    pub(super) fn forget_ids(&self) {
+    pub(crate) fn forget_ids(&self) {
         self.ids.replace(None);
     }
 
     /// A call of Elastic Load Balancing; gives the answer.
-    fn elb(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+    pub(crate) fn elb(&self, action: &str, parameters: &[(&str, &str)]) -> String {
         self.query("elasticloadbalancing", action, parameters)
     }
 
     /// The same about what stands at an address: the parameter that takes its id, and the address.
-    pub(super) fn elb_at(
+    pub(crate) fn elb_at(
         &self,
         action: &str,
         (name, address): (&str, &str),
@@ -327,7 +332,7 @@ impl Account {
     }
 
     /// A call of EC2 about what stands at an address; see [`Self::elb_at`].
-    pub(super) fn ec2_at(
+    pub(crate) fn ec2_at(
         &self,
         action: &str,
         (name, address): (&str, &str),
@@ -341,13 +346,13 @@ impl Account {
         );
     }
 
-    fn query(&self, service: &str, action: &str, parameters: &[(&str, &str)]) -> String {
+    pub(crate) fn query(&self, service: &str, action: &str, parameters: &[(&str, &str)]) -> String {
         let parameters = [&[("Action", action)], parameters].concat();
         self.aws.query(service, &parameters).ok().body
     }
 
     /// A call of API Gateway; gives the answer.
-    pub(super) fn gateway(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub(crate) fn gateway(&self, method: &str, path: &str, body: &Value) -> Value {
         let body = if body.is_null() {
             String::new()
         } else {
@@ -362,17 +367,17 @@ impl Account {
     }
 
     /// An update of API Gateway: `replace`, the property, and its value.
-    pub(super) fn patch(&self, path: &str, operations: &[(&str, &str, &str)]) {
+    pub(crate) fn patch(&self, path: &str, operations: &[(&str, &str, &str)]) {
         patch_at(&self.aws, path, operations);
     }
 
     /// A call of S3 that sends this.
-    pub(super) fn s3(&self, method: &str, path: &str, body: impl AsRef<[u8]>) {
+    pub(crate) fn s3(&self, method: &str, path: &str, body: impl AsRef<[u8]>) {
         self.aws.rest(("s3", method, path), body).ok();
     }
 
     /// The parts of an answer in XML that lie in elements of this name.
-    pub(super) fn elements(answer: &str, name: &str) -> Vec<String> {
+    pub(crate) fn elements(answer: &str, name: &str) -> Vec<String> {
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));
         let rest = answer.split(&open).skip(1);
         let texts = rest.filter_map(|rest| rest.split(&close).next());
@@ -380,13 +385,13 @@ impl Account {
     }
 
     /// The ARN of somebody else's trust store.
-    pub(super) fn their_trust_store(&self) -> String {
+    pub(crate) fn their_trust_store(&self) -> String {
         let answer = self.elb("DescribeTrustStores", &[("Names.member.1", "theirs")]);
         Self::elements(&answer, "TrustStoreArn").remove(0)
     }
 
     /// The ARN of the listener's other certificate.
-    pub(super) fn additional_certificate(&self) -> String {
+    pub(crate) fn additional_certificate(&self) -> String {
         let stack = self.scenario.read("stack.yaml");
         let (_, arn) = stack
             .split_once("additional_certificates: [\"")
@@ -395,7 +400,7 @@ impl Account {
     }
 
     /// The ARN of somebody else's certificate, which nothing uses.
-    pub(super) fn their_certificate(&self) -> String {
+    pub(crate) fn their_certificate(&self) -> String {
         // Only RSA keys of 2048 bits are listed unasked.
         let call = json!({"Includes": {"keyTypes": ["EC_prime256v1"]}});
         let all = self.aws.acm("ListCertificates", &call).ok().value();
@@ -407,7 +412,7 @@ impl Account {
     }
 
     /// The id of somebody else's API, which has a stage `dev`.
-    pub(super) fn their_api(&self) -> String {
+    pub(crate) fn their_api(&self) -> String {
         let all = self.gateway("GET", "/restapis", &Value::Null);
         let all = all.pointer("/_embedded/item").or(all.get("item"));
         let mut all = all.and_then(Value::as_array).expect("is a list").iter();
@@ -418,7 +423,7 @@ impl Account {
     }
 
     /// The id of the default VPC's default security group.
-    pub(super) fn their_group(&self) -> String {
+    pub(crate) fn their_group(&self) -> String {
         let filter = [
             ("Filter.1.Name", "group-name"),
             ("Filter.1.Value.1", "default"),
