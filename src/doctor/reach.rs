@@ -150,3 +150,118 @@ pub(super) async fn nodes(aws: &Aws, balancer: &LoadBalancer) -> Result<Vec<Stri
         .filter_map(|interface| interface.private_ip_address().map(str::to_owned));
     Ok(addresses.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{IpRange, SecurityGroupIdentifier, UserIdGroupPair};
+
+    use super::*;
+
+    fn group(
+        id: &str,
+        ingress: Option<IpPermission>,
+        egress: Option<IpPermission>,
+    ) -> SecurityGroup {
+        SecurityGroup::builder()
+            .group_id(id)
+            .set_ip_permissions(ingress.map(|rule| vec![rule]))
+            .set_ip_permissions_egress(egress.map(|rule| vec![rule]))
+            .build()
+    }
+
+    fn https() -> aws_sdk_ec2::types::builders::IpPermissionBuilder {
+        IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(443)
+            .to_port(443)
+    }
+
+    fn from_group(id: &str) -> IpPermission {
+        let pair = UserIdGroupPair::builder().group_id(id).build();
+        https().user_id_group_pairs(pair).build()
+    }
+
+    fn from_range(range: &str) -> IpPermission {
+        https()
+            .ip_ranges(IpRange::builder().cidr_ip(range).build())
+            .build()
+    }
+
+    /// What keeps a load balancer in `sg-lb` from an endpoint in `sg-vpce`.
+    fn blocked(
+        ingress: Option<IpPermission>,
+        egress: Option<IpPermission>,
+    ) -> Option<&'static str> {
+        let groups = [
+            group("sg-lb", None, egress),
+            group("sg-vpce", ingress, None),
+        ];
+        let balancer = LoadBalancer::builder().security_groups("sg-lb").build();
+        let endpoint = VpcEndpoint::builder()
+            .groups(
+                SecurityGroupIdentifier::builder()
+                    .group_id("sg-vpce")
+                    .build(),
+            )
+            .build();
+        let between = Between {
+            groups: &groups,
+            balancer: &balancer,
+            endpoint: &endpoint,
+            nodes: &["10.0.1.10".to_owned(), "10.0.2.10".to_owned()],
+            addresses: &["10.0.1.20".to_owned()],
+        };
+        between.blocked().map(|finding| finding.code)
+    }
+
+    #[test]
+    fn a_rule_for_the_other_group_or_for_all_its_addresses_lets_through() {
+        let out = || Some(from_group("sg-vpce"));
+        assert_eq!(blocked(Some(from_group("sg-lb")), out()), None);
+        assert_eq!(blocked(Some(from_range("10.0.0.0/16")), out()), None);
+        assert_eq!(
+            blocked(
+                Some(from_range("10.0.0.0/16")),
+                Some(from_range("10.0.1.0/24"))
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn a_rule_for_one_of_two_nodes_is_not_enough() {
+        let one = Some(from_range("10.0.1.0/24"));
+        let out = Some(from_group("sg-vpce"));
+        assert_eq!(blocked(one, out), Some("endpoint-does-not-admit"));
+    }
+
+    #[test]
+    fn what_may_not_leave_is_told_before_what_may_not_enter() {
+        assert_eq!(blocked(None, None), Some("load-balancer-may-not-call"));
+        let elsewhere = Some(from_range("192.0.2.0/24"));
+        assert_eq!(
+            blocked(Some(from_group("sg-lb")), elsewhere),
+            Some("load-balancer-may-not-call")
+        );
+    }
+
+    #[test]
+    fn another_port_is_another_rule() {
+        let ssh = IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(22)
+            .to_port(80);
+        let ssh = ssh
+            .ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build())
+            .build();
+        assert_eq!(
+            blocked(Some(ssh), Some(from_group("sg-vpce"))),
+            Some("endpoint-does-not-admit")
+        );
+        let all = IpPermission::builder().ip_protocol("-1");
+        let all = all
+            .ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build())
+            .build();
+        assert_eq!(blocked(Some(all.clone()), Some(all)), None);
+    }
+}
