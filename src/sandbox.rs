@@ -39,7 +39,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +122,22 @@ pub struct Running {
     host: Host,
 }
 
+/// Where a connection into the simulated network leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// To this loopback socket.
+    Socket(SocketAddr),
+    /// Nowhere: nothing listens there; the text says what is there instead.
+    Refused(String),
+    /// Nowhere: the packets are dropped, so that the client waits until it gives up.
+    Dropped,
+}
+
+/// A text as it stands in a URL's query.
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
 /// Which process serves a sandbox.
 #[derive(Debug)]
 enum Host {
@@ -140,6 +156,48 @@ impl Running {
     /// How fast its time passes; whoever waits for it waits by the same clock.
     pub fn timing(&self) -> Timing {
         self.timing
+    }
+
+    /// What public DNS answers for a name: the addresses that clients outside are led to.
+    ///
+    /// # Errors
+    ///
+    /// If the process that serves the sandbox does not answer.
+    pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, SandboxError> {
+        let query = format!("resolve?name={}", encoded(name));
+        let (_, answer) = self.ask(query).await?;
+        let addresses = answer["addresses"].as_array().into_iter().flatten();
+        let addresses = addresses.filter_map(|address| address.as_str()?.parse().ok());
+        Ok(addresses.collect())
+    }
+
+    /// Where a client outside of the simulated network gets to that connects to a port of a name
+    /// or an address.
+    ///
+    /// # Errors
+    ///
+    /// If the process that serves the sandbox does not answer.
+    pub async fn connect_address(&self, host: &str, port: u16) -> Result<Reach, SandboxError> {
+        let query = format!("connect?host={}&port={port}", encoded(host));
+        let (status, answer) = self.ask(query).await?;
+        let address = answer["address"]
+            .as_str()
+            .and_then(|text| text.parse().ok());
+        Ok(match address {
+            Some(address) => Reach::Socket(address),
+            None if status == 200 => Reach::Dropped,
+            None => Reach::Refused(answer["message"].as_str().unwrap_or_default().to_owned()),
+        })
+    }
+
+    /// Asks the process that serves the sandbox; a refusal is an answer too.
+    async fn ask(&self, query: String) -> Result<(u16, serde_json::Value), SandboxError> {
+        let url = self.url.clone();
+        let asked = move || control::ask(&url, ("GET", &query), "");
+        let (status, body) = tokio::task::spawn_blocking(asked)
+            .await
+            .expect("asking does not panic")?;
+        Ok((status, serde_json::from_str(&body).unwrap_or_default()))
     }
 
     /// Stops it, if this process serves it, once no other process uses it.

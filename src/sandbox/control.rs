@@ -108,11 +108,22 @@ fn written(status: u16, body: &Value) -> Response {
 }
 
 /// Sends a control request to the process that serves a sandbox; `body` is its text.
-pub(super) fn send(
+pub(super) fn send(url: &str, request: (&str, &str), body: &str) -> Result<String, SandboxError> {
+    match ask(url, request, body)? {
+        (200, answer) => Ok(answer),
+        (_, reason) => Err(SandboxError::Refused {
+            url: url.to_owned(),
+            reason,
+        }),
+    }
+}
+
+/// Sends a control request, of which a refusal is one of the answers; gives status and body.
+pub(super) fn ask(
     url: &str,
     (method, command): (&str, &str),
     body: &str,
-) -> Result<String, SandboxError> {
+) -> Result<(u16, String), SandboxError> {
     let failed = |source| SandboxError::Connection {
         url: url.to_owned(),
         source,
@@ -132,11 +143,9 @@ pub(super) fn send(
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(failed)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    if head.starts_with("HTTP/1.1 200") {
-        return Ok(body.to_owned());
-    }
-    Err(SandboxError::Refused {
-        url: url.to_owned(),
-        reason: body.to_owned(),
-    })
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    Ok((status.unwrap_or_default(), body.to_owned()))
 }
