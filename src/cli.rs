@@ -1,6 +1,7 @@
 //! The command line: clap structs, no logic.
 
 mod pki;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use pki::{
     PkiCsrArgs, PkiInspectArgs, PkiIssueArgs, PkiListArgs, PkiP12Args, PkiRevokeArgs, PkiSignArgs,
     SigningCa, Wanted,
 };
+pub use verify::{ConnectTo, ProbeArgs, VerifyArgs};
 
 /// Turn a short YAML file into a working mutual-TLS front door on AWS
 #[derive(Debug, Parser)]
@@ -89,6 +91,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Delete a stack's resources
     Destroy(DestroyArgs),
+    /// Prove by connections that a gateway does what its stack says
+    Verify(VerifyArgs),
     /// Say how stacks stand, and what ends by itself
     Status(StatusArgs),
     /// Keep the CRLs of URLs up to date
@@ -210,6 +214,12 @@ pub struct ApplyArgs {
     /// Quotas.
     #[command(flatten)]
     pub quotas: CrlQuotas,
+    /// Then prove by connections that the gateway does what its stack says; for 5m if need be
+    #[arg(long)]
+    pub verify: bool,
+    /// What that presents, asks and expects.
+    #[command(flatten)]
+    pub probes: ProbeArgs,
 }
 
 /// What is known of the account's quotas, which AWS does not tell.

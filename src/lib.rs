@@ -36,6 +36,7 @@ mod lock;
 
 pub mod aws;
 pub mod error;
+mod verify;
 mod view;
 
 #[cfg(feature = "sandbox")]

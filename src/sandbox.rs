@@ -190,6 +190,20 @@ impl Running {
         })
     }
 
+    /// The certificate of the root that server certificates chain to, PEM; `None` where nothing has one.
+    ///
+    /// # Errors
+    ///
+    /// If the process that serves the sandbox does not answer.
+    pub async fn server_root(&self) -> Result<Option<String>, SandboxError> {
+        let url = self.url.clone();
+        let asked = move || control::ask(&url, ("GET", "ca"), "");
+        let (status, body) = tokio::task::spawn_blocking(asked)
+            .await
+            .expect("asking does not panic")?;
+        Ok((status == 200).then_some(body))
+    }
+
     /// Asks the process that serves the sandbox; a refusal is an answer too.
     async fn ask(&self, query: String) -> Result<(u16, serde_json::Value), SandboxError> {
         let url = self.url.clone();

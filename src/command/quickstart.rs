@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{apply, plan};
 use crate::cli::{
-    Allowances, ApplyArgs, ClientsArgs, CrlQuotas, ExpiryArgs, Global, Paths, PlanArgs,
+    Allowances, ApplyArgs, ClientsArgs, CrlQuotas, ExpiryArgs, Global, Paths, PlanArgs, ProbeArgs,
     QuickstartArgs,
 };
 use crate::error::{Error, Result, exit};
@@ -61,6 +61,8 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
         clients: ClientsArgs::default(),
         allow_lockout: false,
         quotas: CrlQuotas::default(),
+        verify: false,
+        probes: ProbeArgs::default(),
     };
     let code = apply::run(&apply_args, &global, view).await?;
     if code != exit::DONE {
