@@ -31,4 +31,5 @@ mod tidy;
 mod trust_check;
 mod trust_lint;
 mod unnoticed;
+mod verify;
 mod views;
