@@ -15,7 +15,7 @@ pub use pki::{
     PkiCsrArgs, PkiInspectArgs, PkiIssueArgs, PkiListArgs, PkiP12Args, PkiRevokeArgs, PkiSignArgs,
     SigningCa, Wanted,
 };
-pub use verify::{ConnectTo, ProbeArgs, VerifyArgs};
+pub use verify::{Afterwards, ConnectTo, ProbeArgs, VerifyArgs};
 
 /// Turn a short YAML file into a working mutual-TLS front door on AWS
 #[derive(Debug, Parser)]
@@ -115,7 +115,7 @@ pub enum Command {
     Pki(PkiArgs),
     /// Print a shell's completion script
     Completion(CompletionArgs),
-    /// Write a complete stack, apply it to the embedded AWS and plan it again
+    /// Write a complete stack, apply it to the embedded AWS, plan it again and verify it
     #[cfg(feature = "sandbox")]
     Quickstart(QuickstartArgs),
     /// Run and inspect the embedded AWS
@@ -214,12 +214,9 @@ pub struct ApplyArgs {
     /// Quotas.
     #[command(flatten)]
     pub quotas: CrlQuotas,
-    /// Then prove by connections that the gateway does what its stack says; for 5m if need be
-    #[arg(long)]
-    pub verify: bool,
-    /// What that presents, asks and expects.
+    /// What is proved afterwards.
     #[command(flatten)]
-    pub probes: ProbeArgs,
+    pub afterwards: Afterwards,
 }
 
 /// What is known of the account's quotas, which AWS does not tell.

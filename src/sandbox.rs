@@ -196,22 +196,23 @@ impl Running {
     ///
     /// If the process that serves the sandbox does not answer.
     pub async fn server_root(&self) -> Result<Option<String>, SandboxError> {
-        let url = self.url.clone();
-        let asked = move || control::ask(&url, ("GET", "ca"), "");
-        let (status, body) = tokio::task::spawn_blocking(asked)
-            .await
-            .expect("asking does not panic")?;
+        let (status, body) = self.ask_text("ca".to_owned()).await?;
         Ok((status == 200).then_some(body))
     }
 
     /// Asks the process that serves the sandbox; a refusal is an answer too.
     async fn ask(&self, query: String) -> Result<(u16, serde_json::Value), SandboxError> {
+        let (status, body) = self.ask_text(query).await?;
+        Ok((status, serde_json::from_str(&body).unwrap_or_default()))
+    }
+
+    /// The same, whose answer is a text.
+    async fn ask_text(&self, query: String) -> Result<(u16, String), SandboxError> {
         let url = self.url.clone();
         let asked = move || control::ask(&url, ("GET", &query), "");
-        let (status, body) = tokio::task::spawn_blocking(asked)
+        tokio::task::spawn_blocking(asked)
             .await
-            .expect("asking does not panic")?;
-        Ok((status, serde_json::from_str(&body).unwrap_or_default()))
+            .expect("asking does not panic")
     }
 
     /// Stops it, if this process serves it, once no other process uses it.

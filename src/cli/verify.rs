@@ -19,6 +19,17 @@ pub struct VerifyArgs {
     pub probes: ProbeArgs,
 }
 
+/// What `apply` does after it has made the gateway.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Afterwards {
+    /// Then prove by connections that the gateway does what its stack says; for 5m if need be
+    #[arg(long)]
+    pub verify: bool,
+    /// What that presents, asks and expects.
+    #[command(flatten)]
+    pub probes: ProbeArgs,
+}
+
 /// What probes present, ask and expect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Probes")]

@@ -36,7 +36,7 @@ pub(super) struct Allowed {
 pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Result<u8> {
     let path = super::stack_file(args.path.as_ref(), "apply")?;
     refuse_unused(args)?;
-    super::verify::refuse_bad_paths(&args.probes)?;
+    super::verify::refuse_bad_paths(&args.afterwards.probes)?;
     let saved = saved::read(&path);
     let allowed = Allowed {
         common: args.allow,
@@ -48,10 +48,10 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
     let mut session = Session::open(global).await?;
     session.know_clients(&args.clients.clients)?;
     let mut result = apply(&session, &path, saved.as_ref(), allowed, (global, view)).await;
-    if args.verify && matches!(result, Ok(exit::DONE)) {
+    if args.afterwards.verify && matches!(result, Ok(exit::DONE)) {
         let file = saved.as_ref().map_or(&path, |saved| &saved.stack_file);
         let views = (global, view);
-        result = super::verify::after_apply(&session, file, &args.probes, views).await;
+        result = super::verify::after_apply(&session, file, &args.afterwards.probes, views).await;
     }
     session.close().await;
     result
@@ -59,7 +59,7 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
 
 /// Refuses options that would have no effect.
 fn refuse_unused(args: &ApplyArgs) -> Result<()> {
-    if args.verify || args.probes == ProbeArgs::default() {
+    if args.afterwards.verify || args.afterwards.probes == ProbeArgs::default() {
         return Ok(());
     }
     Err(Error::refused_with(

@@ -185,8 +185,7 @@ pub(super) fn plain(error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
         io::ErrorKind::TimedOut => "no answer".to_owned(),
-        io::ErrorKind::UnexpectedEof => "connection closed".to_owned(),
-        io::ErrorKind::BrokenPipe => "connection closed".to_owned(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => "connection closed".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -71,7 +71,7 @@ impl ServerTrust {
             .iter()
             .find(|(_, reason)| *reason != unknown_issuer());
         Err(match telling.or(reasons.first()) {
-            Some((_, reason)) if *reason == unknown_issuer() => self.without_root(
+            Some((_, reason)) if *reason == unknown_issuer() => Self::without_root(
                 sent.len(),
                 reasons.iter().map(|(called, _)| called.as_str()),
             ),
@@ -85,7 +85,7 @@ impl ServerTrust {
         pinned.is_some_and(|pinned| pinned.der == own.as_ref())
     }
 
-    fn without_root<'a>(&self, sent: usize, called: impl Iterator<Item = &'a str>) -> String {
+    fn without_root<'a>(sent: usize, called: impl Iterator<Item = &'a str>) -> String {
         let called: Vec<&str> = called.collect();
         let sent = match sent {
             0 => "no intermediate is sent".to_owned(),
@@ -160,36 +160,129 @@ fn other_names(certificate: &Certificate, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::fixtures::Authority;
+    use crate::pki::{Authority, KeyKind, Kind, NewAuthority, Order, SigningKey, Store, Subject};
+    use time::{Duration, OffsetDateTime};
+
+    const NAME: &str = "api.example.com";
+
+    /// A root with an intermediate below it.
+    struct Chain {
+        root: Certificate,
+        below: Authority,
+        key: SigningKey,
+        _directory: tempfile::TempDir,
+    }
+
+    fn new(name: &str) -> NewAuthority {
+        NewAuthority {
+            name: name.to_owned(),
+            subject: Subject::common_name(name).unwrap(),
+            key: SigningKey::generate(KeyKind::default()).unwrap(),
+            digest: None,
+            path_len: None,
+            days: None,
+        }
+    }
+
+    impl Chain {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let store = Store::new(directory.path());
+            let now = OffsetDateTime::now_utc();
+            let (top, sub) = (new("root"), new("below"));
+            let root = store.create_root(&top, None, now).unwrap();
+            let above = (&root, &top.key);
+            let below = store.create_below(&sub, above, None, now).unwrap();
+            Self {
+                root: root.certificate().clone(),
+                below,
+                key: sub.key,
+                _directory: directory,
+            }
+        }
+
+        /// A server's certificate for [`NAME`] of so many days, issued so many days ago.
+        fn server(&self, days: u32, ago: i64) -> CertificateDer<'static> {
+            let order = Order {
+                subject: Subject::common_name("server").unwrap(),
+                names: vec![format!("dns:{NAME}").parse().unwrap()],
+                kind: Kind::Server,
+                days: Some(days),
+            };
+            let key = SigningKey::generate(KeyKind::default()).unwrap();
+            let issued = OffsetDateTime::now_utc() - Duration::days(ago);
+            let made = self
+                .below
+                .issue(&order, key.public_key(), &self.key, issued);
+            der(&made.unwrap())
+        }
+
+        fn intermediate(&self) -> CertificateDer<'static> {
+            der(self.below.certificate())
+        }
+
+        fn trusted(&self) -> ServerTrust {
+            let mut trust = ServerTrust::default();
+            trust.add("root.pem", std::iter::once(&self.root));
+            trust
+        }
+    }
 
     fn der(certificate: &Certificate) -> CertificateDer<'static> {
         CertificateDer::from(certificate.der.clone())
     }
 
     #[test]
-    fn without_roots_nothing_is_trusted() {
-        let root = Authority::new("Root");
-        let chain = [der(&root.certificate())];
-        let error = ServerTrust::default()
-            .judge(&chain, "a.example.com")
-            .unwrap_err();
-        assert!(error.contains("--ca"), "{error}");
-        let error = ServerTrust::default()
-            .judge(&[], "a.example.com")
-            .unwrap_err();
-        assert!(error.contains("no certificate"), "{error}");
+    fn a_complete_chain_for_the_name_is_trusted() {
+        let chain = Chain::new();
+        let sent = [chain.server(10, 0), chain.intermediate()];
+        assert_eq!(
+            chain.trusted().judge(&sent, NAME),
+            Ok("root.pem".to_owned())
+        );
+        // Any of several sets of roots will do.
+        let mut trust = ServerTrust::default();
+        trust.add("other.pem", std::iter::once(&Chain::new().root));
+        trust.add("root.pem", std::iter::once(&chain.root));
+        assert_eq!(trust.judge(&sent, NAME), Ok("root.pem".to_owned()));
     }
 
     #[test]
-    fn another_root_is_named() {
-        let mut trust = ServerTrust::default();
-        let other = Authority::new("Other").certificate();
-        trust.add("other.pem", std::iter::once(&other));
-        let chain = [der(&Authority::new("Root").client(7))];
-        let error = trust.judge(&chain, "a.example.com").unwrap_err();
+    fn what_is_wrong_is_told() {
+        let chain = Chain::new();
+        let trust = chain.trusted();
+        let error = |sent: &[CertificateDer<'_>], name| trust.judge(sent, name).unwrap_err();
+        let (server, intermediate) = (chain.server(10, 0), chain.intermediate());
         assert_eq!(
-            error,
-            "the chain does not end at a root of other.pem (no intermediate is sent)"
+            error(std::slice::from_ref(&server), NAME),
+            "the chain does not end at a root of root.pem (no intermediate is sent)"
         );
+        assert_eq!(
+            error(&[server, intermediate.clone()], "shop.example.com"),
+            "it is for api.example.com, not for shop.example.com"
+        );
+        let ended = error(&[chain.server(1, 3), intermediate], NAME);
+        assert!(ended.starts_with("it ended on 20"), "{ended}");
+        assert_eq!(error(&[], NAME), "the server showed no certificate");
+    }
+
+    #[test]
+    fn without_roots_nothing_is_trusted() {
+        let error = ServerTrust::default().judge(&[Chain::new().server(10, 0)], NAME);
+        assert!(error.unwrap_err().contains("--ca"));
+    }
+
+    #[test]
+    fn an_imported_certificate_is_trusted_itself_but_for_its_own_name_only() {
+        let server = Chain::new().server(10, 0);
+        let mut trust = ServerTrust::default();
+        trust.pin(Certificate::from_der(&server).unwrap());
+        let sent = [server];
+        assert_eq!(
+            trust.judge(&sent, NAME),
+            Ok("itself, as imported".to_owned())
+        );
+        let error = trust.judge(&sent, "shop.example.com").unwrap_err();
+        assert!(error.contains("not for shop.example.com"), "{error}");
     }
 }

@@ -237,28 +237,20 @@ fn add_imported(trust: &mut ServerTrust, source: &CertificateSource) -> Result<(
         let read = Certificate::all_from_bytes(bytes);
         read.map_err(|error| unusable(&error.named(path.display().to_string())))
     };
-    match chain {
-        Some(chain) => {
-            let above = read(&chain.bytes, &chain.path)?;
-            let roots: Vec<&Certificate> =
-                above.iter().filter(|one| one.is_self_issued()).collect();
-            // Without its root, the chain ends at the last that it has.
-            let roots = if roots.is_empty() {
-                above.last().into_iter().collect()
-            } else {
-                roots
-            };
-            trust.add("the stack's chain", roots.into_iter());
-        }
-        None => {
-            let own = read(&certificate.bytes, &certificate.path)?
-                .into_iter()
-                .next();
-            if let Some(own) = own {
-                trust.pin(own);
-            }
-        }
-    }
+    let Some(chain) = chain else {
+        let own = read(&certificate.bytes, &certificate.path)?;
+        own.into_iter().take(1).for_each(|own| trust.pin(own));
+        return Ok(());
+    };
+    let above = read(&chain.bytes, &chain.path)?;
+    let roots: Vec<&Certificate> = above.iter().filter(|one| one.is_self_issued()).collect();
+    // Without its root, the chain ends at the last that it has.
+    let roots = if roots.is_empty() {
+        above.last().into_iter().collect()
+    } else {
+        roots
+    };
+    trust.add("the stack's chain", roots.into_iter());
     Ok(())
 }
 

@@ -56,8 +56,8 @@ pub(super) async fn forged(cx: Context<'_>) -> Result<Outcome> {
 
 /// Something that nobody else sends.
 fn mark() -> Result<String> {
-    let mut octets = [0; 12];
+    let mut octets = [0; 16];
     aws_lc_rs::rand::fill(&mut octets)
         .map_err(|_| crate::error::Error::refused("the machine has no randomness to give"))?;
-    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_be_bytes(octets)))
 }

@@ -36,7 +36,7 @@ pub(super) async fn certificate(cx: Context<'_>) -> Result<Outcome> {
         Err(_) => "a certificate that cannot be read".to_owned(),
     };
     Ok(match cx.gateway.server_trust.judge(chain, name) {
-        Ok(root) => Outcome::judged(expected, format!("{observed}, root of {root}"), true),
+        Ok(root) => Outcome::judged(expected, format!("{observed}, trusted by {root}"), true),
         Err(reason) => Outcome::judged(expected, observed, false).because(reason),
     })
 }
