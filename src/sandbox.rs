@@ -19,6 +19,7 @@ mod apigateway;
 mod chunk;
 mod clock;
 mod control;
+mod data_plane;
 mod ec2;
 mod elbv2;
 mod error;
@@ -46,14 +47,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::account::Account;
+use self::data_plane::DataPlane;
 use self::server::Server;
 use self::store::{Address, Claim};
 
 pub use self::clock::Timing;
+pub use self::data_plane::Appeared;
 pub use self::error::SandboxError;
 pub use self::fault::Fault;
 pub use self::rate::Rates;
@@ -120,6 +123,8 @@ pub struct Running {
     url: String,
     timing: Timing,
     host: Host,
+    /// Listeners as they appear, where this process serves.
+    appeared: Option<mpsc::UnboundedReceiver<Appeared>>,
 }
 
 /// Where a connection into the simulated network leads.
@@ -243,7 +248,8 @@ pub async fn open(options: Options) -> Result<Running, SandboxError> {
 
 /// Serves the sandbox in a directory until `shutdown` resolves.
 ///
-/// `started` is told where, once it can be called.
+/// `started` is told where, once it can be called, and `appeared` of every listener of a load
+/// balancer that clients can connect to from now on.
 ///
 /// # Errors
 ///
@@ -251,9 +257,10 @@ pub async fn open(options: Options) -> Result<Running, SandboxError> {
 pub async fn serve(
     options: Options,
     started: impl FnOnce(&Running),
+    mut appeared: impl FnMut(&Appeared),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), SandboxError> {
-    let running = match store::claim(&options.directory)? {
+    let mut running = match store::claim(&options.directory)? {
         Claim::Held(lock) => start(options, lock).await?,
         Claim::Taken => {
             let url = store::address(&options.directory)
@@ -266,7 +273,24 @@ pub async fn serve(
         }
     };
     started(&running);
-    shutdown.await;
+    let mut news = running.appeared.take();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let next = async {
+            match &mut news {
+                Some(news) => news.recv().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(listener) = next => appeared(&listener),
+            else => {
+                shutdown.await;
+                break;
+            }
+        }
+    }
     running.shutdown().await;
     Ok(())
 }
@@ -285,6 +309,10 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
     account.faults.add(options.faults);
     account.rates = options.rates;
     let server = Arc::new(Server::new(account, options.latency));
+    let (news, appeared) = mpsc::unbounded_channel();
+    let data_plane = DataPlane::new(Arc::clone(&server), options.client_address, news);
+    server.attach(&data_plane);
+    data_plane.reconcile();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(async move {
         let ending = Arc::clone(&server);
@@ -294,6 +322,7 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
             ending.without_guests().await;
         };
         Arc::clone(&server).run(listener, shutdown).await;
+        data_plane.close();
         if let Err(error) = server.account().store.withdraw() {
             tracing::warn!(%error, "the sandbox's address stays behind");
         }
@@ -302,6 +331,7 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
         url,
         timing: options.timing,
         host: Host::Here(task, stop),
+        appeared: Some(appeared),
     })
 }
 
@@ -327,6 +357,7 @@ async fn connect(options: &Options) -> Result<Option<Running>, SandboxError> {
         url,
         timing,
         host: Host::Elsewhere(connection),
+        appeared: None,
     }))
 }
 

@@ -58,7 +58,8 @@ async fn serve(args: &ServeArgs, directory: &Path, view: &View) -> Result<()> {
             running.endpoint_url()
         ));
     };
-    Ok(sandbox::serve(options, announce, super::apply::signal()).await?)
+    let appeared = |listener: &sandbox::Appeared| view.result(&listener.to_string());
+    Ok(sandbox::serve(options, announce, appeared, super::apply::signal()).await?)
 }
 
 fn show_calls(directory: &Path, view: &View) -> Result<()> {
