@@ -313,6 +313,7 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
     let data_plane = DataPlane::new(Arc::clone(&server), options.client_address, news);
     server.attach(&data_plane);
     data_plane.reconcile();
+    data_plane.start_probes();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(async move {
         let ending = Arc::clone(&server);
@@ -429,6 +430,36 @@ pub fn calls(directory: &Path) -> Result<BTreeMap<String, u64>, SandboxError> {
 /// If the log of calls cannot be written.
 pub fn forget_calls(directory: &Path) -> Result<(), SandboxError> {
     store::forget_calls(directory)
+}
+
+/// Lets a loopback server stand for what is at a place of the simulated network or the internet, or
+/// nothing any more: `10.0.1.5:443`, `i-0123456789abcdef0:80`, `backend.example.com:443`.
+///
+/// # Errors
+///
+/// If the place or the server is none, or the state cannot be read or written.
+pub fn set_host(
+    directory: &Path,
+    place: &str,
+    server: Option<SocketAddr>,
+) -> Result<(), SandboxError> {
+    let (method, text) = match server {
+        Some(server) => ("POST", format!("{place}={server}")),
+        None => ("DELETE", place.to_owned()),
+    };
+    if let Some(address) = served(directory)? {
+        return control::send(&address.url, (method, "hosts"), &text).map(drop);
+    }
+    let Claim::Held(lock) = store::claim(directory)? else {
+        return Err(SandboxError::Silent(directory.to_owned()));
+    };
+    let (mut store, mut world) = store::Store::open(directory, lock, ACCOUNT)?;
+    let done = match server {
+        Some(_) => data_plane::register_host(&mut world, &text),
+        None => data_plane::remove_host(&mut world, &text),
+    };
+    done.map_err(SandboxError::Host)?;
+    store.save(&world)
 }
 
 /// Sets the quota with this code, as a support case would.

@@ -8,9 +8,20 @@
 //! The world is read under the account's lock, and only for as long as it takes to copy what a
 //! connection needs.
 
+mod client;
+mod dns;
+mod execute_api;
+mod front;
+mod host;
 mod http;
+mod integration;
 mod listener;
+mod network;
+mod petstore;
+mod probe;
 mod route;
+mod target;
+mod template;
 mod tls;
 
 use std::fmt;
@@ -22,15 +33,22 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use rustls::pki_types::CertificateDer;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use self::front::Fronts;
 use self::listener::Sockets;
+use self::network::{Found, Place};
 use super::account::Account;
 use super::server::Server;
 use super::wire::{Request, Response};
 use super::world::hex;
 
+pub(super) use self::execute_api::status_of_check;
+pub(super) use self::host::{
+    listed as listed_hosts, register as register_host, remove as remove_host,
+};
 pub use self::listener::Appeared;
 
 /// What goes wrong while a body is under way.
@@ -93,6 +111,10 @@ pub(super) struct DataPlane {
     appeared: mpsc::UnboundedSender<Appeared>,
     /// Counts what needs an id of its own.
     ids: AtomicU64,
+    /// API Gateway's sockets.
+    fronts: Fronts,
+    /// Counts forwarded requests, of which each goes to the next target.
+    turns: AtomicU64,
 }
 
 impl fmt::Debug for DataPlane {
@@ -115,6 +137,8 @@ impl DataPlane {
             sockets: Mutex::default(),
             appeared,
             ids: AtomicU64::new(0),
+            fronts: Fronts::default(),
+            turns: AtomicU64::new(0),
         })
     }
 
@@ -137,20 +161,68 @@ impl DataPlane {
 
     /// Answers a control request that is about the data plane; `None` where it is not.
     pub(super) fn control(self: &Arc<Self>, command: &str, request: &Request) -> Option<Response> {
-        let answer = match (request.method.as_str(), command) {
-            ("GET", "listeners") => listener::listed(self),
+        let (status, answer) = match (request.method.as_str(), command) {
+            ("GET", "listeners") => (200, listener::listed(self)),
+            ("GET", "resolve") => {
+                let name = parameter(request, "name");
+                let addresses = dns::addresses(&self.account().world, name);
+                (200, json!({ "addresses": addresses }))
+            }
+            ("GET", "connect") => self.reached(request),
             _ => return None,
         };
         Some(Response {
-            status: 200,
+            status,
             headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
             body: answer.to_string().into_bytes(),
         })
     }
 
+    /// The answer of `GET connect`: where a client outside gets to.
+    fn reached(self: &Arc<Self>, request: &Request) -> (u16, Value) {
+        let host = parameter(request, "host");
+        let Ok(port) = parameter(request, "port").parse::<u16>() else {
+            return (400, json!({ "message": "`port` is no port" }));
+        };
+        let refused = |reason: String| (404, json!({ "message": reason }));
+        let found = {
+            let account = self.account();
+            let addresses = dns::addresses(&account.world, host);
+            let Some(address) = addresses.first() else {
+                return refused(format!("the name {host} has no address"));
+            };
+            network::from_outside(&account.world, self.client_address, (*address, port))
+        };
+        let socket = match found {
+            Found::Dropped => return (200, json!({ "address": null, "timeout": true })),
+            Found::Refused(reason) => return refused(reason),
+            Found::At(Place::Host(server)) => Ok(server),
+            Found::At(Place::Front(region)) => {
+                front::socket(self, &region, None).map_err(|error| error.to_string())
+            }
+            Found::At(Place::Listener(arn)) => {
+                self.reconcile();
+                listener::address(self, &arn).ok_or_else(|| "it has no socket".to_owned())
+            }
+            Found::At(Place::Endpoint(..) | Place::PetStore) => {
+                Err("the sandbox has no socket for it".to_owned())
+            }
+        };
+        match socket {
+            Ok(socket) => (200, json!({ "address": socket.to_string() })),
+            Err(reason) => refused(reason),
+        }
+    }
+
     /// Closes all sockets and lets go of what is under way.
     pub(super) fn close(&self) {
         listener::close(self);
+        self.fronts.close();
+    }
+
+    /// Checks the targets that registered servers stand for, for as long as the data plane lives.
+    pub(super) fn start_probes(self: &Arc<Self>) {
+        tokio::spawn(probe::run(Arc::downgrade(self)));
     }
 
     /// `length` hexadecimal digits that nothing else of this run has.
@@ -165,4 +237,10 @@ impl DataPlane {
     fn sockets(&self) -> MutexGuard<'_, Sockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A parameter of a control request's query.
+fn parameter<'r>(request: &'r Request, name: &str) -> &'r str {
+    let found = request.query.iter().find(|(known, _)| known == name);
+    found.map_or("", |(_, value)| value)
 }
