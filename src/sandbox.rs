@@ -19,6 +19,7 @@ mod apigateway;
 mod chunk;
 mod clock;
 mod control;
+mod data_plane;
 mod ec2;
 mod elbv2;
 mod error;
@@ -46,14 +47,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::account::Account;
+use self::data_plane::DataPlane;
 use self::server::Server;
 use self::store::{Address, Claim};
 
 pub use self::clock::Timing;
+pub use self::data_plane::Appeared;
 pub use self::error::SandboxError;
 pub use self::fault::Fault;
 pub use self::rate::Rates;
@@ -120,6 +123,8 @@ pub struct Running {
     url: String,
     timing: Timing,
     host: Host,
+    /// Listeners as they appear, where this process serves.
+    appeared: Option<mpsc::UnboundedReceiver<Appeared>>,
 }
 
 /// Where a connection into the simulated network leads.
@@ -258,7 +263,8 @@ pub async fn open(options: Options) -> Result<Running, SandboxError> {
 
 /// Serves the sandbox in a directory until `shutdown` resolves.
 ///
-/// `started` is told where, once it can be called.
+/// `started` is told where, once it can be called, and `appeared` of every listener of a load
+/// balancer that clients can connect to from now on.
 ///
 /// # Errors
 ///
@@ -266,9 +272,10 @@ pub async fn open(options: Options) -> Result<Running, SandboxError> {
 pub async fn serve(
     options: Options,
     started: impl FnOnce(&Running),
+    mut appeared: impl FnMut(&Appeared),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), SandboxError> {
-    let running = match store::claim(&options.directory)? {
+    let mut running = match store::claim(&options.directory)? {
         Claim::Held(lock) => start(options, lock).await?,
         Claim::Taken => {
             let url = store::address(&options.directory)
@@ -281,7 +288,24 @@ pub async fn serve(
         }
     };
     started(&running);
-    shutdown.await;
+    let mut news = running.appeared.take();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let next = async {
+            match &mut news {
+                Some(news) => news.recv().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(listener) = next => appeared(&listener),
+            else => {
+                shutdown.await;
+                break;
+            }
+        }
+    }
     running.shutdown().await;
     Ok(())
 }
@@ -300,6 +324,11 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
     account.faults.add(options.faults);
     account.rates = options.rates;
     let server = Arc::new(Server::new(account, options.latency));
+    let (news, appeared) = mpsc::unbounded_channel();
+    let data_plane = DataPlane::new(Arc::clone(&server), options.client_address, news);
+    server.attach(&data_plane);
+    data_plane.reconcile();
+    data_plane.start_probes();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(async move {
         let ending = Arc::clone(&server);
@@ -309,6 +338,7 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
             ending.without_guests().await;
         };
         Arc::clone(&server).run(listener, shutdown).await;
+        data_plane.close();
         if let Err(error) = server.account().store.withdraw() {
             tracing::warn!(%error, "the sandbox's address stays behind");
         }
@@ -317,6 +347,7 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
         url,
         timing: options.timing,
         host: Host::Here(task, stop),
+        appeared: Some(appeared),
     })
 }
 
@@ -342,6 +373,7 @@ async fn connect(options: &Options) -> Result<Option<Running>, SandboxError> {
         url,
         timing,
         host: Host::Elsewhere(connection),
+        appeared: None,
     }))
 }
 
@@ -413,6 +445,36 @@ pub fn calls(directory: &Path) -> Result<BTreeMap<String, u64>, SandboxError> {
 /// If the log of calls cannot be written.
 pub fn forget_calls(directory: &Path) -> Result<(), SandboxError> {
     store::forget_calls(directory)
+}
+
+/// Lets a loopback server stand for what is at a place of the simulated network or the internet, or
+/// nothing any more: `10.0.1.5:443`, `i-0123456789abcdef0:80`, `backend.example.com:443`.
+///
+/// # Errors
+///
+/// If the place or the server is none, or the state cannot be read or written.
+pub fn set_host(
+    directory: &Path,
+    place: &str,
+    server: Option<SocketAddr>,
+) -> Result<(), SandboxError> {
+    let (method, text) = match server {
+        Some(server) => ("POST", format!("{place}={server}")),
+        None => ("DELETE", place.to_owned()),
+    };
+    if let Some(address) = served(directory)? {
+        return control::send(&address.url, (method, "hosts"), &text).map(drop);
+    }
+    let Claim::Held(lock) = store::claim(directory)? else {
+        return Err(SandboxError::Silent(directory.to_owned()));
+    };
+    let (mut store, mut world) = store::Store::open(directory, lock, ACCOUNT)?;
+    let done = match server {
+        Some(_) => data_plane::register_host(&mut world, &text),
+        None => data_plane::remove_host(&mut world, &text),
+    };
+    done.map_err(SandboxError::Host)?;
+    store.save(&world)
 }
 
 /// Sets the quota with this code, as a support case would.

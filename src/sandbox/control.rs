@@ -2,7 +2,8 @@
 //!
 //! `GET timing`, `GET dump`, `GET calls`, `DELETE calls`, `POST faults` (their text form),
 //! `DELETE faults`, `PUT rates` (`off` or `documented`), `GET refused` (how often each
-//! operation went beyond them), `POST clock` (seconds to let pass), `POST quotas` (`code=value`), `POST reset`, `GET hold` (keeps this process serving for as long as the
+//! operation went beyond them), `POST clock` (seconds to let pass), `POST quotas` (`code=value`), `GET hosts`, `POST hosts`
+//! (`10.0.1.5:443=127.0.0.1:8443`), `DELETE hosts` (`10.0.1.5:443`), `POST reset`, `GET hold` (keeps this process serving for as long as the
 //! connection lasts); all below `/_sandbox/`.
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::account::Account;
+use super::data_plane;
 use super::error::SandboxError;
 use super::fault;
 use super::wire::{Request, Response};
@@ -44,6 +46,11 @@ pub(super) fn answer(account: &mut Account, command: &str, request: &Request) ->
         ("GET", "refused") => Ok(json!(account.buckets.refused())),
         ("POST", "clock") => advance(account, &text),
         ("POST", "quotas") => raise_quota(account, &text),
+        ("GET", "hosts") => Ok(data_plane::listed_hosts(&account.world)),
+        ("POST", "hosts") => data_plane::register_host(&mut account.world, &text)
+            .and_then(|hosts| saved(account, hosts)),
+        ("DELETE", "hosts") => data_plane::remove_host(&mut account.world, &text)
+            .and_then(|hosts| saved(account, hosts)),
         ("POST", "reset") => done(account.reset()),
         (method, _) => {
             return written(
@@ -62,6 +69,10 @@ fn done(result: Result<(), SandboxError>) -> Result<Value, String> {
     result
         .map(|()| json!({}))
         .map_err(|error| error.to_string())
+}
+
+fn saved(account: &mut Account, answer: Value) -> Result<Value, String> {
+    done(account.store.save(&account.world)).map(|_| answer)
 }
 
 fn advance(account: &mut Account, text: &str) -> Result<Value, String> {

@@ -193,6 +193,11 @@ impl Listener {
         Value::Object(structure)
     }
 
+    /// The value of an attribute, set or default; empty for one that its protocol does not have.
+    pub(in crate::sandbox) fn attribute(&self, key: &str) -> &str {
+        super::attribute::value(self.attribute_tables(), &self.attributes, key)
+    }
+
     fn attribute_tables(&self) -> &'static Tables {
         if self.protocol == "HTTPS" {
             &[REQUEST_ATTRIBUTES, RESPONSE_ATTRIBUTES]
