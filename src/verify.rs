@@ -5,7 +5,8 @@
 //! Nothing is sent anywhere but to the gateway under test and past it to what stands behind it, and
 //! keys that are made for probes never leave memory.
 //!
-//! A single probe can be had by [`observe::probe`], for whoever wants to know how one connection goes.
+//! [`Probe::run`] tries a single probe, and [`observe::probe`] a single connection, for whoever wants to
+//! know how that goes.
 
 mod hello;
 pub(crate) mod http;

@@ -1,7 +1,7 @@
 //! `verify`: does the gateway do what its stack says? Connections tell.
 
-mod gateways;
-mod material;
+pub(super) mod gateways;
+pub(super) mod material;
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::cli::{Global, ProbeArgs, VerifyArgs};
 use crate::error::{Error, Result, exit};
 use crate::session::{Live, Session, Subject};
 use crate::stack::Stack;
-use crate::verify::{self, Context, LIMIT, Material, Report, Request};
+use crate::verify::{self, Context, Gateway, LIMIT, Material, Report, Request};
 use crate::view::View;
 
 /// How long what follows an apply is tried again: DNS and targets take their time.
@@ -97,6 +97,44 @@ fn exit_code(report: &Report) -> u8 {
     }
 }
 
+/// All that probes of a stack need, but the way there.
+pub(super) struct Prepared {
+    /// The stack as it is in AWS.
+    pub(super) live: Live,
+    /// What is probed.
+    pub(super) gateways: Vec<Gateway>,
+    /// What clients present.
+    pub(super) material: Material,
+    /// What is asked.
+    pub(super) request: Request,
+}
+
+/// Reads the files and AWS.
+///
+/// # Errors
+///
+/// What is wrong with the files, or could not be read.
+pub(super) async fn prepare(
+    session: &Session,
+    (subject, path): (&Subject, &Path),
+    args: &ProbeArgs,
+    view: &View,
+) -> Result<Prepared> {
+    let stack = subject.stack.as_ref().ok_or_else(gateways::none)?;
+    let request = request(args, stack)?;
+    let own = material::read(args, stack, view)?;
+    let live = Box::pin(session.live(subject, stack)).await?;
+    let trust = gateways::server_trust(session, stack, args).await?;
+    let gateways = gateways::of(stack, &live, args, trust)?;
+    let material = material(args, stack, (path, own), &live)?;
+    Ok(Prepared {
+        live,
+        gateways,
+        material,
+        request,
+    })
+}
+
 async fn probe(
     session: &Session,
     path: &Path,
@@ -104,13 +142,12 @@ async fn probe(
     (global, view): (&Global, &View),
 ) -> Result<Report> {
     let subject = Subject::load(path)?;
-    let stack = subject.stack.as_ref().ok_or_else(gateways::none)?;
-    let request = request(args, stack)?;
-    let own = material::read(args, stack, view)?;
-    let live = Box::pin(session.live(&subject, stack)).await?;
-    let trust = gateways::server_trust(session, stack, args).await?;
-    let gateways = gateways::of(stack, &live, args, trust)?;
-    let material = material(args, stack, (path, own), &live)?;
+    let Prepared {
+        live,
+        gateways,
+        material,
+        request,
+    } = prepare(session, (&subject, path), args, view).await?;
     let network = session.network(args.connect_to.clone());
     let contexts = gateways.iter().map(|gateway| Context {
         gateway,
@@ -129,9 +166,9 @@ async fn probe(
     };
     let findings = verify::run(&contexts, patience, &live.clock, again).await?;
     Ok(Report {
-        stack: stack.name.clone(),
+        stack: subject.name.clone(),
         account: live.identity.account.clone(),
-        region: stack.region.clone(),
+        region: subject.region.clone(),
         gateways,
         findings,
     })

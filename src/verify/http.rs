@@ -10,7 +10,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::tls::{alert, ended};
+use super::tls::{alert, ended, is_refusal};
 
 /// How much of a body is read.
 const BODY: usize = 64 * 1024;
@@ -22,6 +22,24 @@ pub(crate) struct Ask {
     pub(crate) path: String,
     /// Further headers.
     pub(crate) headers: Vec<(String, String)>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    /// In words.
+    pub(crate) reason: String,
+    /// Whether the server ended it, in place of an answer.
+    pub(crate) is_refusal: bool,
+}
+
+impl End {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        Self {
+            reason: ended(error),
+            is_refusal: is_refusal(error),
+        }
+    }
 }
 
 /// What came back.
@@ -66,19 +84,22 @@ pub(super) async fn ask(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ask: &Ask,
     (host, is_http2): (&str, bool),
-) -> Result<Answer, String> {
-    let request = request(ask, (host, is_http2))?;
+) -> Result<Answer, End> {
+    let request = request(ask, (host, is_http2)).map_err(|reason| End {
+        reason,
+        is_refusal: false,
+    })?;
     let io = TokioIo::new(stream);
     if is_http2 {
         let (mut sender, connection) = conn::http2::handshake(TokioExecutor::new(), io)
             .await
-            .map_err(|error| ended(&error))?;
+            .map_err(|error| End::of(&error))?;
         let answer = async move { answer(sender.send_request(request).await).await };
         joined(answer, connection).await
     } else {
         let (mut sender, connection) = conn::http1::handshake(io)
             .await
-            .map_err(|error| ended(&error))?;
+            .map_err(|error| End::of(&error))?;
         let answer = async move { answer(sender.send_request(request).await).await };
         joined(answer, connection).await
     }
@@ -88,11 +109,11 @@ pub(super) async fn ask(
 async fn joined(
     answer: impl Future<Output = Result<Answer, hyper::Error>>,
     connection: impl Future<Output = Result<(), hyper::Error>>,
-) -> Result<Answer, String> {
+) -> Result<Answer, End> {
     let (answer, connection) = futures::join!(answer, connection);
     answer.map_err(|error| match connection {
-        Err(reason) if alert(&error).is_none() && reason.source().is_some() => ended(&reason),
-        _ => ended(&error),
+        Err(reason) if alert(&error).is_none() && reason.source().is_some() => End::of(&reason),
+        _ => End::of(&error),
     })
 }
 

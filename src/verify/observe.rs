@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use super::Gateway;
 use super::http::{self, Answer, Ask};
 use super::network::Network;
-use super::tls::{self, Handshake, Offer, Phase, Shared, ended, seen};
+use super::tls::{self, Handshake, Offer, Phase, Shared, ended, is_refusal, seen};
 use crate::error::{Error, Result};
 use crate::pki::Credential;
 
@@ -45,6 +45,8 @@ pub(crate) enum Seen {
     NoTls(String),
     /// The server ended it after that, without an HTTP answer.
     Refused(String),
+    /// What came back is not TLS or not HTTP, or breaks their rules: nobody was refused by that.
+    Garbled(String),
     /// The client's part of the handshake was done, and nothing was asked.
     Handshaken,
     /// There was an HTTP answer.
@@ -154,14 +156,17 @@ async fn converse(
     let is_http2 = seen(shared).protocol.as_deref() == Some("h2");
     match http::ask(stream, ask, (&gateway.host(), is_http2)).await {
         Ok(answer) => Seen::Answered(answer),
-        Err(reason) => Seen::Refused(reason),
+        Err(end) if end.is_refusal => Seen::Refused(end.reason),
+        Err(end) => Seen::Garbled(end.reason),
     }
 }
 
 /// A handshake that failed: before or after the server showed its certificate.
 fn not_shaken(error: &io::Error, shared: &Shared) -> Seen {
     let reason = ended(error);
-    if seen(shared).chain.is_empty() {
+    if !is_refusal(error) {
+        Seen::Garbled(reason)
+    } else if seen(shared).chain.is_empty() {
         Seen::NoTls(reason)
     } else {
         Seen::Refused(reason)
@@ -193,6 +198,7 @@ impl Observation {
             Seen::Unreachable(reason) => reason.clone(),
             Seen::NoTls(reason) => format!("TLS refused: {reason}"),
             Seen::Refused(reason) => format!("refused: {reason}"),
+            Seen::Garbled(reason) => format!("nonsense: {reason}"),
             Seen::Handshaken => self.handshake.version.unwrap_or("TLS").to_owned(),
             Seen::Answered(answer) => answer.text(),
         }

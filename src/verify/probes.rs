@@ -143,7 +143,7 @@ impl Probe {
     /// # Errors
     ///
     /// The probe itself cannot be set up.
-    pub(super) async fn run(self, cx: Context<'_>) -> Result<Finding> {
+    pub(crate) async fn run(self, cx: Context<'_>) -> Result<Finding> {
         let outcome = match self {
             Self::Dns => names::dns(cx).await,
             Self::Tls13 => Box::pin(versions::tls13(cx)).await?,
@@ -270,6 +270,9 @@ impl<'a> Context<'a> {
     }
 }
 
+/// What is wrong with what is neither.
+const GARBLED: &str = "what came back is neither a refusal nor an HTTP answer";
+
 /// Judges an observation that has to be a refusal of the client.
 fn refused(expected: &str, observation: &Observation) -> Outcome {
     let text = observation.text();
@@ -278,6 +281,7 @@ fn refused(expected: &str, observation: &Observation) -> Outcome {
         Seen::Refused(_) => Outcome::judged(expected, text, true),
         Seen::NoTls(_) => Outcome::judged(expected, text, false)
             .because("TLS ended before the client's certificate was looked at"),
+        Seen::Garbled(_) => Outcome::judged(expected, text, false).because(GARBLED),
         Seen::Handshaken | Seen::Answered(_) => {
             Outcome::judged(expected, text, false).because("the client was let in, and must not be")
         }
@@ -290,9 +294,46 @@ fn accepted(expected: &str, observation: &Observation) -> Outcome {
     match &observation.seen {
         Seen::Unreachable(_) => Outcome::unreachable(expected, text),
         Seen::Answered(_) => Outcome::judged(expected, text, true),
+        Seen::Garbled(_) => Outcome::judged(expected, text, false).because(GARBLED),
         Seen::Refused(_) | Seen::NoTls(_) | Seen::Handshaken => {
             Outcome::judged(expected, text, false)
                 .because("the client was refused, and must not be")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::tls::Handshake;
+
+    #[test]
+    fn every_probe_is_documented_by_a_name_of_its_own() {
+        let page = include_str!("../../docs/verify.md");
+        for probe in Probe::ALL {
+            let row = format!("\n| `{}` | ", probe.name());
+            assert_eq!(page.matches(&row).count(), 1, "{}", probe.name());
+        }
+    }
+
+    fn verdicts(seen: Seen) -> (Verdict, Verdict) {
+        let observation = Observation {
+            seen,
+            handshake: Handshake::default(),
+        };
+        let of = |judge: fn(&str, &Observation) -> Outcome| judge("", &observation).verdict;
+        (of(refused), of(accepted))
+    }
+
+    #[test]
+    fn only_an_end_of_the_servers_is_a_refusal() {
+        let text = || "why".to_owned();
+        let (passed, failed) = (Verdict::Passed, Verdict::Failed);
+        assert_eq!(verdicts(Seen::Refused(text())), (passed, failed));
+        assert_eq!(verdicts(Seen::NoTls(text())), (failed, failed));
+        assert_eq!(verdicts(Seen::Garbled(text())), (failed, failed));
+        assert_eq!(verdicts(Seen::Handshaken), (failed, failed));
+        let unreachable = (Verdict::Unreachable, Verdict::Unreachable);
+        assert_eq!(verdicts(Seen::Unreachable(text())), unreachable);
     }
 }

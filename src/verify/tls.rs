@@ -249,6 +249,40 @@ pub(super) fn alert(error: &(dyn std::error::Error + 'static)) -> Option<String>
     })
 }
 
+/// Whether an error is the server's way of refusing: an alert, or the end of the connection.
+///
+/// What this side finds wrong with the server's TLS or HTTP is none.
+pub(super) fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = find(error) {
+        return matches!(error, rustls::Error::AlertReceived(_));
+    }
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return is_end(error.kind());
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>()
+            && (error.is_incomplete_message() || error.is_canceled() || error.is_closed())
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The ways in which a connection ends.
+fn is_end(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof
+    )
+}
+
 /// What is said of a connection that ended with an error.
 pub(super) fn ended(error: &(dyn std::error::Error + 'static)) -> String {
     if let Some(alert) = alert(error) {
@@ -323,7 +357,18 @@ mod tests {
         let alert = rustls::Error::AlertReceived(AlertDescription::BadCertificate);
         let error = io::Error::new(io::ErrorKind::InvalidData, alert);
         assert_eq!(ended(&error), "alert bad_certificate");
+        assert!(is_refusal(&error));
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(ended(&reset), "connection reset");
+        assert!(is_refusal(&reset));
+    }
+
+    #[test]
+    fn what_this_side_finds_wrong_is_no_refusal() {
+        let wrong = rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature);
+        let error = io::Error::new(io::ErrorKind::InvalidData, wrong);
+        assert!(!is_refusal(&error));
+        assert!(ended(&error).contains("BadSignature"), "{}", ended(&error));
+        assert!(!is_refusal(&io::Error::other("something")));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::support::gateway::{Behaviour, black_hole, nobody, redirecting_to};
-use crate::support::{Authority, Outcome, Scenario, filters};
+use crate::support::{Authority, Outcome, Scenario, filters, is_reading};
 
 /// System P with everything that `verify` looks at; its CA is one of `mtlsgw pki`.
 const STACK: &str = r#"name: petstore
@@ -138,11 +138,14 @@ fn the_report_says_what_was_expected_and_what_was_seen() {
     wrong.status = 503;
     let address = wrong.serve(&stage.server_root);
     let outcome = stage.verify(address, &["--json"]).exits(4);
-    insta::with_settings!({filters => filters()}, {
+    let mut filters = filters();
+    filters.push((r"203\.0\.113\.\d+", "[address]"));
+    filters.push((r"\d+ days left", "[n] days left"));
+    insta::with_settings!({filters => filters.clone()}, {
         insta::assert_snapshot!("json", outcome.stdout);
     });
     let outcome = stage.verify(address, &[]).exits(4);
-    insta::with_settings!({filters => filters()}, {
+    insta::with_settings!({filters => filters}, {
         insta::assert_snapshot!("text", outcome.stdout);
     });
 }
@@ -396,6 +399,62 @@ fn apply_verifies_what_it_has_made() {
     stage.scenario.edit("petstore", "petshop");
     let unused = ["apply", "--yes", "--expect", "204"];
     stage.scenario.run(unused).exits(1).says("add --verify");
+}
+
+#[test]
+fn probes_leave_nothing_behind_and_change_nothing() {
+    let stage = Stage::new();
+    let files = || {
+        let mut files = files_below(&stage.scenario.path(""));
+        files.retain(|(path, _)| !path.contains(".mtlsgw"));
+        files
+    };
+    let address = stage.good().serve(&stage.server_root);
+    let before = files();
+    let calls = stage.scenario.calls().len();
+    stage.verify(address, &[]).ok();
+    assert!(before == files(), "a file has come, gone or changed");
+    let made = stage.scenario.calls().split_off(calls);
+    assert!(
+        !made.is_empty() && made.iter().all(|call| is_reading(call)),
+        "{made:?}"
+    );
+}
+
+/// Every file below a directory, with its content.
+fn files_below(directory: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("is readable") {
+        let path = entry.expect("is readable").path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            let content = std::fs::read(&path).expect("is readable");
+            found.push((path.display().to_string(), content));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn what_is_no_http_has_refused_nobody() {
+    let stage = Stage::new();
+    let address = redirecting_to("http://api.example.com");
+    // It answers TLS with an HTTP error, or not at all.
+    let outcome = stage
+        .verify(address, &["--json", "--timeout", "2s"])
+        .exits(4);
+    let results = results(&outcome);
+    for probe in [
+        "no_certificate",
+        "unknown_ca",
+        "lookalike",
+        "revoked",
+        "good_certificate",
+    ] {
+        assert_ne!(results[probe], "passed", "{probe}: {outcome}");
+    }
 }
 
 #[test]

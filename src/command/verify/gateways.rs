@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cli::ProbeArgs;
+use crate::command::trust::unusable;
 use crate::error::{Error, Result};
 use crate::resource::listener::protocols;
 use crate::session::{Live, Session};
@@ -12,7 +13,7 @@ use crate::stack::{
     CertificateSource, CrlSource, Listener, LoadBalancer, MutualAuthentication, RecordTarget,
     Stack, TrustStore,
 };
-use crate::trust::{self, Bundle, Certificate, Crl};
+use crate::trust::{Bundle, Certificate, Crl};
 use crate::verify::{Gateway, ServerTrust};
 
 /// The attribute that switches HTTP/2.
@@ -252,11 +253,4 @@ fn add_imported(trust: &mut ServerTrust, source: &CertificateSource) -> Result<(
     };
     trust.add("the stack's chain", roots.into_iter());
     Ok(())
-}
-
-fn unusable(error: &trust::Error) -> Error {
-    match error.fix() {
-        Some(fix) => Error::refused_with(error.to_string(), fix),
-        None => Error::refused(error.to_string()),
-    }
 }

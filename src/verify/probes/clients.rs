@@ -61,7 +61,7 @@ pub(super) async fn bad(cx: Context<'_>, which: Probe) -> Result<Outcome> {
 fn not_sent(expected: &str, observation: &Observation) -> Option<Outcome> {
     let asked = observation.handshake.asked.as_ref();
     let reason = match (asked, &observation.seen) {
-        (_, Seen::Unreachable(_) | Seen::NoTls(_)) => return None,
+        (_, Seen::Unreachable(_) | Seen::NoTls(_) | Seen::Garbled(_)) => return None,
         (Some(asked), _) if asked.sent => return None,
         (Some(_), _) => "the server does not take signatures of the certificate's kind of key",
         (None, _) => "the server asked for no client certificate",

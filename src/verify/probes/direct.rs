@@ -59,7 +59,7 @@ async fn call(cx: Context<'_>, host: &str) -> Result<Observation> {
 fn judged(observation: &Observation) -> Outcome {
     let is_good = match observation.answer() {
         Some(answer) => answer.status == 403,
-        None => matches!(observation.seen, Seen::NoTls(_) | Seen::Refused(_)),
+        None => !matches!(observation.seen, Seen::Garbled(_)),
     };
     Outcome::judged(EXPECTED, observation.text(), is_good)
         .because("clients reach the API without the load balancer, which alone verifies them")

@@ -31,7 +31,7 @@ pub(super) async fn redirect(cx: Context<'_>) -> Outcome {
             Outcome::judged(expected, observed, is_good)
                 .because("plain HTTP is answered, and not by a redirect to HTTPS")
         }
-        Ok(Ok(Err(why))) => Outcome::judged(expected, why, false)
+        Ok(Ok(Err(end))) => Outcome::judged(expected, end.reason, false)
             .because("port 80 takes connections and answers no HTTP"),
         Ok(Err(unreachable)) => Outcome::unreachable(expected, unreachable),
         Err(_) => {

@@ -45,6 +45,9 @@ fn judged(observation: &Observation, allowed: bool) -> Outcome {
             Outcome::judged(expected, format!("{REFUSED}: {why}"), !allowed)
                 .because("the listener's policy allows this version")
         }
+        Seen::Garbled(why) => {
+            Outcome::judged(expected, why, false).because("what came back breaks the rules of TLS")
+        }
         Seen::Handshaken | Seen::Answered(_) => Outcome::judged(expected, ACCEPTED, allowed),
     }
 }
