@@ -8,7 +8,6 @@
 //! The world is read under the account's lock, and only for as long as it takes to copy what a
 //! connection needs.
 
-mod client;
 mod dns;
 mod execute_api;
 mod front;
@@ -23,6 +22,7 @@ mod route;
 mod target;
 mod template;
 mod tls;
+mod upstream;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
