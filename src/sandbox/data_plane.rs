@@ -11,6 +11,8 @@
 mod client;
 mod dns;
 mod execute_api;
+#[cfg(test)]
+mod fixture;
 mod front;
 mod host;
 mod http;

@@ -41,23 +41,25 @@ pub(super) async fn run(plane: Weak<DataPlane>) {
         let Some(plane) = plane.upgrade() else {
             return;
         };
-        let due = {
-            let account = plane.account();
-            due(&account.world)
-        };
-        if due.is_empty() {
-            continue;
-        }
-        let outcomes = join_all(due.iter().map(outcome)).await;
-        let mut account = plane.account();
-        let world = &mut account.world;
-        let now = world.now;
-        for (check, outcome) in due.iter().zip(outcomes) {
-            let group = (check.group.as_str(), &check.check);
-            world.observed.note(group, &check.target, (outcome, now));
-        }
-        forget_gone(world);
+        round(&plane).await;
     }
+}
+
+/// Makes the checks that are due now.
+pub(super) async fn round(plane: &DataPlane) {
+    let due = due(&plane.account().world);
+    if due.is_empty() {
+        return;
+    }
+    let outcomes = join_all(due.iter().map(outcome)).await;
+    let mut account = plane.account();
+    let world = &mut account.world;
+    let now = world.now;
+    for (check, outcome) in due.iter().zip(outcomes) {
+        let group = (check.group.as_str(), &check.check);
+        world.observed.note(group, &check.target, (outcome, now));
+    }
+    forget_gone(world);
 }
 
 /// Forgets what was seen of targets that are not there any more.
