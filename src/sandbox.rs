@@ -56,7 +56,7 @@ use self::server::Server;
 use self::store::{Address, Claim};
 
 pub use self::clock::Timing;
-pub use self::data_plane::Appeared;
+pub use self::data_plane::{Appeared, judge_client};
 pub use self::error::SandboxError;
 pub use self::fault::Fault;
 pub use self::rate::Rates;

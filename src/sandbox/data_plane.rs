@@ -11,6 +11,8 @@
 mod client;
 mod dns;
 mod execute_api;
+#[cfg(test)]
+mod fixture;
 mod front;
 mod host;
 mod http;
@@ -23,6 +25,7 @@ mod route;
 mod target;
 mod template;
 mod tls;
+mod upstream;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -243,4 +246,25 @@ impl DataPlane {
 fn parameter<'r>(request: &'r Request, name: &str) -> &'r str {
     let found = request.query.iter().find(|(known, _)| known == name);
     found.map_or("", |(_, value)| value)
+}
+
+/// Judges a client as a listener in mode `verify` does: for tests that compare this judge with another.
+///
+/// Everything is in DER, the client's own certificate is the first of `sent`, the time is in seconds
+/// since the Unix epoch. The error is the connection log's reason.
+#[doc(hidden)]
+pub fn judge_client(
+    sent: &[Vec<u8>],
+    (bundle, lists): (&[Vec<u8>], &[Vec<u8>]),
+    (now, deepest, ignore_expiry): (i64, Option<usize>, bool),
+) -> Result<(), &'static str> {
+    let mut trust = client::Trust::new(bundle, lists.to_vec(), ignore_expiry);
+    if let Some(deepest) = deepest {
+        trust = trust.with_depth(deepest);
+    }
+    let sent: Vec<CertificateDer<'_>> = sent
+        .iter()
+        .map(|der| CertificateDer::from(der.as_slice()))
+        .collect();
+    client::judge(&sent, &trust, now.saturating_mul(1000)).map_err(client::Reason::code)
 }

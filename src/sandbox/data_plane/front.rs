@@ -20,9 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use super::client::PATIENCE;
 use super::execute_api::answer::Answer;
 use super::execute_api::{self, Arrival, Front, PAYLOAD};
+use super::upstream::PATIENCE;
 use super::{Body, DataPlane, integration, whole};
 
 /// How many connections a socket has at most; more wait to be accepted.

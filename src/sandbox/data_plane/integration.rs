@@ -13,10 +13,10 @@ use serde_json::Value;
 pub(super) use self::request::HOP_BY_HOP;
 use self::request::{Call, of_method};
 use self::response::mapped;
-use super::client::{self, Trouble, Trust};
 use super::execute_api::answer::{Answer, Kind};
 use super::execute_api::{Matched, PAYLOAD};
 use super::network::{Found, Place, from_gateway};
+use super::upstream::{self, Trouble, Trust};
 use super::{DataPlane, front, listener, petstore, whole};
 use crate::sandbox::acm;
 use crate::sandbox::apigateway::definition::Integration;
@@ -212,12 +212,12 @@ async fn ask(
         }
     };
     let request = call.request().map_err(Failure::Configuration)?;
-    let stream = client::connect(socket).await.map_err(failed)?;
+    let stream = upstream::connect(socket).await.map_err(failed)?;
     let response = match trust {
-        None => client::send(stream, request, patience).await,
+        None => upstream::send(stream, request, patience).await,
         Some(trust) => {
-            let stream = client::secure(stream, &trust).await.map_err(failed)?;
-            client::send(stream, request, patience).await
+            let stream = upstream::secure(stream, &trust).await.map_err(failed)?;
+            upstream::send(stream, request, patience).await
         }
     };
     let (head, body) = response.map_err(failed)?.into_parts();

@@ -1,5 +1,8 @@
 //! The simulated network: what is at an address and a port, as one that connects there sees it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -251,7 +254,3 @@ pub(super) fn from_gateway(world: &World, region: &str, host: &str, port: u16) -
     let source = front_addresses(world, region).into_iter().next()?;
     Some(from_outside(world, source.into(), (address, port)))
 }
-
-#[cfg(test)]
-#[path = "network_tests.rs"]
-mod tests;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use hyper::Request;
 
-use super::client::{self, Trouble, Trust};
 use super::network::{Found, Place, from_node};
+use super::upstream::{self, Trouble, Trust};
 use super::{DataPlane, whole};
 use crate::sandbox::elbv2::health::{HealthCheck, Outcome};
 use crate::sandbox::elbv2::target::Target;
@@ -41,23 +41,25 @@ pub(super) async fn run(plane: Weak<DataPlane>) {
         let Some(plane) = plane.upgrade() else {
             return;
         };
-        let due = {
-            let account = plane.account();
-            due(&account.world)
-        };
-        if due.is_empty() {
-            continue;
-        }
-        let outcomes = join_all(due.iter().map(outcome)).await;
-        let mut account = plane.account();
-        let world = &mut account.world;
-        let now = world.now;
-        for (check, outcome) in due.iter().zip(outcomes) {
-            let group = (check.group.as_str(), &check.check);
-            world.observed.note(group, &check.target, (outcome, now));
-        }
-        forget_gone(world);
+        round(&plane).await;
     }
+}
+
+/// Makes the checks that are due now.
+pub(super) async fn round(plane: &DataPlane) {
+    let due = due(&plane.account().world);
+    if due.is_empty() {
+        return;
+    }
+    let outcomes = join_all(due.iter().map(outcome)).await;
+    let mut account = plane.account();
+    let world = &mut account.world;
+    let now = world.now;
+    for (check, outcome) in due.iter().zip(outcomes) {
+        let group = (check.group.as_str(), &check.check);
+        world.observed.note(group, &check.target, (outcome, now));
+    }
+    forget_gone(world);
 }
 
 /// Forgets what was seen of targets that are not there any more.
@@ -158,12 +160,12 @@ async fn ask(check: &Check, server: SocketAddr, patience: Duration) -> Result<u1
         .header("User-Agent", "ELB-HealthChecker/2.0")
         .body(whole(""))
         .map_err(|error| Trouble::Malformed(error.to_string()))?;
-    let stream = client::connect(server).await?;
+    let stream = upstream::connect(server).await?;
     let response = if is_secure {
-        let stream = client::secure(stream, &Trust::Anything).await?;
-        client::send(stream, request, patience).await?
+        let stream = upstream::secure(stream, &Trust::Anything).await?;
+        upstream::send(stream, request, patience).await?
     } else {
-        client::send(stream, request, patience).await?
+        upstream::send(stream, request, patience).await?
     };
     Ok(response.status().as_u16())
 }

@@ -8,9 +8,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
-use super::client::{self, Trouble, Trust};
 use super::network::{Found, Place, from_node};
 use super::route::{RequestRecord, page, strip};
+use super::upstream::{self, Trouble, Trust};
 use super::{Body, Connection, DataPlane, front};
 use crate::sandbox::elbv2::health::health;
 use crate::sandbox::elbv2::load_balancer::LoadBalancer;
@@ -176,14 +176,14 @@ async fn ask(
         }
         Found::At(_) => return Err(Trouble::Refused("nothing listens there".to_owned())),
     };
-    let stream = client::connect(socket).await?;
+    let stream = upstream::connect(socket).await?;
     // Held until the answer's head is there: by then the endpoint has asked who is calling.
     let _source = is_endpoint.then(|| plane.fronts.source(&stream, connection.node));
     if target.is_secure {
-        let stream = client::secure(stream, &Trust::Anything).await?;
-        client::send(stream, request, patience).await
+        let stream = upstream::secure(stream, &Trust::Anything).await?;
+        upstream::send(stream, request, patience).await
     } else {
-        client::send(stream, request, patience).await
+        upstream::send(stream, request, patience).await
     }
 }
 
