@@ -9,25 +9,36 @@
 //! connection needs.
 
 mod client;
+mod gate;
+mod header;
 mod http;
 mod listener;
+mod log;
+mod name;
 mod route;
+mod settings;
+mod tap;
 mod tls;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use rustls::pki_types::CertificateDer;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use self::gate::Gates;
 use self::listener::Sockets;
+use self::log::Logs;
 use super::account::Account;
+use super::acm;
 use super::server::Server;
 use super::wire::{Request, Response};
 use super::world::hex;
@@ -90,6 +101,8 @@ pub(super) struct DataPlane {
     /// Where clients are taken to be.
     client_address: IpAddr,
     sockets: Mutex<Sockets>,
+    gates: Gates,
+    logs: Logs,
     /// Tells whoever serves of listeners that appear.
     appeared: mpsc::UnboundedSender<Appeared>,
     /// Counts what needs an id of its own.
@@ -114,6 +127,8 @@ impl DataPlane {
             server,
             client_address,
             sockets: Mutex::default(),
+            gates: Gates::default(),
+            logs: Logs::default(),
             appeared,
             ids: AtomicU64::new(0),
         })
@@ -139,19 +154,51 @@ impl DataPlane {
     /// Answers a control request that is about the data plane; `None` where it is not.
     pub(super) fn control(self: &Arc<Self>, command: &str, request: &Request) -> Option<Response> {
         let answer = match (request.method.as_str(), command) {
+            ("GET", "ca") => return Some(self.authority()),
             ("GET", "listeners") => listener::listed(self),
+            ("POST", "logs") => json!({ "objects": self.logs.deliver(self, true) }),
             _ => return None,
         };
-        Some(Response {
-            status: 200,
-            headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
-            body: answer.to_string().into_bytes(),
-        })
+        Some(answered("application/json", answer.to_string()))
     }
 
-    /// Closes all sockets and lets go of what is under way.
+    /// The certificate that clients have to trust to accept the certificates that ACM issues here.
+    fn authority(&self) -> Response {
+        let mut account = self.account();
+        let account = &mut *account;
+        match acm::authority_certificate(&mut account.world) {
+            Ok(pem) => {
+                if let Err(error) = account.store.save(&account.world) {
+                    tracing::error!(%error, "the certificate authority is not kept");
+                }
+                answered("application/x-pem-file", pem)
+            }
+            Err(refusal) => Response {
+                status: 500,
+                ..answered("text/plain", refusal.message)
+            },
+        }
+    }
+
+    /// Delivers the logs whose interval is over.
+    pub(super) fn deliver_due(&self) {
+        self.logs.deliver(self, false);
+    }
+
+    /// Looks after what goes by time; never resolves.
+    pub(super) async fn keep_time(self: Arc<Self>) {
+        const TICK: Duration = Duration::from_secs(1);
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            self.deliver_due();
+        }
+    }
+
+    /// Closes all sockets, lets go of what is under way, and delivers what logs there are.
     pub(super) fn close(&self) {
         listener::close(self);
+        self.logs.deliver(self, true);
     }
 
     /// `length` hexadecimal digits that nothing else of this run has.
@@ -168,23 +215,52 @@ impl DataPlane {
     }
 }
 
+fn answered(content_type: &str, text: String) -> Response {
+    Response {
+        status: 200,
+        headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
+        body: text.into_bytes(),
+    }
+}
+
+/// By which rules and when [`judge_client`] judges.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct JudgeRules {
+    /// Seconds since the Unix epoch.
+    pub now: i64,
+    /// How many certificates a chain may have; a load balancer's limit where it is absent.
+    pub deepest: Option<usize>,
+    /// Whether the client's own certificate may have expired.
+    pub ignore_expiry: bool,
+    /// Whether the purpose of certificates does not count.
+    pub any_purpose: bool,
+}
+
 /// Judges a client as a listener in mode `verify` does: for tests that compare this judge with another.
 ///
-/// Everything is in DER, the client's own certificate is the first of `sent`, the time is in seconds
-/// since the Unix epoch. The error is the connection log's reason.
+/// Everything is in DER, the client's own certificate is the first of `sent`.
+///
+/// # Errors
+///
+/// The reason of the connection log, if the client is refused.
 #[doc(hidden)]
 pub fn judge_client(
     sent: &[Vec<u8>],
-    (bundle, lists): (&[Vec<u8>], &[Vec<u8>]),
-    (now, deepest, ignore_expiry): (i64, Option<usize>, bool),
+    bundle: &[Vec<u8>],
+    lists: &[Vec<u8>],
+    rules: JudgeRules,
 ) -> Result<(), &'static str> {
-    let mut trust = client::Trust::new(bundle, lists.to_vec(), ignore_expiry);
-    if let Some(deepest) = deepest {
-        trust = trust.with_depth(deepest);
-    }
+    let applied = client::Rules {
+        deepest: rules.deepest.unwrap_or(client::DEEPEST),
+        ignore_expiry: rules.ignore_expiry,
+        any_purpose: rules.any_purpose,
+    };
+    let trust = client::Trust::new(bundle, lists.to_vec(), applied);
     let sent: Vec<CertificateDer<'_>> = sent
         .iter()
         .map(|der| CertificateDer::from(der.as_slice()))
         .collect();
-    client::judge(&sent, &trust, now.saturating_mul(1000)).map_err(client::Reason::code)
+    let now = rules.now.saturating_mul(1000);
+    client::judge(&sent, &trust, now).map_err(client::Reason::code)
 }
