@@ -56,7 +56,7 @@ use self::server::Server;
 use self::store::{Address, Claim};
 
 pub use self::clock::Timing;
-pub use self::data_plane::{Appeared, judge_client};
+pub use self::data_plane::{Appeared, JudgeRules, judge_client};
 pub use self::error::SandboxError;
 pub use self::fault::Fault;
 pub use self::rate::Rates;
@@ -337,7 +337,9 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
             _ = stopped.await;
             ending.without_guests().await;
         };
+        let keeping_time = tokio::spawn(Arc::clone(&data_plane).keep_time());
         Arc::clone(&server).run(listener, shutdown).await;
+        keeping_time.abort();
         data_plane.close();
         if let Err(error) = server.account().store.withdraw() {
             tracing::warn!(%error, "the sandbox's address stays behind");

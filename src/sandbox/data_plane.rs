@@ -14,14 +14,21 @@ mod execute_api;
 #[cfg(test)]
 mod fixture;
 mod front;
+mod gate;
+mod header;
 mod host;
 mod http;
 mod integration;
 mod listener;
+mod log;
+mod name;
 mod network;
 mod petstore;
 mod probe;
+mod reach;
 mod route;
+mod settings;
+mod tap;
 mod target;
 mod template;
 mod tls;
@@ -31,19 +38,22 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use rustls::pki_types::CertificateDer;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use self::front::Fronts;
+use self::gate::Gates;
 use self::listener::Sockets;
-use self::network::{Found, Place};
+use self::log::Logs;
 use super::account::Account;
+use super::acm;
 use super::server::Server;
 use super::wire::{Request, Response};
 use super::world::hex;
@@ -110,6 +120,8 @@ pub(super) struct DataPlane {
     /// Where clients are taken to be.
     client_address: IpAddr,
     sockets: Mutex<Sockets>,
+    gates: Gates,
+    logs: Logs,
     /// Tells whoever serves of listeners that appear.
     appeared: mpsc::UnboundedSender<Appeared>,
     /// Counts what needs an id of its own.
@@ -138,6 +150,8 @@ impl DataPlane {
             server,
             client_address,
             sockets: Mutex::default(),
+            gates: Gates::default(),
+            logs: Logs::default(),
             appeared,
             ids: AtomicU64::new(0),
             fronts: Fronts::default(),
@@ -164,63 +178,53 @@ impl DataPlane {
 
     /// Answers a control request that is about the data plane; `None` where it is not.
     pub(super) fn control(self: &Arc<Self>, command: &str, request: &Request) -> Option<Response> {
-        let (status, answer) = match (request.method.as_str(), command) {
-            ("GET", "listeners") => (200, listener::listed(self)),
-            ("GET", "resolve") => {
-                let name = parameter(request, "name");
-                let addresses = dns::addresses(&self.account().world, name);
-                (200, json!({ "addresses": addresses }))
-            }
-            ("GET", "connect") => self.reached(request),
-            _ => return None,
+        let answer = match (request.method.as_str(), command) {
+            ("GET", "ca") => return Some(self.authority()),
+            ("GET", "listeners") => listener::listed(self),
+            ("POST", "logs") => json!({ "objects": self.logs.deliver(self, true) }),
+            _ => return reach::answer(self, command, request),
         };
-        Some(Response {
-            status,
-            headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
-            body: answer.to_string().into_bytes(),
-        })
+        Some(answered("application/json", answer.to_string()))
     }
 
-    /// The answer of `GET connect`: where a client outside gets to.
-    fn reached(self: &Arc<Self>, request: &Request) -> (u16, Value) {
-        let host = parameter(request, "host");
-        let Ok(port) = parameter(request, "port").parse::<u16>() else {
-            return (400, json!({ "message": "`port` is no port" }));
-        };
-        let refused = |reason: String| (404, json!({ "message": reason }));
-        let found = {
-            let account = self.account();
-            let addresses = dns::addresses(&account.world, host);
-            let Some(address) = addresses.first() else {
-                return refused(format!("the name {host} has no address"));
-            };
-            network::from_outside(&account.world, self.client_address, (*address, port))
-        };
-        let socket = match found {
-            Found::Dropped => return (200, json!({ "address": null, "timeout": true })),
-            Found::Refused(reason) => return refused(reason),
-            Found::At(Place::Host(server)) => Ok(server),
-            Found::At(Place::Front(region)) => {
-                front::socket(self, &region, None).map_err(|error| error.to_string())
+    /// The certificate that clients have to trust to accept the certificates that ACM issues here.
+    fn authority(&self) -> Response {
+        let mut account = self.account();
+        let account = &mut *account;
+        match acm::authority_certificate(&mut account.world) {
+            Ok(pem) => {
+                if let Err(error) = account.store.save(&account.world) {
+                    tracing::error!(%error, "the certificate authority is not kept");
+                }
+                answered("application/x-pem-file", pem)
             }
-            Found::At(Place::Listener(arn)) => {
-                self.reconcile();
-                listener::address(self, &arn).ok_or_else(|| "it has no socket".to_owned())
-            }
-            Found::At(Place::Endpoint(..) | Place::PetStore) => {
-                Err("the sandbox has no socket for it".to_owned())
-            }
-        };
-        match socket {
-            Ok(socket) => (200, json!({ "address": socket.to_string() })),
-            Err(reason) => refused(reason),
+            Err(refusal) => Response {
+                status: 500,
+                ..answered("text/plain", refusal.message)
+            },
         }
     }
 
-    /// Closes all sockets and lets go of what is under way.
+    /// Delivers the logs whose interval is over.
+    pub(super) fn deliver_due(&self) {
+        self.logs.deliver(self, false);
+    }
+
+    /// Looks after what goes by time; never resolves.
+    pub(super) async fn keep_time(self: Arc<Self>) {
+        const TICK: Duration = Duration::from_secs(1);
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            self.deliver_due();
+        }
+    }
+
+    /// Closes all sockets, lets go of what is under way, and delivers what logs there are.
     pub(super) fn close(&self) {
         listener::close(self);
         self.fronts.close();
+        self.logs.deliver(self, true);
     }
 
     /// Checks the targets that registered servers stand for, for as long as the data plane lives.
@@ -242,29 +246,52 @@ impl DataPlane {
     }
 }
 
-/// A parameter of a control request's query.
-fn parameter<'r>(request: &'r Request, name: &str) -> &'r str {
-    let found = request.query.iter().find(|(known, _)| known == name);
-    found.map_or("", |(_, value)| value)
+fn answered(content_type: &str, text: String) -> Response {
+    Response {
+        status: 200,
+        headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
+        body: text.into_bytes(),
+    }
+}
+
+/// By which rules and when [`judge_client`] judges.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct JudgeRules {
+    /// Seconds since the Unix epoch.
+    pub now: i64,
+    /// How many certificates a chain may have; a load balancer's limit where it is absent.
+    pub deepest: Option<usize>,
+    /// Whether the client's own certificate may have expired.
+    pub ignore_expiry: bool,
+    /// Whether the purpose of certificates does not count.
+    pub any_purpose: bool,
 }
 
 /// Judges a client as a listener in mode `verify` does: for tests that compare this judge with another.
 ///
-/// Everything is in DER, the client's own certificate is the first of `sent`, the time is in seconds
-/// since the Unix epoch. The error is the connection log's reason.
+/// Everything is in DER, the client's own certificate is the first of `sent`.
+///
+/// # Errors
+///
+/// The reason of the connection log, if the client is refused.
 #[doc(hidden)]
 pub fn judge_client(
     sent: &[Vec<u8>],
-    (bundle, lists): (&[Vec<u8>], &[Vec<u8>]),
-    (now, deepest, ignore_expiry): (i64, Option<usize>, bool),
+    bundle: &[Vec<u8>],
+    lists: &[Vec<u8>],
+    rules: JudgeRules,
 ) -> Result<(), &'static str> {
-    let mut trust = client::Trust::new(bundle, lists.to_vec(), ignore_expiry);
-    if let Some(deepest) = deepest {
-        trust = trust.with_depth(deepest);
-    }
+    let applied = client::Rules {
+        deepest: rules.deepest.unwrap_or(client::DEEPEST),
+        ignore_expiry: rules.ignore_expiry,
+        any_purpose: rules.any_purpose,
+    };
+    let trust = client::Trust::new(bundle, lists.to_vec(), applied);
     let sent: Vec<CertificateDer<'_>> = sent
         .iter()
         .map(|der| CertificateDer::from(der.as_slice()))
         .collect();
-    client::judge(&sent, &trust, now.saturating_mul(1000)).map_err(client::Reason::code)
+    let now = rules.now.saturating_mul(1000);
+    client::judge(&sent, &trust, now).map_err(client::Reason::code)
 }

@@ -148,6 +148,8 @@ impl Server {
             answer.unwrap_or_else(|| control::answer(&mut self.account(), command, request));
         if let Some(data_plane) = data_plane {
             data_plane.reconcile();
+            // The clock may have been advanced.
+            data_plane.deliver_due();
         }
         answer
     }

@@ -14,6 +14,7 @@ mod examples;
 mod faults;
 mod gap;
 mod invariants;
+mod judges;
 mod limbo;
 mod listeners;
 mod material;

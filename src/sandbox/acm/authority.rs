@@ -18,7 +18,7 @@ const VALIDITY: Duration = Duration::days(198);
 
 /// The authority's certificate in PEM form, which a client has to trust to accept the sandbox's
 /// servers.
-pub(super) fn authority_certificate(world: &mut World) -> Result<String, Refusal> {
+pub(in crate::sandbox) fn authority_certificate(world: &mut World) -> Result<String, Refusal> {
     let authority = authority(world).map_err(|error| failure(&error))?;
     let certificate = authority.iter().find(|block| block.tag() == "CERTIFICATE");
     Ok(certificate.map(pem::encode).unwrap_or_default())

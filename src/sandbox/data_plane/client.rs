@@ -68,30 +68,41 @@ impl Reason {
 pub(super) struct Trust {
     bundle: Vec<Arc<Member>>,
     lists: Vec<List>,
-    ignore_expiry: bool,
-    deepest: Option<usize>,
+    rules: Rules,
+}
+
+/// By which rules a trust store is applied.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    /// How many certificates a chain may have.
+    pub(super) deepest: usize,
+    /// Whether the client's own certificate may have expired; its CAs may not.
+    pub(super) ignore_expiry: bool,
+    /// Whether the purpose of certificates does not count; it does on every listener.
+    pub(super) any_purpose: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            deepest: DEEPEST,
+            ignore_expiry: false,
+            any_purpose: false,
+        }
+    }
 }
 
 impl Trust {
     /// Reads CAs and revocation lists, both in DER. What cannot be read vouches for nobody; ELB
     /// does not take it in the first place.
-    pub(super) fn new(bundle: &[Vec<u8>], lists: Vec<Vec<u8>>, ignore_expiry: bool) -> Self {
+    pub(super) fn new(bundle: &[Vec<u8>], lists: Vec<Vec<u8>>, rules: Rules) -> Self {
         let bundle = bundle.iter().filter_map(|der| Member::read(der));
         let bundle: Vec<Arc<Member>> = bundle.map(Arc::new).collect();
         let lists = lists.into_iter().filter_map(|der| List::read(der, &bundle));
         Self {
             lists: lists.collect(),
             bundle,
-            ignore_expiry,
-            deepest: None,
-        }
-    }
-
-    /// With another limit on the depth of chains than ELB's.
-    pub(super) fn with_depth(self, deepest: usize) -> Self {
-        Self {
-            deepest: Some(deepest),
-            ..self
+            rules,
         }
     }
 
@@ -113,7 +124,6 @@ pub(super) fn judge(sent: &[CertificateDer<'_>], trust: &Trust, now: i64) -> Res
     let judgement = Judgement {
         trust,
         now: now.div_euclid(1000),
-        deepest: trust.deepest.unwrap_or(DEEPEST),
         message: message_size(sent),
     };
     judgement.of(&mut Pool::new(client, others, &trust.bundle))
@@ -130,7 +140,6 @@ struct Judgement<'t> {
     trust: &'t Trust,
     /// In seconds.
     now: i64,
-    deepest: usize,
     message: usize,
 }
 
@@ -138,7 +147,7 @@ impl Judgement<'_> {
     /// One good chain is enough; without any the reason is that of the chain which gets furthest.
     fn of(&self, pool: &mut Pool) -> Result<(), Reason> {
         let mut furthest = None;
-        for length in 1..=self.deepest {
+        for length in 1..=self.trust.rules.deepest {
             let mut search = path::Search::new(length);
             while let Searched::Found(chain) = search.next(pool) {
                 match self.chain(&chain) {
@@ -156,7 +165,7 @@ impl Judgement<'_> {
         for length in 1..=path::LONGEST {
             let mut search = path::Search::new(length);
             if let Searched::Found(chain) = search.next(pool)
-                && chain.len() > self.deepest
+                && chain.len() > self.trust.rules.deepest
             {
                 return Reason::MaxChainDepthExceeded;
             }
@@ -164,7 +173,7 @@ impl Judgement<'_> {
                 longest = search.longest;
             }
         }
-        if longest.len() > self.deepest {
+        if longest.len() > self.trust.rules.deepest {
             return Reason::MaxChainDepthExceeded;
         }
         let longest = pool.chain(&longest);
@@ -177,7 +186,7 @@ impl Judgement<'_> {
         if chain.iter().any(|member| member.not_before > self.now) {
             return Err(Reason::NotYetValid);
         }
-        let may_be_expired = usize::from(self.trust.ignore_expiry);
+        let may_be_expired = usize::from(self.trust.rules.ignore_expiry);
         if chain
             .iter()
             .skip(may_be_expired)
@@ -185,11 +194,19 @@ impl Judgement<'_> {
         {
             return Err(Reason::Expired);
         }
-        if !chain.iter().all(|member| member.serves_clients) || !chain[0].may_sign {
-            return Err(Reason::PurposeInvalid);
-        }
+        self.purpose(chain)?;
         list::check(&self.trust.lists, chain)?;
         self.form(chain)
+    }
+
+    /// What a CA is limited to limits those below it; a client proves with a signature who it is.
+    fn purpose(&self, chain: &[Arc<Member>]) -> Result<(), Reason> {
+        let serves = chain.iter().all(|member| member.serves_clients);
+        if self.trust.rules.any_purpose || serves && chain[0].may_sign {
+            Ok(())
+        } else {
+            Err(Reason::PurposeInvalid)
+        }
     }
 
     /// What is refused whether a chain leads anywhere or not: sizes, kinds of keys and signatures.
@@ -248,8 +265,14 @@ impl Judgement<'_> {
             Ok(_) => Ok(()),
             // No rule of AWS's says that a CA may not be a client; webpki says no more about one.
             Err(webpki::Error::CaUsedAsEndEntity) => Ok(()),
+            // Webpki counts self-issued CAs, which RFC 5280 spares; they were counted above.
+            Err(webpki::Error::PathLenConstraintViolated)
+                if !chain.iter().any(|member| member.constrains_names) =>
+            {
+                Ok(())
+            }
             // An expired client that is let in, under CAs that are younger than its expiry.
-            Err(webpki::Error::CertExpired { .. }) if self.trust.ignore_expiry => Ok(()),
+            Err(webpki::Error::CertExpired { .. }) if self.trust.rules.ignore_expiry => Ok(()),
             Err(_) => Err(Reason::Invalid),
         }
     }

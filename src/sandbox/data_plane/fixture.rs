@@ -1,5 +1,10 @@
 //! What the tests of the data plane share: an account with a whole gateway in it.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "inputs are written where they are passed"
+)]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,8 +17,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use super::listener::Place;
 use super::route::{RequestRecord, respond};
-use super::{Connection, DataPlane, whole};
+use super::settings::Settings;
+use super::{Connection, DataPlane, header, whole};
 use crate::sandbox::account::Account;
 use crate::sandbox::apigateway::domain::tests::create as create_domain;
 use crate::sandbox::apigateway::fixture::{document, id, import, tell};
@@ -305,9 +312,17 @@ impl Gateway {
     /// Sends a request to a listener.
     pub(super) async fn ask(&self, listener: &str, request: Request<String>) -> Reply {
         let connection = self.connection(listener);
-        let request = request.map(whole);
+        let place = Place {
+            region: connection.region.clone(),
+            listener: connection.listener.clone(),
+            load_balancer: connection.load_balancer.clone(),
+        };
+        let settings = Settings::of(&self.plane, &place).expect("a listener");
+        let mut request = request.map(whole);
+        header::apply(request.headers_mut(), &connection, &settings, &self.plane);
         let answered = respond(&self.plane, &connection, request).await;
-        let (head, body) = answered.response.into_parts();
+        let (mut head, body) = answered.response.into_parts();
+        header::apply_to_response(&mut head.headers, &settings);
         let body = body.collect().await.expect("a whole body").to_bytes();
         Reply {
             status: head.status.as_u16(),
@@ -355,7 +370,7 @@ async fn echoed(
     let body = body
         .collect()
         .await
-        .map(|body| body.to_bytes())
+        .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
     let headers: serde_json::Map<String, Value> = head
         .headers

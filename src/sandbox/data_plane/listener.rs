@@ -160,6 +160,9 @@ pub(super) fn reconcile(plane: &Arc<DataPlane>) {
         sockets.seen = Some(now);
         wanted(&account.world)
     };
+    plane
+        .gates
+        .retain(|arn| wanted.iter().any(|listener| listener.arn == arn));
     sockets
         .open
         .retain(|arn, _| wanted.iter().any(|listener| listener.arn == *arn));
@@ -309,7 +312,7 @@ async fn accept(
     clippy::disallowed_methods,
     reason = "this waits for other connections or for the network, which no clock of ours speeds up"
 )]
-async fn pause(duration: Duration) {
+pub(super) async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
@@ -353,7 +356,7 @@ async fn admit(
                 certificates: Vec::new(),
                 trace: format!("TID_{}", plane.unique_hex(32)),
             };
-            http::serve(plane, connection, stream).await;
+            http::serve(plane, place, connection, stream).await;
         }
     }
 }

@@ -25,7 +25,7 @@ const RESPITE: i64 = 500;
 struct Check {
     group: String,
     target: Target,
-    check: HealthCheck,
+    settings: HealthCheck,
     /// Where the server is; none where packets to it are dropped.
     server: Option<SocketAddr>,
 }
@@ -56,7 +56,7 @@ pub(super) async fn round(plane: &DataPlane) {
     let world = &mut account.world;
     let now = world.now;
     for (check, outcome) in due.iter().zip(outcomes) {
-        let group = (check.group.as_str(), &check.check);
+        let group = (check.group.as_str(), &check.settings);
         world.observed.note(group, &check.target, (outcome, now));
     }
     forget_gone(world);
@@ -123,7 +123,7 @@ fn due_of_group(world: &World, (name, region): (&str, &Region), group: &TargetGr
         Some(Check {
             group: group.arn.clone(),
             target: target.clone(),
-            check: check.clone(),
+            settings: check.clone(),
             server,
         })
     });
@@ -135,7 +135,7 @@ async fn outcome(check: &Check) -> Outcome {
     let Some(server) = check.server else {
         return Outcome::TimedOut;
     };
-    let seconds = u64::try_from(check.check.timeout).unwrap_or(1);
+    let seconds = u64::try_from(check.settings.timeout).unwrap_or(1);
     let patience = Duration::from_secs(seconds);
     let asked = tokio::time::timeout(patience, ask(check, server, patience)).await;
     match asked {
@@ -147,14 +147,14 @@ async fn outcome(check: &Check) -> Outcome {
 
 /// Asks a server as ELB does: its address is the host.
 async fn ask(check: &Check, server: SocketAddr, patience: Duration) -> Result<u16, Trouble> {
-    let port = check.check.port_of(&check.target);
-    let is_secure = check.check.protocol == "HTTPS";
+    let port = check.settings.port_of(&check.target);
+    let is_secure = check.settings.protocol == "HTTPS";
     let host = match (is_secure, port) {
         (true, 443) | (false, 80) => check.target.id.clone(),
         _ => format!("{}:{port}", check.target.id),
     };
     let request = Request::builder()
-        .uri(check.check.path.as_str())
+        .uri(check.settings.path.as_str())
         .header("Host", host)
         .header("Connection", "close")
         .header("User-Agent", "ELB-HealthChecker/2.0")

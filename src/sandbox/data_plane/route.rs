@@ -7,15 +7,15 @@ mod tests;
 
 use std::sync::Arc;
 
-use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, SERVER};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER};
 use hyper::{Response, StatusCode};
 
 use self::action::redirected;
+use self::header::prepared;
 pub(super) use self::header::strip;
 use super::target::{self, Choice};
 use super::{Body, Connection, DataPlane, whole};
 use crate::sandbox::elbv2::action::Effect;
-use crate::sandbox::elbv2::listener::Listener;
 use crate::sandbox::elbv2::rule::Condition;
 use crate::sandbox::world::World;
 
@@ -49,16 +49,15 @@ pub(super) struct RequestRecord {
     pub(super) times: Option<[f64; 3]>,
 }
 
-/// What is to be done with a request, and what of its listener matters for it.
+/// What is to be done with a request.
 struct Plan {
     effect: Effect,
     /// Where a forwarded request goes.
     choice: Option<Choice>,
-    settings: header::Settings,
-    /// Headers that answers get, in place of the targets' own.
-    added: Vec<(HeaderName, String)>,
-    /// Whether answers say whose they are.
-    says_server: bool,
+    /// The listener's port.
+    port: i64,
+    /// Whether targets get the client's very host.
+    preserves_host: bool,
 }
 
 /// Answers one request that came in by a listener.
@@ -83,24 +82,11 @@ pub(super) async fn respond(
         let response = page(StatusCode::SERVICE_UNAVAILABLE);
         return Answered { response, record };
     };
-    let mut response = match &plan.effect {
+    let response = match &plan.effect {
         Effect::Redirect { .. } => {
             record.actions.push("redirect".to_owned());
-            let port = plan.settings.port;
-            let is_secure = connection.tls.is_some();
-            match redirected(&plan.effect, (is_secure, &host, port), request.uri()) {
-                Some((status, location)) => {
-                    let mut response = page(status);
-                    if let Ok(value) = HeaderValue::from_str(&location) {
-                        response
-                            .headers_mut()
-                            .insert(hyper::header::LOCATION, value);
-                    }
-                    record.redirect_url = Some(location);
-                    response
-                }
-                None => page(StatusCode::INTERNAL_SERVER_ERROR),
-            }
+            let at = (connection.tls.is_some(), host.as_str(), plan.port);
+            redirect(&plan.effect, at, request.uri(), &mut record)
         }
         Effect::FixedResponse {
             status_code,
@@ -116,26 +102,30 @@ pub(super) async fn respond(
         }
         Effect::Forward { .. } => {
             record.actions.push("forward".to_owned());
-            let request = header::prepared(plane, connection, &plan.settings, (request, &host));
-            target::forward(
-                plane,
-                connection,
-                (plan.choice.as_ref(), request),
-                &mut record,
-            )
-            .await
+            let request = prepared((plan.port, plan.preserves_host), (request, &host));
+            let to = (plan.choice.as_ref(), request);
+            target::forward(plane, connection, to, &mut record).await
         }
     };
-    let headers = response.headers_mut();
-    for (name, value) in plan.added {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
-        }
-    }
-    if !plan.says_server {
-        headers.remove(SERVER);
-    }
     Answered { response, record }
+}
+
+/// Answers with another address.
+fn redirect(
+    effect: &Effect,
+    at: (bool, &str, i64),
+    target: &hyper::Uri,
+    record: &mut RequestRecord,
+) -> Response<Body> {
+    let Some((status, location)) = redirected(effect, at, target) else {
+        return page(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut response = page(status);
+    if let Ok(value) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(LOCATION, value);
+    }
+    record.redirect_url = Some(location);
+    response
 }
 
 /// The host that a request is for: an absolute target's authority wins over the header.
@@ -166,12 +156,12 @@ fn plan(
         }
         Effect::Redirect { .. } | Effect::FixedResponse { .. } => None,
     };
+    let preserves = balancer.attribute("routing.http.preserve_host_header.enabled");
     Some(Plan {
         effect,
         choice,
-        settings: header::Settings::of(balancer, listener),
-        added: added(listener),
-        says_server: listener.attribute("routing.http.response.server.enabled") != "false",
+        port: listener.port,
+        preserves_host: preserves == "true",
     })
 }
 
@@ -207,42 +197,6 @@ fn holds(condition: &Condition, host: &str, path: &str) -> bool {
         "host-header" => action::like(&pattern.to_ascii_lowercase(), &name),
         _ => action::like(pattern, path),
     })
-}
-
-/// The headers that the listener adds to answers.
-fn added(listener: &Listener) -> Vec<(HeaderName, String)> {
-    const HEADERS: &[(&str, &str)] = &[
-        (
-            "access_control_allow_credentials",
-            "access-control-allow-credentials",
-        ),
-        (
-            "access_control_allow_headers",
-            "access-control-allow-headers",
-        ),
-        (
-            "access_control_allow_methods",
-            "access-control-allow-methods",
-        ),
-        ("access_control_allow_origin", "access-control-allow-origin"),
-        (
-            "access_control_expose_headers",
-            "access-control-expose-headers",
-        ),
-        ("access_control_max_age", "access-control-max-age"),
-        ("content_security_policy", "content-security-policy"),
-        ("strict_transport_security", "strict-transport-security"),
-        ("x_content_type_options", "x-content-type-options"),
-        ("x_frame_options", "x-frame-options"),
-    ];
-    let set = HEADERS.iter().map(|(key, name)| {
-        let key = format!("routing.http.response.{key}.header_value");
-        (
-            HeaderName::from_static(name),
-            listener.attribute(&key).to_owned(),
-        )
-    });
-    set.filter(|(_, value)| !value.is_empty()).collect()
 }
 
 /// A fixed response.

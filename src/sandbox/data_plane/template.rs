@@ -429,16 +429,12 @@ impl Reader<'_, '_> {
     /// Reads one character, after any spaces.
     fn expect(&mut self, character: char) -> Result<(), String> {
         self.rest = self.rest.trim_start();
-        match self.rest.strip_prefix(character) {
-            Some(rest) => {
-                self.rest = rest;
-                Ok(())
-            }
-            None => {
-                let found: String = self.rest.chars().take(12).collect();
-                Err(format!("`{character}` was expected before `{found}`"))
-            }
+        if let Some(rest) = self.rest.strip_prefix(character) {
+            self.rest = rest;
+            return Ok(());
         }
+        let found: String = self.rest.chars().take(12).collect();
+        Err(format!("`{character}` was expected before `{found}`"))
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Member {
     pub(super) is_authority: bool,
     /// How many CAs may stand between it and a client.
     pub(super) path_length: Option<u32>,
+    /// Whether it says which names those below it may have.
+    pub(super) constrains_names: bool,
     /// Whether it breaks a rule that holds for every certificate.
     pub(super) is_malformed: bool,
 }
@@ -78,6 +80,7 @@ impl Member {
             may_sign_lists: true,
             is_authority: false,
             path_length: None,
+            constrains_names: false,
             is_malformed: certificate.version() != X509Version::V3
                 || certificate.tbs_certificate.signature != certificate.signature_algorithm,
         };
@@ -107,6 +110,7 @@ impl Member {
                 ParsedExtension::ExtendedKeyUsage(usage) => {
                     self.serves_clients = usage.client_auth || usage.any;
                 }
+                ParsedExtension::NameConstraints(_) => self.constrains_names = true,
                 ParsedExtension::ParseError { .. } => self.is_malformed = true,
                 _ => {}
             }

@@ -22,6 +22,7 @@ pub(in crate::sandbox) struct Answer {
 }
 
 /// The kinds of answers that an API can replace by its own.
+#[derive(Debug, Clone, Copy)]
 pub(in crate::sandbox) struct Kind {
     /// The type of the gateway response.
     pub(in crate::sandbox) response: &'static str,
