@@ -1,5 +1,7 @@
 //! `verify`: connections tell whether a gateway does what its stack says.
 
+mod sandbox;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -35,6 +37,12 @@ impl Stage {
     }
 
     fn of(stack: &str) -> Self {
+        let stage = Self::not_applied(stack);
+        stage.scenario.run(["apply", "--yes"]).ok();
+        stage
+    }
+
+    fn not_applied(stack: &str) -> Self {
         let server_root = Authority::new("Server Root CA");
         let scenario = Scenario::stack(stack).file("server_root.pem", &server_root.certificate);
         for arguments in [
@@ -45,7 +53,6 @@ impl Stage {
         ] {
             scenario.run_bare(arguments.iter().copied()).ok();
         }
-        scenario.run(["apply", "--yes"]).ok();
         Self {
             scenario,
             server_root,
