@@ -1,6 +1,7 @@
 //! The command line: clap structs, no logic.
 
 mod pki;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use pki::{
     PkiCsrArgs, PkiInspectArgs, PkiIssueArgs, PkiListArgs, PkiP12Args, PkiRevokeArgs, PkiSignArgs,
     SigningCa, Wanted,
 };
+pub use verify::{Afterwards, ConnectTo, ProbeArgs, VerifyArgs};
 
 /// Turn a short YAML file into a working mutual-TLS front door on AWS
 #[derive(Debug, Parser)]
@@ -89,6 +91,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Delete a stack's resources
     Destroy(DestroyArgs),
+    /// Prove by connections that a gateway does what its stack says
+    Verify(VerifyArgs),
     /// Say how stacks stand, and what ends by itself
     Status(StatusArgs),
     /// Say which link between clients and what answers them is broken, and what to do about it
@@ -113,7 +117,7 @@ pub enum Command {
     Pki(PkiArgs),
     /// Print a shell's completion script
     Completion(CompletionArgs),
-    /// Write a complete stack, apply it to the embedded AWS and plan it again
+    /// Write a complete stack, apply it to the embedded AWS, plan it again and verify it
     #[cfg(feature = "sandbox")]
     Quickstart(QuickstartArgs),
     /// Run and inspect the embedded AWS
@@ -212,6 +216,9 @@ pub struct ApplyArgs {
     /// Quotas.
     #[command(flatten)]
     pub quotas: CrlQuotas,
+    /// What is proved afterwards.
+    #[command(flatten)]
+    pub afterwards: Afterwards,
 }
 
 /// What is known of the account's quotas, which AWS does not tell.
@@ -396,6 +403,8 @@ pub enum SandboxCommand {
     Show(ShowArgs),
     /// Raise or show quotas, as a support case would
     Quota(QuotaArgs),
+    /// Let a loopback server stand for what is at an address, an instance or a name
+    Host(HostArgs),
 }
 
 /// Arguments of `sandbox serve`.
@@ -439,6 +448,25 @@ pub struct QuotaArgs {
     pub code: String,
     /// The new value
     pub value: u64,
+}
+
+/// Arguments of `sandbox host`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct HostArgs {
+    /// Where it is: 10.0.1.5:443, i-0123456789abcdef0:80 or backend.example.com:443
+    #[arg(value_name = "ADDRESS:PORT")]
+    pub place: String,
+    /// The loopback server, such as 127.0.0.1:8443
+    #[arg(
+        value_name = "SERVER",
+        required_unless_present = "remove",
+        conflicts_with = "remove"
+    )]
+    pub server: Option<std::net::SocketAddr>,
+    /// Let nothing stand there any more
+    #[arg(long)]
+    pub remove: bool,
 }
 
 /// Reads `90s`, `10m`, `1h`, `14d`.

@@ -20,6 +20,7 @@ mod schema;
 mod status;
 mod trust;
 mod validate;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -58,6 +59,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Apply(args) => apply::run(&args, global, view).await,
         Command::Destroy(args) => destroy::run(&args, global, view).await,
         Command::Doctor(args) => doctor::run(&args, global, view).await,
+        Command::Verify(args) => verify::run(&args, global, view).await,
         Command::Status(args) => status::run(&args, global, view).await,
         Command::Crl(CrlCommand::Refresh(args)) => crl::refresh(&args, global, view).await,
         Command::List(args) => list::run(&args, global, view).await,

@@ -37,6 +37,7 @@ mod lock;
 
 pub mod aws;
 pub mod error;
+mod verify;
 mod view;
 
 #[cfg(feature = "sandbox")]

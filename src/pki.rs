@@ -9,6 +9,7 @@ mod archive;
 mod authority;
 mod cost;
 mod document;
+mod ephemeral;
 mod error;
 mod files;
 mod index;
@@ -22,6 +23,7 @@ mod subject;
 pub use alternative_name::AlternativeName;
 pub use archive::{Archive, Encryption};
 pub use authority::{Authority, Kind, NewAuthority, Order, Revocation};
+pub use ephemeral::Credential;
 pub use error::Error;
 pub use files::{Existing, make_directory, refuse_existing, write_public, write_secret};
 pub use index::{Entry, Reason, Status};
@@ -32,4 +34,4 @@ pub use store::Store;
 pub use subject::Subject;
 
 /// The result of most functions here.
-type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

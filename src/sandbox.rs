@@ -19,6 +19,7 @@ mod apigateway;
 mod chunk;
 mod clock;
 mod control;
+mod data_plane;
 mod ec2;
 mod elbv2;
 mod error;
@@ -39,21 +40,23 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::account::Account;
+use self::data_plane::DataPlane;
 use self::server::Server;
 use self::store::{Address, Claim};
 
 pub use self::clock::Timing;
+pub use self::data_plane::{Appeared, JudgeRules, judge_client};
 pub use self::error::SandboxError;
 pub use self::fault::Fault;
 pub use self::rate::Rates;
@@ -120,6 +123,24 @@ pub struct Running {
     url: String,
     timing: Timing,
     host: Host,
+    /// Listeners as they appear, where this process serves.
+    appeared: Option<mpsc::UnboundedReceiver<Appeared>>,
+}
+
+/// Where a connection into the simulated network leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// To this loopback socket.
+    Socket(SocketAddr),
+    /// Nowhere: nothing listens there; the text says what is there instead.
+    Refused(String),
+    /// Nowhere: the packets are dropped, so that the client waits until it gives up.
+    Dropped,
+}
+
+/// A text as it stands in a URL's query.
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// Which process serves a sandbox.
@@ -140,6 +161,63 @@ impl Running {
     /// How fast its time passes; whoever waits for it waits by the same clock.
     pub fn timing(&self) -> Timing {
         self.timing
+    }
+
+    /// What public DNS answers for a name: the addresses that clients outside are led to.
+    ///
+    /// # Errors
+    ///
+    /// If the process that serves the sandbox does not answer.
+    pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, SandboxError> {
+        let query = format!("resolve?name={}", encoded(name));
+        let (_, answer) = self.ask(query).await?;
+        let addresses = answer["addresses"].as_array().into_iter().flatten();
+        let addresses = addresses.filter_map(|address| address.as_str()?.parse().ok());
+        Ok(addresses.collect())
+    }
+
+    /// Where a client outside of the simulated network gets to that connects to a port of a name
+    /// or an address.
+    ///
+    /// # Errors
+    ///
+    /// If the process that serves the sandbox does not answer.
+    pub async fn connect_address(&self, host: &str, port: u16) -> Result<Reach, SandboxError> {
+        let query = format!("connect?host={}&port={port}", encoded(host));
+        let (status, answer) = self.ask(query).await?;
+        let address = answer["address"]
+            .as_str()
+            .and_then(|text| text.parse().ok());
+        Ok(match address {
+            Some(address) => Reach::Socket(address),
+            None if status == 200 => Reach::Dropped,
+            None => Reach::Refused(answer["message"].as_str().unwrap_or_default().to_owned()),
+        })
+    }
+
+    /// The certificate of the root that server certificates chain to, PEM; `None` where nothing has one.
+    ///
+    /// # Errors
+    ///
+    /// If the process that serves the sandbox does not answer.
+    pub async fn server_root(&self) -> Result<Option<String>, SandboxError> {
+        let (status, body) = self.ask_text("ca".to_owned()).await?;
+        Ok((status == 200).then_some(body))
+    }
+
+    /// Asks the process that serves the sandbox; a refusal is an answer too.
+    async fn ask(&self, query: String) -> Result<(u16, serde_json::Value), SandboxError> {
+        let (status, body) = self.ask_text(query).await?;
+        Ok((status, serde_json::from_str(&body).unwrap_or_default()))
+    }
+
+    /// The same, whose answer is a text.
+    async fn ask_text(&self, query: String) -> Result<(u16, String), SandboxError> {
+        let url = self.url.clone();
+        let asked = move || control::ask(&url, ("GET", &query), "");
+        tokio::task::spawn_blocking(asked)
+            .await
+            .expect("asking does not panic")
     }
 
     /// Stops it, if this process serves it, once no other process uses it.
@@ -185,7 +263,8 @@ pub async fn open(options: Options) -> Result<Running, SandboxError> {
 
 /// Serves the sandbox in a directory until `shutdown` resolves.
 ///
-/// `started` is told where, once it can be called.
+/// `started` is told where, once it can be called, and `appeared` of every listener of a load
+/// balancer that clients can connect to from now on.
 ///
 /// # Errors
 ///
@@ -193,9 +272,10 @@ pub async fn open(options: Options) -> Result<Running, SandboxError> {
 pub async fn serve(
     options: Options,
     started: impl FnOnce(&Running),
+    mut appeared: impl FnMut(&Appeared),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), SandboxError> {
-    let running = match store::claim(&options.directory)? {
+    let mut running = match store::claim(&options.directory)? {
         Claim::Held(lock) => start(options, lock).await?,
         Claim::Taken => {
             let url = store::address(&options.directory)
@@ -208,7 +288,24 @@ pub async fn serve(
         }
     };
     started(&running);
-    shutdown.await;
+    let mut news = running.appeared.take();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let next = async {
+            match &mut news {
+                Some(news) => news.recv().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(listener) = next => appeared(&listener),
+            else => {
+                shutdown.await;
+                break;
+            }
+        }
+    }
     running.shutdown().await;
     Ok(())
 }
@@ -227,6 +324,11 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
     account.faults.add(options.faults);
     account.rates = options.rates;
     let server = Arc::new(Server::new(account, options.latency));
+    let (news, appeared) = mpsc::unbounded_channel();
+    let data_plane = DataPlane::new(Arc::clone(&server), options.client_address, news);
+    server.attach(&data_plane);
+    data_plane.reconcile();
+    data_plane.start_probes();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(async move {
         let ending = Arc::clone(&server);
@@ -235,7 +337,10 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
             _ = stopped.await;
             ending.without_guests().await;
         };
+        let keeping_time = tokio::spawn(Arc::clone(&data_plane).keep_time());
         Arc::clone(&server).run(listener, shutdown).await;
+        keeping_time.abort();
+        data_plane.close();
         if let Err(error) = server.account().store.withdraw() {
             tracing::warn!(%error, "the sandbox's address stays behind");
         }
@@ -244,6 +349,7 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
         url,
         timing: options.timing,
         host: Host::Here(task, stop),
+        appeared: Some(appeared),
     })
 }
 
@@ -269,6 +375,7 @@ async fn connect(options: &Options) -> Result<Option<Running>, SandboxError> {
         url,
         timing,
         host: Host::Elsewhere(connection),
+        appeared: None,
     }))
 }
 
@@ -340,6 +447,36 @@ pub fn calls(directory: &Path) -> Result<BTreeMap<String, u64>, SandboxError> {
 /// If the log of calls cannot be written.
 pub fn forget_calls(directory: &Path) -> Result<(), SandboxError> {
     store::forget_calls(directory)
+}
+
+/// Lets a loopback server stand for what is at a place of the simulated network or the internet, or
+/// nothing any more: `10.0.1.5:443`, `i-0123456789abcdef0:80`, `backend.example.com:443`.
+///
+/// # Errors
+///
+/// If the place or the server is none, or the state cannot be read or written.
+pub fn set_host(
+    directory: &Path,
+    place: &str,
+    server: Option<SocketAddr>,
+) -> Result<(), SandboxError> {
+    let (method, text) = match server {
+        Some(server) => ("POST", format!("{place}={server}")),
+        None => ("DELETE", place.to_owned()),
+    };
+    if let Some(address) = served(directory)? {
+        return control::send(&address.url, (method, "hosts"), &text).map(drop);
+    }
+    let Claim::Held(lock) = store::claim(directory)? else {
+        return Err(SandboxError::Silent(directory.to_owned()));
+    };
+    let (mut store, mut world) = store::Store::open(directory, lock, ACCOUNT)?;
+    let done = match server {
+        Some(_) => data_plane::register_host(&mut world, &text),
+        None => data_plane::remove_host(&mut world, &text),
+    };
+    done.map_err(SandboxError::Host)?;
+    store.save(&world)
 }
 
 /// Sets the quota with this code, as a support case would.

@@ -1,5 +1,6 @@
 //! What plan, apply and destroy share: from stack files to a plan, by one path.
 
+mod gateway;
 mod refresh;
 mod trust;
 
@@ -28,6 +29,7 @@ use crate::stack::{self, Stack, StackErrors, Timeouts};
 use crate::trust::{Crl, CrlSwap, KnownClient, Lockout};
 use crate::wiring::{self, Warning, Wired};
 
+pub(crate) use gateway::Live;
 pub(crate) use refresh::{Refresh, Widening};
 
 /// Where AWS is for this command; keeps the embedded one alive.

@@ -62,7 +62,7 @@ pub struct SigningCa {
 }
 
 /// Where the passphrase of a CA's key comes from; without either it is asked for on the terminal.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct CaPassphrase {
     /// Read the CA's passphrase from the first line of FILE
     #[arg(long, value_name = "FILE", conflicts_with = "ca_passphrase_env")]

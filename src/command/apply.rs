@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::saved::{self, Saved};
 use crate::apply::{self as engine, Events, Report};
-use crate::cli::{Allowances, ApplyArgs, CrlQuotas, Global};
+use crate::cli::{Allowances, ApplyArgs, CrlQuotas, Global, ProbeArgs};
 use crate::error::{Error, Result, exit, listed};
 use crate::lock::Lock;
 use crate::resource::Address;
@@ -35,6 +35,8 @@ pub(super) struct Allowed {
 /// What was refused before anything was changed.
 pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Result<u8> {
     let path = super::stack_file(args.path.as_ref(), "apply")?;
+    refuse_unused(args)?;
+    super::verify::refuse_bad_paths(&args.afterwards.probes)?;
     let saved = saved::read(&path);
     let allowed = Allowed {
         common: args.allow,
@@ -45,9 +47,25 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
     };
     let mut session = Session::open(global).await?;
     session.know_clients(&args.clients.clients)?;
-    let result = apply(&session, &path, saved.as_ref(), allowed, (global, view)).await;
+    let mut result = apply(&session, &path, saved.as_ref(), allowed, (global, view)).await;
+    if args.afterwards.verify && matches!(result, Ok(exit::DONE)) {
+        let file = saved.as_ref().map_or(&path, |saved| &saved.stack_file);
+        let views = (global, view);
+        result = super::verify::after_apply(&session, file, &args.afterwards.probes, views).await;
+    }
     session.close().await;
     result
+}
+
+/// Refuses options that would have no effect.
+fn refuse_unused(args: &ApplyArgs) -> Result<()> {
+    if args.afterwards.verify || args.afterwards.probes == ProbeArgs::default() {
+        return Ok(());
+    }
+    Err(Error::refused_with(
+        "options of probes are given, and nothing is to be probed",
+        "add --verify, or leave them out",
+    ))
 }
 
 async fn apply(

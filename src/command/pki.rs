@@ -1,7 +1,7 @@
 //! `pki`: a CA, client certificates, revocation and PKCS#12 in plain files.
 
 mod issue;
-mod passphrase;
+pub(super) mod passphrase;
 mod revoke;
 mod show;
 

@@ -1,14 +1,14 @@
-//! `quickstart`: a complete stack with fresh keys, applied to the embedded AWS and planned again.
+//! `quickstart`: a complete stack with fresh keys, applied to the embedded AWS, planned again, and verified.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use time::{Duration, OffsetDateTime};
 
-use super::{apply, plan};
+use super::{apply, plan, verify};
 use crate::cli::{
-    Allowances, ApplyArgs, ClientsArgs, CrlQuotas, ExpiryArgs, Global, Paths, PlanArgs,
-    QuickstartArgs,
+    Afterwards, Allowances, ApplyArgs, ClientsArgs, CrlQuotas, ExpiryArgs, Global, Paths, PlanArgs,
+    ProbeArgs, QuickstartArgs, VerifyArgs,
 };
 use crate::error::{Error, Result, exit};
 use crate::pki::{
@@ -21,7 +21,7 @@ use crate::view::View;
 const STACK: &str = include_str!("quickstart/stack.yaml");
 const PETSTORE: &str = include_str!("../../examples/petstore/petstore.yaml");
 
-/// Writes the stack, applies it and plans it again.
+/// Writes the stack, applies it, plans it again, and verifies it.
 ///
 /// # Errors
 ///
@@ -49,41 +49,53 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
         sandbox: Some(sandbox),
         ..global.clone()
     };
-    let allow = Allowances {
-        yes: true,
-        with_foreign: false,
+    let code = apply::run(&to_apply(&file), &global, view).await?;
+    if code != exit::DONE {
+        return Ok(code);
+    }
+    view.note("\nplanning again, which must find nothing to change:");
+    let code = plan::run(&to_plan(&file), &global, view).await?;
+    if code != exit::DONE {
+        return Ok(code);
+    }
+    view.note("\nverifying by connections what the stack promises:");
+    let probes = VerifyArgs {
+        file: Some(file),
+        probes: ProbeArgs::default(),
     };
-    let apply_args = ApplyArgs {
-        path: Some(file.clone()),
-        allow,
+    let code = verify::run(&probes, &global, view).await?;
+    if code == exit::DONE {
+        view.note(&next_steps(directory));
+    }
+    Ok(code)
+}
+
+fn to_apply(file: &Path) -> ApplyArgs {
+    ApplyArgs {
+        path: Some(file.to_owned()),
+        allow: Allowances {
+            yes: true,
+            with_foreign: false,
+        },
         allow_widening: false,
         allow_downtime: false,
         clients: ClientsArgs::default(),
         allow_lockout: false,
         quotas: CrlQuotas::default(),
-    };
-    let code = apply::run(&apply_args, &global, view).await?;
-    if code != exit::DONE {
-        return Ok(code);
+        afterwards: Afterwards::default(),
     }
-    view.note("\nplanning again, which must find nothing to change:");
-    let paths = Paths { paths: vec![file] };
-    let code = plan::run(
-        &PlanArgs {
-            paths,
-            detailed_exitcode: true,
-            out: None,
-            expiry: ExpiryArgs::default(),
-            clients: ClientsArgs::default(),
+}
+
+fn to_plan(file: &Path) -> PlanArgs {
+    PlanArgs {
+        paths: Paths {
+            paths: vec![file.to_owned()],
         },
-        &global,
-        view,
-    )
-    .await?;
-    if code == exit::DONE {
-        view.note(&next_steps(directory));
+        detailed_exitcode: true,
+        out: None,
+        expiry: ExpiryArgs::default(),
+        clients: ClientsArgs::default(),
     }
-    Ok(code)
 }
 
 fn next_steps(directory: &Path) -> String {
@@ -91,6 +103,7 @@ fn next_steps(directory: &Path) -> String {
         "Next:\n  \
          cd {}\n  \
          mtlsgw pki list                  # the CA in pki/, its client and the one it has revoked\n  \
+         mtlsgw verify --sandbox          # the same probes once more\n  \
          mtlsgw plan --sandbox            # change stack.yaml and see what it would do\n  \
          mtlsgw destroy --sandbox         # and everything is gone again\n\
          With a real account: set vpc, subnets and the names of your zone in stack.yaml, then\n  \

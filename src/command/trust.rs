@@ -22,7 +22,7 @@ pub(super) async fn run(command: &TrustCommand, global: &Global, view: &View) ->
 }
 
 /// Tells what is wrong with a file, and what to do about it.
-fn unusable(error: &trust::Error) -> Error {
+pub(super) fn unusable(error: &trust::Error) -> Error {
     match error.fix() {
         Some(fix) => Error::refused_with(error.to_string(), fix),
         None => Error::refused(error.to_string()),

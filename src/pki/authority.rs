@@ -411,7 +411,7 @@ impl Authority {
     }
 
     /// Everything that signing needs to know of this CA.
-    fn signer<'a>(&'a self, key: &'a SigningKey) -> Result<Signer<'a>> {
+    pub(super) fn signer<'a>(&'a self, key: &'a SigningKey) -> Result<Signer<'a>> {
         // An RSA CA goes on with the hash it began with; the others have no choice.
         let digest = match self.certificate.signature_algorithm.hash {
             Hash::Sha384 if key.is_rsa() => Some(Digest::Sha384),
@@ -620,7 +620,7 @@ fn free_serial(index: &Index) -> Result<Serial> {
 }
 
 /// 126 random bits below a set one: always positive, always of 16 octets.
-fn random_serial() -> Result<Serial> {
+pub(super) fn random_serial() -> Result<Serial> {
     let mut octets = [0; 17];
     aws_lc_rs::rand::fill(&mut octets[1..]).map_err(|_| Error::Crypto("make a serial"))?;
     octets[1] = octets[1] & 0x7f | 0x40;

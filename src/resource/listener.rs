@@ -37,6 +37,8 @@ use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
+pub(crate) use tls_policy::{Protocols, protocols};
+
 /// A listener of ours.
 #[derive(Debug, Clone)]
 pub(crate) struct Listener {

@@ -311,6 +311,13 @@ impl State {
             .map(AsRef::as_ref)
     }
 
+    /// The current content of an object, to be kept beyond the account's lock.
+    pub(super) fn shared_body(&self, bucket: &str, key: &str) -> Option<Arc<[u8]>> {
+        let current = self.buckets.get(bucket)?.objects.get(key)?.last()?;
+        let digest = &current.content.as_ref()?.digest;
+        self.bodies.get(digest).map(Arc::clone)
+    }
+
     /// Writes an object as an AWS service does: a log into a customer's bucket, or a copy into a
     /// bucket that belongs to the `owner` service itself and is made on first use.
     pub(super) fn put_internal(&mut self, place: &Place<'_>, now: i64, body: &[u8]) {

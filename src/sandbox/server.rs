@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::account::{Account, Reply};
 use super::control;
+use super::data_plane::DataPlane;
 use super::wire::{self, Request, Response};
 
 /// Where control requests go, which are no AWS service's.
@@ -34,6 +35,8 @@ pub(super) struct Server {
     answered: AtomicU64,
     /// How many other processes use this one's sandbox.
     guests: Arc<AtomicUsize>,
+    /// The sockets of the account's listeners.
+    data_plane: OnceLock<Weak<DataPlane>>,
 }
 
 /// Opens the loopback socket; port 0 takes any.
@@ -51,7 +54,18 @@ impl Server {
             latency,
             answered: AtomicU64::new(0),
             guests: Arc::default(),
+            data_plane: OnceLock::new(),
         }
+    }
+
+    /// Makes the data plane known, which follows the account from now on.
+    pub(super) fn attach(&self, data_plane: &Arc<DataPlane>) {
+        // Attached once, where the server is started.
+        _ = self.data_plane.set(Arc::downgrade(data_plane));
+    }
+
+    fn data_plane(&self) -> Option<Arc<DataPlane>> {
+        self.data_plane.get()?.upgrade()
     }
 
     /// The account; what a handler that panicked had begun is undone.
@@ -125,6 +139,21 @@ impl Server {
         }
     }
 
+    fn control(&self, command: &str, request: &Request) -> Response {
+        let data_plane = self.data_plane();
+        let answer = data_plane
+            .as_ref()
+            .and_then(|data_plane| data_plane.control(command, request));
+        let answer =
+            answer.unwrap_or_else(|| control::answer(&mut self.account(), command, request));
+        if let Some(data_plane) = data_plane {
+            data_plane.reconcile();
+            // The clock may have been advanced.
+            data_plane.deliver_due();
+        }
+        answer
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the latency stands for a network's, which passes in real time"
@@ -140,17 +169,16 @@ impl Server {
                     &self.guests,
                 ))));
             }
-            return Ok(written(control::answer(
-                &mut self.account(),
-                command,
-                &request,
-            )));
+            return Ok(written(self.control(command, &request)));
         }
         let round = self.answered.load(Ordering::Acquire) + 1;
         request.round = round;
         tokio::time::sleep(self.latency).await;
         let reply = self.account().answer(request);
         self.answered.fetch_max(round, Ordering::AcqRel);
+        if let Some(data_plane) = self.data_plane() {
+            data_plane.reconcile();
+        }
         match reply {
             Ok(Reply::Answer(response)) => Ok(written(response)),
             Ok(Reply::Silence) => Err(Lost),

@@ -125,7 +125,7 @@ async fn a_second_process_uses_the_firsts_sandbox_and_the_first_waits_for_it() {
     .expect("opens");
     assert_eq!(first.endpoint_url(), second.endpoint_url());
     assert_eq!(second.timing(), Timing::Instant);
-    let refused = serve(options(directory.path()), |_| (), async {}).await;
+    let refused = serve(options(directory.path()), |_| (), |_| (), async {}).await;
     assert!(matches!(refused, Err(SandboxError::Served { .. })));
     let mut ending = Box::pin(first.shutdown());
     let early = tokio::time::timeout(Duration::from_millis(200), &mut ending).await;

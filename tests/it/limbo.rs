@@ -105,8 +105,8 @@ struct Suite {
 
 /// What is used of a case.
 #[derive(Deserialize)]
-struct Case {
-    id: String,
+pub(crate) struct Case {
+    pub(crate) id: String,
     trusted_certs: Vec<String>,
     untrusted_intermediates: Vec<String>,
     peer_certificate: String,
@@ -119,7 +119,7 @@ struct Case {
 
 /// How a case was judged.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Judged {
+pub(crate) enum Judged {
     Accepted,
     Refused(Reason),
     /// A certificate or CRL cannot be read at all.
@@ -127,7 +127,7 @@ enum Judged {
 }
 
 /// The cases; none where the file is absent.
-fn cases() -> Option<Vec<Case>> {
+pub(crate) fn cases() -> Option<Vec<Case>> {
     let Ok(text) = std::fs::read_to_string(root().join(CASES)) else {
         tell(&format!("skipped: {CASES} is absent"));
         return None;
@@ -137,7 +137,8 @@ fn cases() -> Option<Vec<Case>> {
 }
 
 impl Case {
-    fn at(&self) -> OffsetDateTime {
+    /// When it is judged.
+    pub(crate) fn at(&self) -> OffsetDateTime {
         let given = self.validation_time.as_deref();
         given.map_or_else(OffsetDateTime::now_utc, |time| {
             OffsetDateTime::parse(time, &Rfc3339).expect("is a time")
@@ -145,7 +146,7 @@ impl Case {
     }
 
     /// The purpose, which for servers is none of ours.
-    fn purpose(&self) -> Purpose {
+    pub(crate) fn purpose(&self) -> Purpose {
         if self
             .extended_key_usage
             .iter()
@@ -157,7 +158,8 @@ impl Case {
         }
     }
 
-    fn judge(&self) -> Judged {
+    /// What `trust check` says.
+    pub(crate) fn judge(&self) -> Judged {
         self.verdict().unwrap_or(Judged::Unreadable)
     }
 
@@ -183,17 +185,44 @@ impl Case {
         };
         let options = CheckOptions {
             purpose: self.purpose(),
-            // The suite counts intermediates.
-            maximum_depth: self.max_chain_depth.map_or(UNLIMITED, |depth| depth + 2),
+            maximum_depth: self.depth(),
             ..CheckOptions::at(self.at())
         };
         let verdict = check_client(&client, &sent, trusted, &options);
         Ok(verdict.reason().map_or(Judged::Accepted, Judged::Refused))
     }
 
+    /// How many certificates its chain may have; the suite counts intermediates.
+    pub(crate) fn depth(&self) -> usize {
+        self.max_chain_depth.map_or(UNLIMITED, |depth| depth + 2)
+    }
+
+    /// What the client sends, its own certificate first, in DER.
+    pub(crate) fn sent(&self) -> Option<Vec<Vec<u8>>> {
+        let client = std::iter::once(&self.peer_certificate);
+        der(client.chain(&self.untrusted_intermediates))
+    }
+
+    /// The CAs that are trusted, in DER.
+    pub(crate) fn bundle(&self) -> Option<Vec<Vec<u8>>> {
+        der(&self.trusted_certs)
+    }
+
+    /// The CRLs, in DER.
+    pub(crate) fn lists(&self) -> Option<Vec<Vec<u8>>> {
+        der(&self.crls)
+    }
+
     fn agrees(&self, judged: &Judged) -> bool {
         (self.expected_result == "SUCCESS") == (*judged == Judged::Accepted)
     }
+}
+
+fn der<'p>(pems: impl IntoIterator<Item = &'p String>) -> Option<Vec<Vec<u8>>> {
+    let blocks = pems
+        .into_iter()
+        .map(|pem| Some(pem::parse(pem).ok()?.into_contents()));
+    blocks.collect()
 }
 
 #[test]

@@ -16,7 +16,7 @@ const FILES: [&str; 6] = [
 ];
 
 #[test]
-fn a_newcomer_gets_a_stack_that_is_applied_and_planned_again() {
+fn a_newcomer_gets_a_stack_that_is_applied_planned_again_and_verified() {
     let scenario = Scenario::empty();
     let outcome = scenario.run_bare(["quickstart"]).ok();
     for file in KEYS.iter().chain(&FILES) {
@@ -25,7 +25,8 @@ fn a_newcomer_gets_a_stack_that_is_applied_and_planned_again() {
     }
     let outcome = outcome
         .says("apply of quickstart complete")
-        .says("No changes.");
+        .says("No changes.")
+        .says("16 passed, 0 failed, 0 unreachable, 4 skipped");
     let outcome = outcome
         .says("mtlsgw destroy --sandbox")
         .says("real account");
@@ -55,6 +56,20 @@ fn what_the_quickstart_says_to_do_next_works() {
         .ok();
     let list = ["list", "--sandbox", "--region", "ap-northeast-1"];
     scenario.run_in(&directory, list).ok().says("no stacks");
+}
+
+#[test]
+fn the_clients_of_the_quickstart_are_those_that_verify_needs() {
+    let scenario = Scenario::empty();
+    scenario.run_bare(["quickstart", "first"]).ok();
+    let directory = scenario.path("first");
+    let verify = ["verify", "--sandbox", "--json"];
+    let document = scenario.run_in(&directory, verify).ok().json();
+    let probes = document["probes"].as_array().expect("is a list");
+    for name in ["good_certificate", "revoked", "expired", "wrong_purpose"] {
+        let probe = probes.iter().find(|probe| probe["name"] == name);
+        assert_eq!(probe.expect("is there")["result"], "passed", "{name}");
+    }
 }
 
 #[test]

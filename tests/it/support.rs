@@ -4,6 +4,7 @@ mod authority;
 mod aws;
 pub(crate) mod chains;
 mod dump;
+pub(crate) mod gateway;
 mod scenario;
 mod web;
 

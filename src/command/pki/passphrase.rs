@@ -12,16 +12,16 @@ use crate::view::View;
 pub(super) const ELSEWHERE: &str = "give it with --passphrase-file or --passphrase-env";
 
 /// A file or an environment variable.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// The file, whose first line it is.
-    pub(super) file: Option<&'a Path>,
+    pub(crate) file: Option<&'a Path>,
     /// The environment variable.
-    pub(super) variable: Option<&'a str>,
+    pub(crate) variable: Option<&'a str>,
 }
 
 impl Source<'_> {
     /// The passphrase, if the source names one.
-    pub(super) fn read(&self) -> Result<Option<Zeroizing<String>>> {
+    pub(crate) fn read(&self) -> Result<Option<Zeroizing<String>>> {
         let passphrase = match (self.file, self.variable) {
             (Some(file), _) => first_line(file)?,
             (None, Some(variable)) => {
@@ -38,7 +38,7 @@ impl Source<'_> {
     }
 
     /// The passphrase; it is asked for if the source names none.
-    pub(super) fn or_ask(
+    pub(crate) fn or_ask(
         &self,
         question: &str,
         otherwise: &str,

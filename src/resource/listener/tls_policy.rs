@@ -55,6 +55,34 @@ const POLICIES: [(&str, &[Weakness]); 24] = [
     ("2016", FROM_10),
 ];
 
+/// What clients can negotiate under a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a version of its own"
+)]
+pub(crate) struct Protocols {
+    /// TLS 1.3.
+    pub(crate) tls13: bool,
+    /// TLS 1.2.
+    pub(crate) tls12: bool,
+    /// TLS 1.1.
+    pub(crate) tls11: bool,
+    /// Key exchange that a quantum computer does not break.
+    pub(crate) post_quantum: bool,
+}
+
+/// What clients can negotiate under a policy; `None` for one that is newer than this list.
+pub(crate) fn protocols(policy: &str) -> Option<Protocols> {
+    let weaknesses = weaknesses(policy)?;
+    Some(Protocols {
+        tls13: policy.starts_with("ELBSecurityPolicy-TLS13-"),
+        tls12: weaknesses.contains(&Tls12),
+        tls11: weaknesses.contains(&Tls11),
+        post_quantum: policy.contains("-PQ-"),
+    })
+}
+
 /// Whether a policy accepts what another does not; one that nobody knows may accept anything.
 pub(super) fn accepts_more(policy: &str, than: &str) -> bool {
     match (weaknesses(policy), weaknesses(than)) {
@@ -128,6 +156,25 @@ mod tests {
     fn weaknesses_that_exclude_each_other_widen_either_way() {
         let (sha1, rsa) = ("TLS13-1-2-Ext0-FIPS-2023-04", "TLS13-1-2-Ext1-FIPS-2023-04");
         assert!(widens(sha1, rsa) && widens(rsa, sha1));
+    }
+
+    #[test]
+    fn versions_are_told_from_the_name() {
+        let versions = |suffix: &str| {
+            let known = protocols(&format!("ELBSecurityPolicy-{suffix}"))?;
+            Some([known.tls13, known.tls12, known.tls11, known.post_quantum])
+        };
+        let (yes, no) = (true, false);
+        assert_eq!(versions("TLS13-1-3-2021-06"), Some([yes, no, no, no]));
+        assert_eq!(versions("TLS13-1-3-PQ-2025-09"), Some([yes, no, no, yes]));
+        assert_eq!(
+            versions("TLS13-1-2-Res-PQ-2025-09"),
+            Some([yes, yes, no, yes])
+        );
+        assert_eq!(versions("TLS13-1-0-2021-06"), Some([yes, yes, yes, no]));
+        assert_eq!(versions("FS-1-2-Res-2020-10"), Some([no, yes, no, no]));
+        assert_eq!(versions("2016-08"), Some([no, yes, yes, no]));
+        assert_eq!(versions("TLS14-2030-01"), None);
     }
 
     #[test]

@@ -18,10 +18,16 @@ const VALIDITY: Duration = Duration::days(198);
 
 /// The authority's certificate in PEM form, which a client has to trust to accept the sandbox's
 /// servers.
-pub(super) fn authority_certificate(world: &mut World) -> Result<String, Refusal> {
+pub(in crate::sandbox) fn authority_certificate(world: &mut World) -> Result<String, Refusal> {
     let authority = authority(world).map_err(|error| failure(&error))?;
     let certificate = authority.iter().find(|block| block.tag() == "CERTIFICATE");
     Ok(certificate.map(pem::encode).unwrap_or_default())
+}
+
+/// The authority's certificate in PEM form, if anything was issued yet.
+pub(in crate::sandbox) fn known_certificate(world: &World) -> Option<String> {
+    let authority = pem::parse_many(world.keys.0.get(AUTHORITY)?).ok()?;
+    Some(block(&authority, "CERTIFICATE"))
 }
 
 /// A new certificate for the names, and its private key.

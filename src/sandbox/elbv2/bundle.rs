@@ -99,7 +99,8 @@ fn check_certificate(der: &[u8]) -> Result<usize, String> {
     Ok(certificate.subject().as_raw().len())
 }
 
-fn check_key(certificate: &X509Certificate<'_>) -> Result<(), String> {
+/// Refuses keys other than those that ELB takes.
+pub(in crate::sandbox) fn check_key(certificate: &X509Certificate<'_>) -> Result<(), String> {
     let info = certificate.public_key();
     match info.parsed() {
         Ok(PublicKey::RSA(key)) if (2048..=8192).contains(&key.key_size()) => Ok(()),
@@ -144,7 +145,9 @@ fn id(oid: &Oid<'_>) -> String {
 }
 
 /// Refuses signatures other than those that ELB takes, in certificates and in revocation lists.
-pub(super) fn check_signature(algorithm: &AlgorithmIdentifier<'_>) -> Result<(), String> {
+pub(in crate::sandbox) fn check_signature(
+    algorithm: &AlgorithmIdentifier<'_>,
+) -> Result<(), String> {
     let signature = id(&algorithm.algorithm);
     let supported = if signature == RSASSA_PSS {
         is_supported_pss(algorithm)

@@ -30,29 +30,36 @@ struct Parts<'d> {
 impl Crl {
     /// Reads a revocation file: one list, in PEM.
     pub(super) fn from_pem(content: &[u8]) -> Result<Self, String> {
-        const MALFORMED: &str = "The revocation file is not a PEM encoded CRL";
         if content.len() > LARGEST {
             return Err(format!(
                 "The revocation file is larger than {LARGEST} bytes"
             ));
         }
-        let text = std::str::from_utf8(content).map_err(|_| MALFORMED)?;
-        let mut blocks = text.split(BEGIN).skip(1);
-        let (base64, _) = blocks
-            .next()
-            .and_then(|block| block.split_once(END))
-            .ok_or(MALFORMED)?;
-        if blocks.next().is_some() {
-            return Err("More than one CRL objects in the revocation file".to_owned());
-        }
-        let mut der = Vec::with_capacity(base64.len() / 4 * 3);
-        for line in base64.lines() {
-            STANDARD
-                .decode_vec(line.trim(), &mut der)
-                .map_err(|_| MALFORMED)?;
-        }
+        let der = decoded(content)?;
         Parts::of(&der).ok_or(MALFORMED)?.checked()
     }
+}
+
+const MALFORMED: &str = "The revocation file is not a PEM encoded CRL";
+
+/// The one list of a revocation file in DER.
+pub(in crate::sandbox) fn decoded(content: &[u8]) -> Result<Vec<u8>, String> {
+    let text = std::str::from_utf8(content).map_err(|_| MALFORMED)?;
+    let mut blocks = text.split(BEGIN).skip(1);
+    let (base64, _) = blocks
+        .next()
+        .and_then(|block| block.split_once(END))
+        .ok_or(MALFORMED)?;
+    if blocks.next().is_some() {
+        return Err("More than one CRL objects in the revocation file".to_owned());
+    }
+    let mut der = Vec::with_capacity(base64.len() / 4 * 3);
+    for line in base64.lines() {
+        STANDARD
+            .decode_vec(line.trim(), &mut der)
+            .map_err(|_| MALFORMED)?;
+    }
+    Ok(der)
 }
 
 impl<'d> Parts<'d> {
@@ -86,15 +93,19 @@ impl<'d> Parts<'d> {
     }
 }
 
-const INTEGER: u8 = 0x02;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
+/// The tag of DER.
+pub(in crate::sandbox) const INTEGER: u8 = 0x02;
+/// The tag of DER.
+pub(in crate::sandbox) const UTC_TIME: u8 = 0x17;
+/// The tag of DER.
+pub(in crate::sandbox) const GENERALIZED_TIME: u8 = 0x18;
+/// The tag of DER.
+pub(in crate::sandbox) const SEQUENCE: u8 = 0x30;
 
 /// What follows the first element, and its contents, provided that it has this tag.
 ///
 /// Of all of DER, 1,500,000 elements of a full list need no more than this.
-fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(in crate::sandbox) fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let (length, rest) = rest.split_first()?;
     let (length, rest) = match length {
@@ -113,7 +124,7 @@ fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// What follows a point in time.
-fn time(bytes: &[u8]) -> Option<&[u8]> {
+pub(in crate::sandbox) fn time(bytes: &[u8]) -> Option<&[u8]> {
     let (rest, _) = element(bytes, UTC_TIME).or_else(|| element(bytes, GENERALIZED_TIME))?;
     Some(rest)
 }

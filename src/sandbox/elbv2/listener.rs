@@ -160,6 +160,11 @@ impl Listener {
             .map(String::as_str)
     }
 
+    /// The value of an attribute, set or default.
+    pub(in crate::sandbox) fn attribute(&self, key: &str) -> &str {
+        super::attribute::value(self.attribute_tables(), &self.attributes, key)
+    }
+
     /// Whether it was made with the settings of `other`, so that creating it again changes nothing.
     fn is_like(&self, other: &Self) -> bool {
         self.protocol == other.protocol

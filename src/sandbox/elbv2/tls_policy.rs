@@ -325,6 +325,21 @@ impl TlsPolicy {
         }
     }
 
+    /// Whether it has the hybrid groups with ML-KEM.
+    pub(in crate::sandbox) fn is_post_quantum(&self) -> bool {
+        self.suffix.contains("-PQ-")
+    }
+
+    /// Whether it keeps to FIPS 140-3.
+    pub(in crate::sandbox) fn is_fips(&self) -> bool {
+        self.suffix.contains("-FIPS-")
+    }
+
+    /// Whether it keeps to RFC 9151, the profile of CNSA, without allowances for others.
+    pub(in crate::sandbox) fn is_cnsa(&self) -> bool {
+        self.suffix.contains("RFC9151") && !self.suffix.contains("INTEROP")
+    }
+
     fn name(&self) -> String {
         format!("ELBSecurityPolicy-{}", self.suffix)
     }
