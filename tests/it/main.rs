@@ -9,6 +9,8 @@ mod agreement;
 mod apply;
 mod changes;
 mod crl;
+mod data_plane;
+mod data_plane_load;
 mod drift;
 mod examples;
 mod faults;

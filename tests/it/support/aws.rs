@@ -97,6 +97,16 @@ impl Aws {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
+        let answer = self.exchange((service, method, path), headers, body);
+        Answer::parse(&String::from_utf8_lossy(&answer))
+    }
+
+    fn exchange(
+        &self,
+        (service, method, path): (&str, &str, &str),
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Vec<u8> {
         let host = self.url.trim_start_matches("http://");
         let region = match service {
             "route53" => "us-east-1",
@@ -121,7 +131,22 @@ impl Aws {
         stream
             .read_to_end(&mut answer)
             .expect("the sandbox answers");
-        Answer::parse(&String::from_utf8_lossy(&answer))
+        answer
+    }
+
+    /// An object's content.
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> Vec<u8> {
+        let answer = self.exchange(("s3", "GET", &format!("/{bucket}/{key}")), &[], b"");
+        let end = b"\r\n\r\n";
+        let head = answer.windows(end.len()).position(|window| window == end);
+        let body = answer.split_at(head.expect("a head") + end.len()).1;
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{key}");
+        body.to_vec()
+    }
+
+    /// The id of the process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 }
 
