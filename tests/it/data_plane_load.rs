@@ -124,7 +124,7 @@ fn mutated(bytes: &[u8], seed: u64) -> Vec<u8> {
             3 if place < bytes.len() => bytes[place] ^= 1 << random.below(8),
             4 if place < bytes.len() => bytes[place] = 0xff,
             _ if place < bytes.len() => {
-                bytes[place] = u8::try_from(random.below(256)).expect("fits")
+                bytes[place] = u8::try_from(random.below(256)).expect("fits");
             }
             _ => bytes.push(0),
         }
