@@ -386,6 +386,8 @@ pub enum SandboxCommand {
     Show(ShowArgs),
     /// Raise or show quotas, as a support case would
     Quota(QuotaArgs),
+    /// Let a loopback server stand for what is at an address, an instance or a name
+    Host(HostArgs),
 }
 
 /// Arguments of `sandbox serve`.
@@ -429,6 +431,25 @@ pub struct QuotaArgs {
     pub code: String,
     /// The new value
     pub value: u64,
+}
+
+/// Arguments of `sandbox host`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct HostArgs {
+    /// Where it is: 10.0.1.5:443, i-0123456789abcdef0:80 or backend.example.com:443
+    #[arg(value_name = "ADDRESS:PORT")]
+    pub place: String,
+    /// The loopback server, such as 127.0.0.1:8443
+    #[arg(
+        value_name = "SERVER",
+        required_unless_present = "remove",
+        conflicts_with = "remove"
+    )]
+    pub server: Option<std::net::SocketAddr>,
+    /// Let nothing stand there any more
+    #[arg(long)]
+    pub remove: bool,
 }
 
 /// Reads `90s`, `10m`, `1h`, `14d`.

@@ -40,7 +40,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,6 +127,22 @@ pub struct Running {
     appeared: Option<mpsc::UnboundedReceiver<Appeared>>,
 }
 
+/// Where a connection into the simulated network leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// To this loopback socket.
+    Socket(SocketAddr),
+    /// Nowhere: nothing listens there; the text says what is there instead.
+    Refused(String),
+    /// Nowhere: the packets are dropped, so that the client waits until it gives up.
+    Dropped,
+}
+
+/// A text as it stands in a URL's query.
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
 /// Which process serves a sandbox.
 #[derive(Debug)]
 enum Host {
@@ -145,6 +161,48 @@ impl Running {
     /// How fast its time passes; whoever waits for it waits by the same clock.
     pub fn timing(&self) -> Timing {
         self.timing
+    }
+
+    /// What public DNS answers for a name: the addresses that clients outside are led to.
+    ///
+    /// # Errors
+    ///
+    /// If the process that serves the sandbox does not answer.
+    pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, SandboxError> {
+        let query = format!("resolve?name={}", encoded(name));
+        let (_, answer) = self.ask(query).await?;
+        let addresses = answer["addresses"].as_array().into_iter().flatten();
+        let addresses = addresses.filter_map(|address| address.as_str()?.parse().ok());
+        Ok(addresses.collect())
+    }
+
+    /// Where a client outside of the simulated network gets to that connects to a port of a name
+    /// or an address.
+    ///
+    /// # Errors
+    ///
+    /// If the process that serves the sandbox does not answer.
+    pub async fn connect_address(&self, host: &str, port: u16) -> Result<Reach, SandboxError> {
+        let query = format!("connect?host={}&port={port}", encoded(host));
+        let (status, answer) = self.ask(query).await?;
+        let address = answer["address"]
+            .as_str()
+            .and_then(|text| text.parse().ok());
+        Ok(match address {
+            Some(address) => Reach::Socket(address),
+            None if status == 200 => Reach::Dropped,
+            None => Reach::Refused(answer["message"].as_str().unwrap_or_default().to_owned()),
+        })
+    }
+
+    /// Asks the process that serves the sandbox; a refusal is an answer too.
+    async fn ask(&self, query: String) -> Result<(u16, serde_json::Value), SandboxError> {
+        let url = self.url.clone();
+        let asked = move || control::ask(&url, ("GET", &query), "");
+        let (status, body) = tokio::task::spawn_blocking(asked)
+            .await
+            .expect("asking does not panic")?;
+        Ok((status, serde_json::from_str(&body).unwrap_or_default()))
     }
 
     /// Stops it, if this process serves it, once no other process uses it.
@@ -255,6 +313,7 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
     let data_plane = DataPlane::new(Arc::clone(&server), options.client_address, news);
     server.attach(&data_plane);
     data_plane.reconcile();
+    data_plane.start_probes();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(async move {
         let ending = Arc::clone(&server);
@@ -373,6 +432,36 @@ pub fn calls(directory: &Path) -> Result<BTreeMap<String, u64>, SandboxError> {
 /// If the log of calls cannot be written.
 pub fn forget_calls(directory: &Path) -> Result<(), SandboxError> {
     store::forget_calls(directory)
+}
+
+/// Lets a loopback server stand for what is at a place of the simulated network or the internet, or
+/// nothing any more: `10.0.1.5:443`, `i-0123456789abcdef0:80`, `backend.example.com:443`.
+///
+/// # Errors
+///
+/// If the place or the server is none, or the state cannot be read or written.
+pub fn set_host(
+    directory: &Path,
+    place: &str,
+    server: Option<SocketAddr>,
+) -> Result<(), SandboxError> {
+    let (method, text) = match server {
+        Some(server) => ("POST", format!("{place}={server}")),
+        None => ("DELETE", place.to_owned()),
+    };
+    if let Some(address) = served(directory)? {
+        return control::send(&address.url, (method, "hosts"), &text).map(drop);
+    }
+    let Claim::Held(lock) = store::claim(directory)? else {
+        return Err(SandboxError::Silent(directory.to_owned()));
+    };
+    let (mut store, mut world) = store::Store::open(directory, lock, ACCOUNT)?;
+    let done = match server {
+        Some(_) => data_plane::register_host(&mut world, &text),
+        None => data_plane::remove_host(&mut world, &text),
+    };
+    done.map_err(SandboxError::Host)?;
+    store.save(&world)
 }
 
 /// Sets the quota with this code, as a support case would.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cli::{Global, QuotaArgs, SandboxCommand, ServeArgs, ShowArgs};
+use crate::cli::{Global, HostArgs, QuotaArgs, SandboxCommand, ServeArgs, ShowArgs};
 use crate::error::{Error, Result, exit};
 use crate::sandbox::{self, Options, Rates};
 use crate::view::View;
@@ -29,6 +29,9 @@ pub(super) async fn run(command: &SandboxCommand, global: &Global, view: &View) 
         SandboxCommand::Show(ShowArgs { calls: true }) => show_calls(&directory, view)?,
         SandboxCommand::Quota(QuotaArgs { code, value }) => {
             sandbox::set_quota(&directory, code, *value)?;
+        }
+        SandboxCommand::Host(HostArgs { place, server, .. }) => {
+            sandbox::set_host(&directory, place, *server)?;
         }
     }
     Ok(exit::DONE)

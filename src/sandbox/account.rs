@@ -290,6 +290,7 @@ impl Account {
         world.now = self.world.now;
         world.instant = self.world.instant;
         world.caller = self.world.caller;
+        world.observed = self.world.observed.clone();
         world
     }
 

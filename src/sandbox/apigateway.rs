@@ -1,21 +1,21 @@
 //! API Gateway: REST APIs, their deployments and stages, custom domains and base path mappings.
 
 mod account;
-mod definition;
-mod deployment;
-mod domain;
+pub(super) mod definition;
+pub(super) mod deployment;
+pub(super) mod domain;
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 mod import;
 mod integration;
-mod mapping;
+pub(super) mod mapping;
 mod model;
 mod neighbour;
 mod patch;
-mod policy;
+pub(super) mod policy;
 mod resource;
-mod rest_api;
-mod stage;
+pub(super) mod rest_api;
+pub(super) mod stage;
 mod tag;
 
 use std::collections::BTreeMap;
@@ -33,9 +33,9 @@ use super::world::{Call, Refusal, World};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// By id.
-    apis: BTreeMap<String, RestApi>,
+    pub(super) apis: BTreeMap<String, RestApi>,
     /// By name.
-    domains: BTreeMap<String, DomainName>,
+    pub(super) domains: BTreeMap<String, DomainName>,
     /// Certificates that domains gave back but whose hidden load balancers still hold them.
     releases: Vec<Release>,
     /// The role that API Gateway writes logs with, of the whole account.
@@ -406,7 +406,7 @@ fn truth_map(value: &Value) -> BTreeMap<String, bool> {
 }
 
 /// The partition that the region belongs to.
-fn partition(region: &str) -> &'static str {
+pub(super) fn partition(region: &str) -> &'static str {
     if region.starts_with("cn-") {
         "aws-cn"
     } else if region.starts_with("us-gov-") {

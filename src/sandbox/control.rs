@@ -2,7 +2,8 @@
 //!
 //! `GET timing`, `GET dump`, `GET calls`, `DELETE calls`, `POST faults` (their text form),
 //! `DELETE faults`, `PUT rates` (`off` or `documented`), `GET refused` (how often each
-//! operation went beyond them), `POST clock` (seconds to let pass), `POST quotas` (`code=value`), `POST reset`, `GET hold` (keeps this process serving for as long as the
+//! operation went beyond them), `POST clock` (seconds to let pass), `POST quotas` (`code=value`), `GET hosts`, `POST hosts`
+//! (`10.0.1.5:443=127.0.0.1:8443`), `DELETE hosts` (`10.0.1.5:443`), `POST reset`, `GET hold` (keeps this process serving for as long as the
 //! connection lasts); all below `/_sandbox/`.
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::account::Account;
+use super::data_plane;
 use super::error::SandboxError;
 use super::fault;
 use super::wire::{Request, Response};
@@ -44,6 +46,11 @@ pub(super) fn answer(account: &mut Account, command: &str, request: &Request) ->
         ("GET", "refused") => Ok(json!(account.buckets.refused())),
         ("POST", "clock") => advance(account, &text),
         ("POST", "quotas") => raise_quota(account, &text),
+        ("GET", "hosts") => Ok(data_plane::listed_hosts(&account.world)),
+        ("POST", "hosts") => data_plane::register_host(&mut account.world, &text)
+            .and_then(|hosts| saved(account, hosts)),
+        ("DELETE", "hosts") => data_plane::remove_host(&mut account.world, &text)
+            .and_then(|hosts| saved(account, hosts)),
         ("POST", "reset") => done(account.reset()),
         (method, _) => {
             return written(
@@ -62,6 +69,10 @@ fn done(result: Result<(), SandboxError>) -> Result<Value, String> {
     result
         .map(|()| json!({}))
         .map_err(|error| error.to_string())
+}
+
+fn saved(account: &mut Account, answer: Value) -> Result<Value, String> {
+    done(account.store.save(&account.world)).map(|_| answer)
 }
 
 fn advance(account: &mut Account, text: &str) -> Result<Value, String> {
@@ -108,11 +119,22 @@ fn written(status: u16, body: &Value) -> Response {
 }
 
 /// Sends a control request to the process that serves a sandbox; `body` is its text.
-pub(super) fn send(
+pub(super) fn send(url: &str, request: (&str, &str), body: &str) -> Result<String, SandboxError> {
+    match ask(url, request, body)? {
+        (200, answer) => Ok(answer),
+        (_, reason) => Err(SandboxError::Refused {
+            url: url.to_owned(),
+            reason,
+        }),
+    }
+}
+
+/// Sends a control request, of which a refusal is one of the answers; gives status and body.
+pub(super) fn ask(
     url: &str,
     (method, command): (&str, &str),
     body: &str,
-) -> Result<String, SandboxError> {
+) -> Result<(u16, String), SandboxError> {
     let failed = |source| SandboxError::Connection {
         url: url.to_owned(),
         source,
@@ -132,11 +154,9 @@ pub(super) fn send(
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(failed)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    if head.starts_with("HTTP/1.1 200") {
-        return Ok(body.to_owned());
-    }
-    Err(SandboxError::Refused {
-        url: url.to_owned(),
-        reason: body.to_owned(),
-    })
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    Ok((status.unwrap_or_default(), body.to_owned()))
 }

@@ -9,16 +9,30 @@
 //! connection needs.
 
 mod client;
+mod dns;
+mod execute_api;
+#[cfg(test)]
+mod fixture;
+mod front;
 mod gate;
 mod header;
+mod host;
 mod http;
+mod integration;
 mod listener;
 mod log;
 mod name;
+mod network;
+mod petstore;
+mod probe;
+mod reach;
 mod route;
 mod settings;
 mod tap;
+mod target;
+mod template;
 mod tls;
+mod upstream;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -34,6 +48,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use self::front::Fronts;
 use self::gate::Gates;
 use self::listener::Sockets;
 use self::log::Logs;
@@ -43,6 +58,10 @@ use super::server::Server;
 use super::wire::{Request, Response};
 use super::world::hex;
 
+pub(super) use self::execute_api::status_of_check;
+pub(super) use self::host::{
+    listed as listed_hosts, register as register_host, remove as remove_host,
+};
 pub use self::listener::Appeared;
 
 /// What goes wrong while a body is under way.
@@ -107,6 +126,10 @@ pub(super) struct DataPlane {
     appeared: mpsc::UnboundedSender<Appeared>,
     /// Counts what needs an id of its own.
     ids: AtomicU64,
+    /// API Gateway's sockets.
+    fronts: Fronts,
+    /// Counts forwarded requests, of which each goes to the next target.
+    turns: AtomicU64,
 }
 
 impl fmt::Debug for DataPlane {
@@ -131,6 +154,8 @@ impl DataPlane {
             logs: Logs::default(),
             appeared,
             ids: AtomicU64::new(0),
+            fronts: Fronts::default(),
+            turns: AtomicU64::new(0),
         })
     }
 
@@ -157,7 +182,7 @@ impl DataPlane {
             ("GET", "ca") => return Some(self.authority()),
             ("GET", "listeners") => listener::listed(self),
             ("POST", "logs") => json!({ "objects": self.logs.deliver(self, true) }),
-            _ => return None,
+            _ => return reach::answer(self, command, request),
         };
         Some(answered("application/json", answer.to_string()))
     }
@@ -198,7 +223,13 @@ impl DataPlane {
     /// Closes all sockets, lets go of what is under way, and delivers what logs there are.
     pub(super) fn close(&self) {
         listener::close(self);
+        self.fronts.close();
         self.logs.deliver(self, true);
+    }
+
+    /// Checks the targets that registered servers stand for, for as long as the data plane lives.
+    pub(super) fn start_probes(self: &Arc<Self>) {
+        tokio::spawn(probe::run(Arc::downgrade(self)));
     }
 
     /// `length` hexadecimal digits that nothing else of this run has.

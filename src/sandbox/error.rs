@@ -67,6 +67,9 @@ pub enum SandboxError {
         /// Why.
         reason: String,
     },
+    /// A server cannot stand for a host of the simulated network.
+    #[error("{0}")]
+    Host(String),
     /// A setting in the environment cannot be read.
     #[error("{variable}: {reason}")]
     Setting {

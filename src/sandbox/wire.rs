@@ -24,6 +24,7 @@ use self::query::Dialect;
 use self::xml::Element;
 use super::world::{NOT_MODELLED, Refusal};
 
+pub(super) use self::pattern::matches as fits_pattern;
 pub(super) use self::scalar::http_date;
 pub(super) use self::service::{Service, service};
 

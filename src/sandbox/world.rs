@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::elbv2::health::Observed;
 use super::{acm, apigateway, ec2, elbv2, route53, s3};
 
 /// The whole account: what `state.json` holds.
@@ -32,6 +34,13 @@ pub(super) struct World {
     pub(super) route53: route53::State,
     /// Global names, regional buckets.
     pub(super) s3: s3::State,
+    /// The loopback servers that stand for hosts of the simulated network and the internet:
+    /// `10.0.1.5:443`, `i-0123456789abcdef0:80` or `backend.example.com:443`.
+    #[serde(default)]
+    pub(super) hosts: BTreeMap<String, SocketAddr>,
+    /// What the checks of targets at such servers have seen.
+    #[serde(skip)]
+    pub(super) observed: Observed,
     /// Private keys, kept apart from the state so that no dump shows them.
     #[serde(skip)]
     pub(super) keys: Keys,
@@ -223,6 +232,8 @@ impl World {
             regions: BTreeMap::new(),
             route53: route53::State::default(),
             s3: s3::State::default(),
+            hosts: BTreeMap::new(),
+            observed: Observed::default(),
             keys: Keys::default(),
         }
     }

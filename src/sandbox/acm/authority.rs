@@ -24,6 +24,12 @@ pub(in crate::sandbox) fn authority_certificate(world: &mut World) -> Result<Str
     Ok(certificate.map(pem::encode).unwrap_or_default())
 }
 
+/// The authority's certificate in PEM form, if anything was issued yet.
+pub(in crate::sandbox) fn known_certificate(world: &World) -> Option<String> {
+    let authority = pem::parse_many(world.keys.0.get(AUTHORITY)?).ok()?;
+    Some(block(&authority, "CERTIFICATE"))
+}
+
 /// A new certificate for the names, and its private key.
 pub(super) fn issue(
     world: &mut World,

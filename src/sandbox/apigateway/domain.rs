@@ -19,12 +19,13 @@ use crate::sandbox::world::{Call, Refusal, World};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::sandbox) struct DomainName {
     /// Unique in the region.
-    name: String,
+    pub(in crate::sandbox) name: String,
     /// The part of the regional name before `.execute-api`.
     prefix: String,
     /// The ARN that ACM shows as the certificate's user: a load balancer of AWS's own.
     holder: String,
-    certificate: String,
+    /// The ARN of the certificate that it is served with.
+    pub(in crate::sandbox) certificate: String,
     settings: Settings,
     /// When the last change is in force.
     updated_by: i64,
@@ -170,8 +171,13 @@ impl State {
 }
 
 impl DomainName {
+    /// Whether it takes requests only over TLS for its very name, at its own kind of endpoint.
+    pub(in crate::sandbox) fn is_strict(&self) -> bool {
+        self.settings.endpoint_access_mode.as_deref() == Some("STRICT")
+    }
+
     /// The name that clients of the domain are to be led to.
-    fn regional_name(&self, region: &str) -> String {
+    pub(in crate::sandbox) fn regional_name(&self, region: &str) -> String {
         format!("{}.execute-api.{region}.amazonaws.com", self.prefix)
     }
 
@@ -447,7 +453,7 @@ fn delete(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::sandbox) mod tests {
     use super::super::fixture::{certificate, refused, tell, world};
     use super::*;
 
@@ -459,7 +465,7 @@ pub(super) mod tests {
     }
 
     /// Makes a regional domain.
-    pub(in super::super) fn create(world: &mut World, name: &str) -> Value {
+    pub(in crate::sandbox) fn create(world: &mut World, name: &str) -> Value {
         let certificate = certificate(world, "*.example.com");
         tell(world, "CreateDomainName", input(name, &certificate))
     }

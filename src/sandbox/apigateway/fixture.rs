@@ -13,7 +13,7 @@ use crate::sandbox::world::{Call, Refusal, World};
 use crate::sandbox::{acm, ec2};
 
 /// An account that nothing has been done in.
-pub(super) fn world() -> World {
+pub(in crate::sandbox) fn world() -> World {
     World {
         // Late enough for certificates to be valid.
         now: 1_800_000_000_000,
@@ -22,7 +22,7 @@ pub(super) fn world() -> World {
 }
 
 /// Imports a certificate for a name; answers its ARN.
-pub(super) fn certificate(world: &mut World, name: &str) -> String {
+pub(in crate::sandbox) fn certificate(world: &mut World, name: &str) -> String {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
     let input = json!({
         "Certificate": STANDARD.encode(made.cert.pem()),
@@ -36,7 +36,7 @@ pub(super) fn certificate(world: &mut World, name: &str) -> String {
 }
 
 /// Makes an execute-api endpoint in the default VPC; answers its id.
-pub(super) fn endpoint(world: &mut World) -> String {
+pub(in crate::sandbox) fn endpoint(world: &mut World) -> String {
     let mut describe = |operation: &str, input: Value| {
         ec2::handle(world, &Call::of(operation, &input)).expect("an answer")
     };
@@ -53,23 +53,31 @@ pub(super) fn endpoint(world: &mut World) -> String {
 }
 
 /// Makes a call and answers what came of it.
-pub(super) fn ask(world: &mut World, operation: &str, input: Value) -> Result<Value, Refusal> {
+pub(in crate::sandbox) fn ask(
+    world: &mut World,
+    operation: &str,
+    input: Value,
+) -> Result<Value, Refusal> {
     super::handle(world, &Call::of(operation, &input))
 }
 
 /// Makes a call that has to succeed.
-pub(super) fn tell(world: &mut World, operation: &str, input: Value) -> Value {
+pub(in crate::sandbox) fn tell(world: &mut World, operation: &str, input: Value) -> Value {
     ask(world, operation, input).unwrap_or_else(|refusal| panic!("{operation}: {refusal:?}"))
 }
 
 /// Makes a call that has to be refused, and answers code and message.
-pub(super) fn refused(world: &mut World, operation: &str, input: Value) -> (String, String) {
+pub(in crate::sandbox) fn refused(
+    world: &mut World,
+    operation: &str,
+    input: Value,
+) -> (String, String) {
     let refusal = ask(world, operation, input).expect_err("a refusal");
     (refusal.code, refusal.message)
 }
 
 /// Makes a call with a document as its body.
-pub(super) fn import(
+pub(in crate::sandbox) fn import(
     world: &mut World,
     operation: &str,
     input: Value,
@@ -84,13 +92,13 @@ pub(super) fn import(
 }
 
 /// A private API without anything; answers its id.
-pub(super) fn private_api(world: &mut World) -> String {
+pub(in crate::sandbox) fn private_api(world: &mut World) -> String {
     let input = json!({ "name": "petstore", "endpointConfiguration": { "types": ["PRIVATE"] } });
     id(&tell(world, "CreateRestApi", input))
 }
 
 /// A regional API with the sample's document; answers its id.
-pub(super) fn petstore(world: &mut World) -> String {
+pub(in crate::sandbox) fn petstore(world: &mut World) -> String {
     let input = json!({ "name": "petstore", "endpointConfiguration": { "types": ["REGIONAL"] } });
     let api = id(&tell(world, "CreateRestApi", input));
     let input = json!({ "restApiId": api, "mode": "overwrite" });
@@ -99,12 +107,12 @@ pub(super) fn petstore(world: &mut World) -> String {
 }
 
 /// The `id` of an answer.
-pub(super) fn id(answer: &Value) -> String {
+pub(in crate::sandbox) fn id(answer: &Value) -> String {
     answer["id"].as_str().expect("an id").to_owned()
 }
 
 /// A policy that lets one VPC in.
-pub(super) fn policy() -> String {
+pub(in crate::sandbox) fn policy() -> String {
     json!({ "Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*",
         "Condition": { "StringEquals": { "aws:SourceVpc": "vpc-1" } },
@@ -113,7 +121,7 @@ pub(super) fn policy() -> String {
 }
 
 /// A small `OpenAPI` document in the manner of API Gateway's sample.
-pub(super) fn document() -> Value {
+pub(in crate::sandbox) fn document() -> Value {
     json!({
         "swagger": "2.0",
         "info": { "title": "PetStore", "description": "Your first API", "version": "1" },

@@ -21,7 +21,7 @@ pub(in crate::sandbox) struct Mapping {
 }
 
 /// How the empty base path is written.
-pub(super) const NONE: &str = "(none)";
+pub(in crate::sandbox) const NONE: &str = "(none)";
 
 /// The paths of `UpdateBasePathMapping`.
 const PATCHES: &[&str] = &["/basePath", "/restapiId", "/stage"];

@@ -1,10 +1,6 @@
 //! Resource policies: how they are checked, kept and answered.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the data plane is what evaluates policies")
-)]
-mod evaluation;
+pub(in crate::sandbox) mod evaluation;
 
 use serde_json::{Map, Value};
 

@@ -31,11 +31,11 @@ pub(in crate::sandbox) struct RestApi {
     /// User and owner tags.
     pub(super) tags: BTreeMap<String, String>,
     /// What the next deployment will freeze.
-    pub(super) definition: Definition,
+    pub(in crate::sandbox) definition: Definition,
     /// By id.
-    pub(super) deployments: BTreeMap<String, Deployment>,
+    pub(in crate::sandbox) deployments: BTreeMap<String, Deployment>,
     /// By name.
-    pub(super) stages: BTreeMap<String, Stage>,
+    pub(in crate::sandbox) stages: BTreeMap<String, Stage>,
 }
 
 /// The properties of an API; a deployment freezes them with the definition.
@@ -58,7 +58,8 @@ pub(in crate::sandbox) struct Properties {
     /// Whether only custom domains reach the API.
     pub(in crate::sandbox) disable_execute_api_endpoint: bool,
     security_policy: String,
-    endpoint_access_mode: Option<String>,
+    /// `BASIC` or `STRICT`, where the security policy has modes.
+    pub(in crate::sandbox) endpoint_access_mode: Option<String>,
 }
 
 /// The quotas of APIs by endpoint type: code and default.

@@ -1,5 +1,6 @@
 //! Target health: how it is checked and what comes of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use super::load_balancer::LoadBalancer;
 use super::target::{self, Target};
 use super::target_group::TargetGroup;
 use super::{State, invalid, state};
+use crate::sandbox::data_plane;
 use crate::sandbox::ec2::{self, Direction};
 use crate::sandbox::world::{Call, Refusal, World};
 
@@ -70,6 +72,15 @@ impl Health {
             reason: Some(reason),
             description: Some(description.to_owned()),
         }
+    }
+
+    fn timed_out() -> Self {
+        Self::new("unhealthy", "Target.Timeout", "Request timed out")
+    }
+
+    fn initial() -> Self {
+        let description = "Initial health checks in progress";
+        Self::new("initial", "Elb.InitialHealthChecking", description)
     }
 
     fn describe(&self) -> Value {
@@ -150,7 +161,7 @@ impl HealthCheck {
     }
 
     /// The port that a target is checked on.
-    fn port_of(&self, target: &Target) -> i64 {
+    pub(in crate::sandbox) fn port_of(&self, target: &Target) -> i64 {
         self.port.parse().unwrap_or(target.port)
     }
 
@@ -257,15 +268,15 @@ pub(in crate::sandbox) fn health(
         return Health::new("unused", "Target.NotInUse", description);
     }
     if world.now < first_result(world, elb, group, target) {
-        let description = "Initial health checks in progress";
-        return Health::new("initial", "Elb.InitialHealthChecking", description);
+        return Health::initial();
     }
     let probe = Probe {
+        region,
         group,
         target,
         load_balancer,
     };
-    probe.result(&in_region.ec2, world.now)
+    probe.result(world, &in_region.ec2)
 }
 
 const NOT_IN_USE: &str = "Target group is not configured to receive traffic from the load balancer";
@@ -284,24 +295,33 @@ fn first_result(world: &World, elb: &State, group: &TargetGroup, target: &Target
 
 /// One check of one target.
 struct Probe<'a> {
+    region: &'a str,
     group: &'a TargetGroup,
     target: &'a Target,
     load_balancer: &'a LoadBalancer,
 }
 
 impl Probe<'_> {
-    fn result(&self, ec2: &ec2::State, now: i64) -> Health {
+    fn result(&self, world: &World, ec2: &ec2::State) -> Health {
+        let server = format!(
+            "{}:{}",
+            self.target.id,
+            self.group.health_check.port_of(self.target)
+        );
+        if world.hosts.contains_key(&server) {
+            return world.observed.health(self.group, self.target);
+        }
         if self.group.target_type == "instance" {
             // EC2 has no instances here: an id of the right form stands for one that runs and
             // answers on the port that its group says, in the protocol that its group says.
             return self.answered(200);
         }
-        let Some(endpoint) = self.endpoint_interface(ec2, now) else {
-            return Self::timed_out();
+        let Some((endpoint, interface)) = self.endpoint_interface(ec2, world.now) else {
+            return Health::timed_out();
         };
         // The endpoint listens on 443 alone, and what security groups refuse is dropped.
-        if self.group.health_check.port_of(self.target) != 443 || !self.reaches(ec2, endpoint) {
-            return Self::timed_out();
+        if self.group.health_check.port_of(self.target) != 443 || !self.reaches(ec2, interface) {
+            return Health::timed_out();
         }
         if self.group.health_check.protocol != "HTTPS" {
             return Health::new(
@@ -311,23 +331,23 @@ impl Probe<'_> {
             );
         }
         // The probe's Host is the address, so that API Gateway knows no API for it.
-        self.answered(403)
+        let at = (endpoint.id.as_str(), interface.address);
+        let path = &self.group.health_check.path;
+        self.answered(data_plane::status_of_check(world, self.region, at, path))
     }
 
-    fn timed_out() -> Health {
-        Health::new("unhealthy", "Target.Timeout", "Request timed out")
-    }
-
-    /// The interface of the API Gateway endpoint whose address the target is.
+    /// The API Gateway endpoint whose address the target is, and its interface there.
     fn endpoint_interface<'e>(
         &self,
         ec2: &'e ec2::State,
         now: i64,
-    ) -> Option<&'e ec2::NetworkInterface> {
+    ) -> Option<(&'e ec2::VpcEndpoint, &'e ec2::NetworkInterface)> {
         let address = self.target.id.parse().ok()?;
         let endpoint = ec2.endpoint_at(&self.group.vpc, address)?;
         let interface = ec2.interface_at(&self.group.vpc, address)?;
-        endpoint.answers(interface, now).then_some(interface)
+        endpoint
+            .answers(interface, now)
+            .then_some((endpoint, interface))
     }
 
     /// Whether the security groups of both sides let every node of the load balancer through.
@@ -344,9 +364,108 @@ impl Probe<'_> {
         if self.group.health_check.accepts(status) {
             return Health::HEALTHY;
         }
-        let description = format!("Health checks failed with these codes: [{status}]");
-        Health::new("unhealthy", "Target.ResponseCodeMismatch", &description)
+        mismatched(status)
     }
+}
+
+fn mismatched(status: u16) -> Health {
+    let description = format!("Health checks failed with these codes: [{status}]");
+    Health::new("unhealthy", "Target.ResponseCodeMismatch", &description)
+}
+
+/// What a check of a server has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Outcome {
+    /// It has answered with this status.
+    Answered(u16),
+    /// It cannot be connected to, or what it answers is no HTTP.
+    Failed,
+    /// Nothing came back in time.
+    TimedOut,
+}
+
+/// What was seen of the targets that servers stand for, by their group and their place in it.
+#[derive(Debug, Clone, Default)]
+pub(in crate::sandbox) struct Observed(BTreeMap<(String, String), Series>);
+
+/// The checks of one target so far.
+#[derive(Debug, Clone)]
+struct Series {
+    /// None until there were enough to tell.
+    health: Option<Health>,
+    /// How many of the latest agreed.
+    alike: i64,
+    /// Whether they were successes.
+    succeeded: bool,
+    /// When the latest was, in milliseconds.
+    at: i64,
+}
+
+impl Observed {
+    /// When the target was last checked, in milliseconds, and whether it was found healthy.
+    pub(in crate::sandbox) fn last(&self, group: &str, target: &Target) -> Option<(i64, bool)> {
+        let series = self.0.get(&place(group, target))?;
+        Some((series.at, series.health == Some(Health::HEALTHY)))
+    }
+
+    /// Notes the outcome of a check, which counts once there are enough of its kind in a row; the
+    /// first success of a new target is enough.
+    pub(in crate::sandbox) fn note(
+        &mut self,
+        (group, check): (&str, &HealthCheck),
+        target: &Target,
+        (outcome, now): (Outcome, i64),
+    ) {
+        let health = match outcome {
+            Outcome::Answered(status) if check.accepts(status) => Health::HEALTHY,
+            Outcome::Answered(status) => mismatched(status),
+            Outcome::Failed => Health::new(
+                "unhealthy",
+                "Target.FailedHealthChecks",
+                "Health checks failed",
+            ),
+            Outcome::TimedOut => Health::timed_out(),
+        };
+        let succeeded = health == Health::HEALTHY;
+        let series = self.0.entry(place(group, target)).or_insert(Series {
+            health: None,
+            alike: 0,
+            succeeded,
+            at: now,
+        });
+        series.alike = if series.succeeded == succeeded {
+            series.alike + 1
+        } else {
+            1
+        };
+        series.succeeded = succeeded;
+        series.at = now;
+        let enough = match (&series.health, succeeded) {
+            (None, true) => 1,
+            (_, true) => check.healthy_threshold,
+            (_, false) => check.unhealthy_threshold,
+        };
+        if series.alike >= enough {
+            series.health = Some(health);
+        }
+    }
+
+    /// Forgets all targets but those for which `keeps` is true.
+    pub(in crate::sandbox) fn retain(&mut self, mut keeps: impl FnMut(&str, &str) -> bool) {
+        self.0.retain(|(group, target), _| keeps(group, target));
+    }
+
+    /// The health of a target by what was seen of it.
+    fn health(&self, group: &TargetGroup, target: &Target) -> Health {
+        let series = self.0.get(&place(&group.arn, target));
+        let known = series.and_then(|series| series.health.clone());
+        known.unwrap_or_else(Health::initial)
+    }
+}
+
+/// A target's place among all.
+fn place(group: &str, target: &Target) -> (String, String) {
+    (group.to_owned(), target::key(&target.id, target.port))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl Name {
     }
 
     /// The name as Route 53 answers it.
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::sandbox) fn as_str(&self) -> &str {
         &self.0
     }
 

@@ -3,8 +3,8 @@
 //! The models use look-ahead and Unicode categories, which no one small regular-expression crate
 //! has together; and what they use besides is little.
 
-/// Whether the whole text matches.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+/// Whether the whole text matches a pattern, which has to be well-formed.
+pub(in crate::sandbox) fn matches(pattern: &str, text: &str) -> bool {
     let source: Vec<char> = pattern.chars().collect();
     let (choices, _) = alternatives(&source, 0);
     let text: Vec<char> = text.chars().collect();

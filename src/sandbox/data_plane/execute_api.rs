@@ -1,0 +1,550 @@
+//! API Gateway as requests meet it: which API and stage one is for, who may call it, which method
+//! answers.
+//!
+//! Everything here is a function of the account; what answers in the end is `integration`'s.
+
+pub(super) mod answer;
+mod resource;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde_json::{Value, json};
+
+use self::answer::{Answer, Kind};
+use self::resource::find;
+use crate::sandbox::apigateway::definition::{Definition, GatewayResponse, Method};
+use crate::sandbox::apigateway::deployment::Deployment;
+use crate::sandbox::apigateway::domain::DomainName;
+use crate::sandbox::apigateway::mapping::NONE;
+use crate::sandbox::apigateway::partition;
+use crate::sandbox::apigateway::policy::evaluation::{self, Decision};
+use crate::sandbox::apigateway::rest_api::RestApi;
+use crate::sandbox::apigateway::stage::Stage;
+use crate::sandbox::ec2::VpcEndpoint;
+use crate::sandbox::world::World;
+
+/// The most that the headers of a request to a private API may come to, in bytes.
+const HEADERS: usize = 8_000;
+
+/// The largest body of a request, in bytes.
+pub(super) const PAYLOAD: usize = 10 * 1024 * 1024;
+
+/// By which way a request comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Front<'a> {
+    /// By the interface endpoint of this id.
+    Endpoint(&'a str),
+    /// By the region's public addresses.
+    Public,
+}
+
+/// A request as it comes in.
+#[derive(Debug, Clone)]
+pub(in crate::sandbox) struct Arrival<'a> {
+    /// The region that it comes in at.
+    pub(in crate::sandbox) region: &'a str,
+    /// By which way.
+    pub(in crate::sandbox) front: Front<'a>,
+    /// The address that it comes from.
+    pub(in crate::sandbox) source: IpAddr,
+    /// The name that the client asked for in TLS, if it did.
+    pub(in crate::sandbox) server_name: Option<&'a str>,
+    /// `GET`, ….
+    pub(in crate::sandbox) method: &'a str,
+    /// The path, still percent-encoded.
+    pub(in crate::sandbox) path: &'a str,
+    /// What follows the question mark, if there is one.
+    pub(in crate::sandbox) query: Option<&'a str>,
+    /// Names in lower case, with their values.
+    pub(in crate::sandbox) headers: &'a [(String, String)],
+    /// The size of the body in bytes.
+    pub(in crate::sandbox) length: usize,
+    /// The request's id, a UUID.
+    pub(in crate::sandbox) id: &'a str,
+}
+
+/// A request that an API takes, with all that answering it needs.
+#[derive(Debug, Clone)]
+pub(super) struct Matched {
+    /// The method as it was deployed.
+    pub(super) method: Method,
+    /// What is known of the request.
+    pub(super) exchange: Exchange,
+}
+
+/// What is known of a request once its API is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Exchange {
+    /// The API's id.
+    pub(super) api: String,
+    /// The account's twelve digits.
+    pub(super) account: String,
+    /// The stage's name.
+    pub(super) stage: String,
+    /// What `stageVariables` holds.
+    pub(super) variables: BTreeMap<String, String>,
+    /// `GET`, ….
+    pub(super) method: String,
+    /// The path with its stage or base path, as the client sent it.
+    pub(super) whole_path: String,
+    /// The path of the resource, with its variables in braces.
+    pub(super) resource: String,
+    /// The resource's id.
+    pub(super) resource_id: String,
+    /// The values of the path's variables.
+    pub(super) path_parameters: BTreeMap<String, String>,
+    /// Names and values in their order, decoded.
+    pub(super) query: Vec<(String, String)>,
+    /// Names in lower case, with their values.
+    pub(super) headers: Vec<(String, String)>,
+    /// The address that the request comes from.
+    pub(super) source: String,
+    /// The endpoint that it came in by.
+    pub(super) endpoint: Option<(String, String)>,
+    /// The request's id.
+    pub(super) id: String,
+    /// Milliseconds since the epoch.
+    pub(super) time: i64,
+    /// The API's own gateway responses, by type.
+    pub(super) gateway_responses: BTreeMap<String, GatewayResponse>,
+}
+
+impl Exchange {
+    /// The value of a header, by its name in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// The value of a parameter of the query.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().rev().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl Arrival<'_> {
+    /// The host that is asked for, in lower case.
+    fn host(&self) -> String {
+        header(self.headers, "host")
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    }
+
+    /// What the headers come to in bytes.
+    fn header_size(&self) -> usize {
+        let sizes = self.headers.iter();
+        sizes.map(|(name, value)| name.len() + value.len()).sum()
+    }
+}
+
+/// The value of a header, by its name in lower case.
+fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    let found = headers.iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value.as_str())
+}
+
+/// How a request names its API.
+#[derive(Clone, Copy)]
+enum By<'w> {
+    /// By a custom domain.
+    Domain(&'w DomainName),
+    /// By the API's own name.
+    OwnName,
+    /// By the API's own name for one endpoint, of this id.
+    EndpointName,
+    /// By `x-apigw-api-id`.
+    Header,
+}
+
+/// The stage that a request is for.
+struct Picked<'w> {
+    by: By<'w>,
+    api: &'w RestApi,
+    name: String,
+    stage: &'w Stage,
+    deployment: &'w Deployment,
+    /// The path below the stage.
+    path: String,
+}
+
+/// Finds the method that answers a request, or API Gateway's own answer.
+pub(super) fn route(world: &World, arrival: &Arrival<'_>) -> Result<Box<Matched>, Answer> {
+    if matches!(arrival.path, "/ping" | "/sping") {
+        return Err(Answer::healthy());
+    }
+    let picked = pick(world, arrival)?;
+    let mut exchange = picked.exchange(world, arrival);
+    admit(world, arrival, &picked, &exchange)?;
+    if arrival.length > PAYLOAD {
+        return Err(Answer::of(
+            Kind::REQUEST_TOO_LARGE,
+            "Request Too Long",
+            &exchange,
+        ));
+    }
+    let definition = &picked.deployment.definition;
+    let Some(found) = find(definition, &picked.path) else {
+        return Err(Answer::unknown_method(&exchange));
+    };
+    exchange.resource.clone_from(&found.resource.path);
+    exchange.resource_id.clone_from(&found.resource.id);
+    exchange.path_parameters = found.parameters;
+    let methods = &found.resource.resource_methods;
+    let Some(method) = methods.get(arrival.method).or_else(|| methods.get("ANY")) else {
+        return Err(Answer::unknown_method(&exchange));
+    };
+    authorize(method, &exchange)?;
+    validate(definition, method, &exchange)?;
+    Ok(Box::new(Matched {
+        method: method.clone(),
+        exchange,
+    }))
+}
+
+/// The status that a health check of an endpoint by its address gets, whose host that address is.
+pub(in crate::sandbox) fn status_of_check(
+    world: &World,
+    region: &str,
+    (endpoint, address): (&str, Ipv4Addr),
+    path: &str,
+) -> u16 {
+    let headers = [
+        ("host".to_owned(), address.to_string()),
+        ("user-agent".to_owned(), "ELB-HealthChecker/2.0".to_owned()),
+    ];
+    let (path, query) = match path.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (path, None),
+    };
+    let arrival = Arrival {
+        region,
+        front: Front::Endpoint(endpoint),
+        source: IpAddr::V4(address),
+        server_name: None,
+        method: "GET",
+        path,
+        query,
+        headers: &headers,
+        length: 0,
+        id: "",
+    };
+    // An address names no API, so that none ever takes a check.
+    route(world, &arrival).map_or_else(|answer| answer.status, |_| 200)
+}
+
+/// Finds the stage that a request is for: by its host, or by the header that stands in for it.
+fn pick<'w>(world: &'w World, arrival: &Arrival<'_>) -> Result<Picked<'w>, Answer> {
+    let unknown = |why: &'static str| Answer::forbidden(why, arrival.id);
+    let Some(region) = world.regions.get(arrival.region) else {
+        return Err(unknown("the host names no API"));
+    };
+    let state = &region.apigateway;
+    let host = arrival.host();
+    if let Some(domain) = domain_of(state.domains.values(), &host) {
+        return pick_by_domain(&state.apis, arrival, domain);
+    }
+    let own = format!(".execute-api.{}.amazonaws.com", arrival.region);
+    let (by, id) = match host.strip_suffix(&own) {
+        Some(label) => match label.split_once("-vpce-") {
+            Some((id, endpoint)) => {
+                let endpoint = format!("vpce-{endpoint}");
+                if arrival.front != Front::Endpoint(&endpoint) {
+                    return Err(unknown("the host is another endpoint's name of the API"));
+                }
+                (By::EndpointName, id.to_owned())
+            }
+            None => (By::OwnName, label.to_owned()),
+        },
+        None => match header(arrival.headers, "x-apigw-api-id") {
+            Some(id) => (By::Header, id.to_owned()),
+            None => return Err(unknown("the host names no API")),
+        },
+    };
+    let Some(api) = state.apis.get(&id) else {
+        return Err(unknown("there is no API of that id"));
+    };
+    let (stage, path) = first_part(arrival.path);
+    staged(by, api, &stage, path).ok_or_else(|| unknown("the API has no stage of that name"))
+}
+
+/// The custom domain of a host: the very name, else the wildcard above it.
+fn domain_of<'w>(
+    domains: impl Iterator<Item = &'w DomainName>,
+    host: &str,
+) -> Option<&'w DomainName> {
+    let wildcard = host.split_once('.').map(|(_, above)| format!("*.{above}"));
+    let fitting =
+        domains.filter(|domain| domain.name == host || Some(&domain.name) == wildcard.as_ref());
+    // A wildcard's `*` sorts before every name.
+    fitting.max_by_key(|domain| domain.name.clone())
+}
+
+/// Finds the stage that a custom domain's mappings lead to.
+fn pick_by_domain<'w>(
+    apis: &'w BTreeMap<String, RestApi>,
+    arrival: &Arrival<'_>,
+    domain: &'w DomainName,
+) -> Result<Picked<'w>, Answer> {
+    let unknown = |why: &'static str| Answer::forbidden(why, arrival.id);
+    let (part, below) = first_part(arrival.path);
+    let (mapping, path) = match domain.mappings.get(&part).filter(|_| part != NONE) {
+        Some(mapping) => (mapping, below),
+        None => match domain.mappings.get(NONE) {
+            Some(mapping) => (mapping, arrival.path.to_owned()),
+            None => return Err(unknown("no mapping of the domain is for the path")),
+        },
+    };
+    let (stage, path) = match &mapping.stage {
+        Some(stage) => (stage.clone(), path),
+        None => first_part(&path),
+    };
+    apis.get(&mapping.rest_api_id)
+        .and_then(|api| staged(By::Domain(domain), api, &stage, path))
+        .ok_or_else(|| unknown("the mapping's stage is not there"))
+}
+
+/// The stage of an API with what is deployed on it.
+fn staged<'w>(by: By<'w>, api: &'w RestApi, name: &str, path: String) -> Option<Picked<'w>> {
+    let stage = api.stages.get(name)?;
+    let deployment = api.deployments.get(&stage.deployment_id)?;
+    Some(Picked {
+        by,
+        api,
+        name: name.to_owned(),
+        stage,
+        deployment,
+        path,
+    })
+}
+
+/// The first part of a path, and the path below it.
+fn first_part(path: &str) -> (String, String) {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    match inner.split_once('/') {
+        Some((first, rest)) => (first.to_owned(), format!("/{rest}")),
+        None => (inner.to_owned(), "/".to_owned()),
+    }
+}
+
+impl Picked<'_> {
+    /// What is known of the request by now.
+    fn exchange(&self, world: &World, arrival: &Arrival<'_>) -> Exchange {
+        Exchange {
+            api: self.api.id.clone(),
+            account: world.account.clone(),
+            stage: self.name.clone(),
+            variables: self.stage.variables.clone(),
+            method: arrival.method.to_owned(),
+            whole_path: arrival.path.to_owned(),
+            query: pairs(arrival.query.unwrap_or_default()),
+            headers: arrival.headers.to_vec(),
+            source: arrival.source.to_string(),
+            endpoint: endpoint(world, arrival)
+                .map(|endpoint| (endpoint.id.clone(), endpoint.vpc_id.clone())),
+            id: arrival.id.to_owned(),
+            time: world.now,
+            gateway_responses: self.deployment.definition.gateway_responses.clone(),
+            ..Exchange::default()
+        }
+    }
+}
+
+/// The endpoint that a request comes in by.
+fn endpoint<'w>(world: &'w World, arrival: &Arrival<'_>) -> Option<&'w VpcEndpoint> {
+    let Front::Endpoint(id) = arrival.front else {
+        return None;
+    };
+    let ec2 = &world.regions.get(arrival.region)?.ec2;
+    ec2.vpc_endpoint(id, world.now)
+}
+
+/// Refuses a request that the stage does not take by this way, or whose caller a policy refuses.
+fn admit(
+    world: &World,
+    arrival: &Arrival<'_>,
+    picked: &Picked<'_>,
+    exchange: &Exchange,
+) -> Result<(), Answer> {
+    let refuse = |why: &'static str| Err(Answer::forbidden(why, arrival.id));
+    let properties = &picked.deployment.properties;
+    let is_private = properties.endpoint_type == "PRIVATE";
+    if is_private != matches!(arrival.front, Front::Endpoint(_)) {
+        return refuse(if is_private {
+            "a private API is not reached by the public endpoint"
+        } else {
+            "a public API is not reached by a VPC endpoint"
+        });
+    }
+    if properties.disable_execute_api_endpoint && !matches!(picked.by, By::Domain(_)) {
+        return refuse("the API's own endpoint is disabled");
+    }
+    if let (By::EndpointName, Front::Endpoint(id)) = (picked.by, arrival.front)
+        && !properties.vpc_endpoint_ids.iter().any(|known| known == id)
+    {
+        return refuse("the API was not deployed with the endpoint among its own");
+    }
+    if is_too_loose(arrival, picked, is_private) {
+        return refuse("STRICT takes neither another kind of endpoint nor another name in TLS");
+    }
+    if is_private && arrival.header_size() > HEADERS {
+        return Err(Answer::headers_too_large(exchange));
+    }
+    consult(world, arrival, picked, exchange)
+}
+
+/// Whether the domain or the API is STRICT, and the request comes by another kind of endpoint or
+/// with another name in TLS than in its host.
+fn is_too_loose(arrival: &Arrival<'_>, picked: &Picked<'_>, is_private: bool) -> bool {
+    let named = arrival
+        .server_name
+        .is_some_and(|name| name.eq_ignore_ascii_case(&arrival.host()));
+    let of_domain = |domain: &DomainName| {
+        domain.is_strict() && (!named || matches!(arrival.front, Front::Endpoint(_)))
+    };
+    let mode = picked.api.properties.endpoint_access_mode.as_deref();
+    // The domains that are modelled are public.
+    let crosses = is_private && matches!(picked.by, By::Domain(_));
+    let by_domain = matches!(picked.by, By::Domain(domain) if of_domain(domain));
+    by_domain || mode == Some("STRICT") && (!named || crosses)
+}
+
+/// Asks the endpoint's policy, then the API's as it was deployed.
+fn consult(
+    world: &World,
+    arrival: &Arrival<'_>,
+    picked: &Picked<'_>,
+    exchange: &Exchange,
+) -> Result<(), Answer> {
+    let arn = |account: &str| {
+        format!(
+            "arn:{}:execute-api:{}:{account}:{}/{}/{}/{}",
+            partition(arrival.region),
+            arrival.region,
+            picked.api.id,
+            picked.name,
+            arrival.method,
+            picked.path.trim_start_matches('/'),
+        )
+    };
+    let source = arrival.source.to_string();
+    let endpoint = endpoint(world, arrival);
+    let context: Vec<(&str, &str)> = match endpoint {
+        Some(endpoint) => vec![
+            ("aws:sourcevpc", &endpoint.vpc_id),
+            ("aws:sourcevpce", &endpoint.id),
+            ("aws:vpcsourceip", &source),
+        ],
+        None => vec![("aws:sourceip", &source)],
+    };
+    let resource = arn(&world.account);
+    let request = evaluation::Request {
+        resource: &resource,
+        context: &context,
+    };
+    let of_endpoint = endpoint.map(|endpoint| document(&endpoint.policy));
+    let policies = [
+        ("the endpoint's policy", of_endpoint.as_ref()),
+        (
+            "the API's policy",
+            picked.deployment.properties.policy.as_ref(),
+        ),
+    ];
+    for (whose, policy) in policies {
+        let decision = policy.map_or(Decision::Allowed, |policy| {
+            evaluation::evaluate(policy, &request)
+        });
+        if decision != Decision::Allowed {
+            let hidden: String = world.account.chars().skip(8).collect();
+            let resource = arn(&format!("********{hidden}"));
+            return Err(Answer::denied(whose, decision, &resource, exchange));
+        }
+    }
+    Ok(())
+}
+
+/// An endpoint's policy with its statements in a list; an empty one allows everything.
+fn document(text: &str) -> Value {
+    let mut document: Value = serde_json::from_str(text).unwrap_or_default();
+    if document["Statement"].is_object() {
+        document["Statement"] = json!([document["Statement"]]);
+    }
+    if document.is_null() {
+        let everything =
+            json!({ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" });
+        document = json!({ "Statement": [everything] });
+    }
+    document
+}
+
+/// Refuses callers that the method wants to know and does not.
+///
+/// The sandbox has neither usage plans, so that no key is valid, nor secrets that a signature
+/// could be verified by.
+fn authorize(method: &Method, exchange: &Exchange) -> Result<(), Answer> {
+    if method.authorization_type == "AWS_IAM" {
+        if exchange.header("authorization").is_none() {
+            return Err(Answer::unknown_method(exchange));
+        }
+        let message = "The sandbox cannot verify signatures of requests to an API";
+        tracing::warn!("{message}");
+        return Err(Answer::of(Kind::INVALID_SIGNATURE, message, exchange));
+    }
+    if method.api_key_required {
+        return Err(Answer::of(Kind::INVALID_API_KEY, "Forbidden", exchange));
+    }
+    Ok(())
+}
+
+/// Refuses requests that lack what the method's validator requires.
+fn validate(definition: &Definition, method: &Method, exchange: &Exchange) -> Result<(), Answer> {
+    let id = method.request_validator_id.as_ref();
+    let Some(validator) = id.and_then(|id| definition.validators.get(id)) else {
+        return Ok(());
+    };
+    if !validator.validate_request_parameters {
+        return Ok(());
+    }
+    let required = method
+        .request_parameters
+        .iter()
+        .filter(|(_, required)| **required);
+    let missing: Vec<&str> = required
+        .filter_map(|(parameter, _)| {
+            let (place, name) = parameter.strip_prefix("method.request.")?.split_once('.')?;
+            let value = match place {
+                "path" => exchange.path_parameters.get(name).map(String::as_str),
+                "header" => exchange.header(&name.to_ascii_lowercase()),
+                _ => exchange.parameter(name),
+            };
+            value.is_none_or(str::is_empty).then_some(name)
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "Missing required request parameters: [{}]",
+        missing.join(", ")
+    );
+    Err(Answer::of(Kind::BAD_REQUEST_PARAMETERS, &message, exchange))
+}
+
+/// The pairs of a query, decoded.
+pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            (decoded(name), decoded(value))
+        })
+        .collect()
+}
