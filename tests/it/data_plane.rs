@@ -223,6 +223,72 @@ fn a_policy_that_allows_tls_1_2_speaks_it() {
 }
 
 #[test]
+fn a_post_quantum_policy_has_post_quantum_key_exchange() {
+    let listener = "listener: { mutual_authentication: verify, \
+                    ssl_policy: ELBSecurityPolicy-TLS13-1-3-PQ-2025-09 }";
+    let stack = PETSTORE.replace("listener: { mutual_authentication: verify }", listener);
+    let gateway = Gateway::of(&stack);
+    gateway.write_logs();
+    assert!(gateway.get(Some(&Gateway::good())).is_ok());
+    let lines = gateway.log_lines("conn_log_");
+    assert_eq!(columns(&lines[0])[12], "X25519MLKEM768");
+}
+
+#[test]
+fn http_2_is_spoken_unless_it_is_switched_off() {
+    let gateway = Gateway::of(PETSTORE);
+    let good = Gateway::good();
+    let attempt = versions(&good, rustls::ALL_VERSIONS);
+    assert_eq!(gateway.chosen(attempt, &["http/1.1", "h2"]), "h2");
+    assert_eq!(gateway.chosen(attempt, &["http/1.1"]), "http/1.1");
+    gateway.set_attribute("routing.http2.enabled", "false");
+    assert_eq!(gateway.chosen(attempt, &["h2", "http/1.1"]), "http/1.1");
+}
+
+#[test]
+fn sessions_are_gone_on_with_only_without_mutual_tls() {
+    let verify = "trust_store: { ca_bundle: [root_cert.pem], crls: [root.crl] }\n\
+                  listener: { mutual_authentication: verify }";
+    let good = Gateway::good();
+    for (listener, is_resumed) in [
+        (verify, false),
+        ("listener: { mutual_authentication: passthrough }", false),
+        ("listener: { mutual_authentication: off }", true),
+    ] {
+        let gateway = Gateway::of(&PETSTORE.replace(verify, listener));
+        let again = gateway.again(versions(&good, rustls::ALL_VERSIONS));
+        assert_eq!(again.is_resumed, is_resumed, "{listener}");
+    }
+}
+
+#[test]
+fn whoever_serves_is_told_how_to_reach_a_listener() {
+    let scenario = Scenario::stack(PETSTORE).applied();
+    let mut aws = scenario.aws();
+    let (first, second) = (aws.next_line(), aws.next_line());
+    let address = first
+        .strip_prefix("listener https://api.example.com:443 at 127.0.0.1:")
+        .unwrap_or_else(|| panic!("{first}"));
+    let expected = format!(
+        "  curl --connect-to api.example.com:443:127.0.0.1:{} https://api.example.com/\n",
+        address.trim()
+    );
+    assert_eq!(second, expected);
+}
+
+#[test]
+fn what_rustls_does_not_speak_is_said_once() {
+    let listener = "listener: { mutual_authentication: verify, \
+                    ssl_policy: ELBSecurityPolicy-TLS13-1-0-2021-06 }";
+    let stack = PETSTORE.replace("listener: { mutual_authentication: verify }", listener);
+    let scenario = Scenario::stack(&stack).applied();
+    let mut aws = scenario.aws();
+    let lines = [(); 4].map(|()| aws.next_line());
+    assert_eq!(lines[2], "  not spoken here: TLS 1.0 and TLS 1.1\n");
+    assert!(lines[3].starts_with("  not spoken here: the ciphers ECDHE-"));
+}
+
+#[test]
 fn the_names_of_cas_are_told_only_where_asked_for() {
     let verify = "listener: { mutual_authentication: verify }";
     for (advertises, told) in [("true", 1), ("false", 0)] {

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, SignatureScheme, StreamOwned,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, SignatureScheme, StreamOwned,
     SupportedProtocolVersion,
 };
 
@@ -149,6 +149,42 @@ impl Gateway {
         attempt_at(self.address, &self.authority, attempt)
     }
 
+    /// Connects twice with what the first connection left behind; how the second one came about.
+    pub(crate) fn again(&self, attempt: Attempt<'_>) -> Answered {
+        let (config, _) = config(&self.authority, attempt);
+        let once = || exchange(self.address, &config, "").expect("is let in");
+        once();
+        once()
+    }
+
+    /// The protocol that the listener chooses of these.
+    pub(crate) fn chosen(&self, attempt: Attempt<'_>, protocols: &[&str]) -> String {
+        let (mut config, _) = config(&self.authority, attempt);
+        let protocols = protocols.iter().map(|name| name.as_bytes().to_vec());
+        Arc::get_mut(&mut config)
+            .expect("is not shared")
+            .alpn_protocols = protocols.collect();
+        let name = ServerName::try_from(NAME).expect("is a name");
+        let mut client = ClientConnection::new(config, name).expect("can be made");
+        let mut stream = TcpStream::connect(self.address).expect("is there");
+        while client.is_handshaking() {
+            client.complete_io(&mut stream).expect("is let in");
+        }
+        String::from_utf8_lossy(client.alpn_protocol().expect("one was chosen")).into_owned()
+    }
+
+    /// Sets an attribute of the load balancer.
+    pub(crate) fn set_attribute(&self, key: &str, value: &str) {
+        let balancer = self.scenario.id("load_balancer");
+        let call = [
+            ("Action", "ModifyLoadBalancerAttributes"),
+            ("LoadBalancerArn", balancer.as_str()),
+            ("Attributes.member.1.Key", key),
+            ("Attributes.member.1.Value", value),
+        ];
+        self.aws.query("elasticloadbalancing", &call).ok();
+    }
+
     /// Switches the logs of the load balancer on, into the bucket `logs`.
     pub(crate) fn write_logs(&self) {
         self.aws.make_bucket("logs");
@@ -226,6 +262,16 @@ fn socket(aws: &Aws, protocol: &str, port: u16) -> Option<SocketAddr> {
 
 /// Connects to a socket and asks for `/pets`.
 fn attempt_at(address: SocketAddr, authority: &str, attempt: Attempt<'_>) -> Seen {
+    let (config, sends) = config(authority, attempt);
+    let answer = exchange(address, &config, attempt.headers);
+    let names = sends.told.lock().expect("nobody panics with it").clone();
+    Seen {
+        answer: answer.map(|answered| answered.text),
+        names,
+    }
+}
+
+fn config(authority: &str, attempt: Attempt<'_>) -> (Arc<ClientConfig>, Arc<Sends>) {
     let sends = Arc::new(Sends {
         certified: attempt
             .identity
@@ -240,27 +286,38 @@ fn attempt_at(address: SocketAddr, authority: &str, attempt: Attempt<'_>) -> See
         .expect("is spoken")
         .with_root_certificates(roots)
         .with_client_cert_resolver(Arc::clone(&sends) as _);
-    let answer = exchange(address, config, attempt.headers);
-    let names = sends.told.lock().expect("nobody panics with it").clone();
-    Seen { answer, names }
+    (Arc::new(config), sends)
+}
+
+/// An answer, and how the connection came about.
+pub(crate) struct Answered {
+    /// The head and the body.
+    pub(crate) text: String,
+    /// Whether an earlier session was gone on with.
+    pub(crate) is_resumed: bool,
 }
 
 /// Sends a request; what is refused is seen at the first read only.
-fn exchange(address: SocketAddr, config: ClientConfig, headers: &str) -> Result<String, String> {
+fn exchange(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+    headers: &str,
+) -> Result<Answered, String> {
     let failed = |error: std::io::Error| error.to_string();
     let stream = TcpStream::connect(address).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     let name = ServerName::try_from(NAME).expect("is a name");
-    let client =
-        ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
-    let mut stream = StreamOwned::new(client, stream);
+    let client = ClientConnection::new(Arc::clone(config), name);
+    let mut stream = StreamOwned::new(client.map_err(|error| error.to_string())?, stream);
     let request =
         format!("GET /pets HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).map_err(failed)?;
-    let mut answer = String::new();
-    match stream.read_to_string(&mut answer) {
-        Err(error) if answer.is_empty() => Err(error.to_string()),
-        _ if answer.is_empty() => Err("closed".to_owned()),
-        _ => Ok(answer),
+    let mut text = String::new();
+    let read = stream.read_to_string(&mut text);
+    let is_resumed = stream.conn.handshake_kind() == Some(HandshakeKind::Resumed);
+    match read {
+        Err(error) if text.is_empty() => Err(error.to_string()),
+        _ if text.is_empty() => Err("closed".to_owned()),
+        _ => Ok(Answered { text, is_resumed }),
     }
 }
