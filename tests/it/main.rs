@@ -10,6 +10,8 @@ mod apply;
 mod changes;
 mod crl;
 mod doctor;
+mod data_plane;
+mod data_plane_load;
 mod drift;
 mod examples;
 mod faults;

@@ -5,12 +5,14 @@ mod aws;
 pub(crate) mod chains;
 mod dump;
 pub(crate) mod gateway;
+mod listener;
 mod scenario;
 mod web;
 
 pub(crate) use authority::{Authority, authority};
 pub(crate) use aws::Aws;
 pub(crate) use dump::{canonical, differences};
+pub(crate) use listener::{Attempt, Gateway, Identity};
 pub(crate) use scenario::{OPENAPI, Outcome, PETSTORE, Scenario, filters};
 pub(crate) use web::{Reply, Web};
 
