@@ -9,6 +9,7 @@ mod agreement;
 mod apply;
 mod changes;
 mod crl;
+mod data_plane_http;
 mod drift;
 mod examples;
 mod faults;

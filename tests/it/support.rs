@@ -8,7 +8,7 @@ mod scenario;
 mod web;
 
 pub(crate) use authority::{Authority, authority};
-pub(crate) use aws::Aws;
+pub(crate) use aws::{Answer, Aws};
 pub(crate) use dump::{canonical, differences};
 pub(crate) use scenario::{OPENAPI, Outcome, PETSTORE, Scenario, filters};
 pub(crate) use web::{Reply, Web};
