@@ -5,6 +5,7 @@
 
 pub(super) mod answer;
 mod resource;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use self::answer::{Answer, Kind};
 use self::resource::find;
+use self::schema::Schemas;
 use crate::sandbox::apigateway::definition::{Definition, GatewayResponse, Method};
 use crate::sandbox::apigateway::deployment::Deployment;
 use crate::sandbox::apigateway::domain::DomainName;
@@ -73,6 +75,24 @@ pub(super) struct Matched {
     pub(super) method: Method,
     /// What is known of the request.
     pub(super) exchange: Exchange,
+    /// What bodies are held to, where they are.
+    schemas: Option<Schemas>,
+}
+
+impl Matched {
+    /// API Gateway's own answer to a body that does not fit its model.
+    pub(super) fn refusal_of(&self, body: &[u8]) -> Option<Answer> {
+        let schemas = self.schemas.as_ref()?;
+        let content_type = self.exchange.content_type();
+        let fits = schemas.fits(content_type, body);
+        (!fits).then(|| {
+            Answer::of(
+                Kind::BAD_REQUEST_BODY,
+                "Invalid request body",
+                &self.exchange,
+            )
+        })
+    }
 }
 
 /// What is known of a request once its API is.
@@ -116,6 +136,12 @@ impl Exchange {
     /// The value of a header, by its name in lower case.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
+    }
+
+    /// The type of the body, as models and templates are chosen by.
+    pub(super) fn content_type(&self) -> &str {
+        let given = self.header("content-type").unwrap_or("application/json");
+        given.split(';').next().unwrap_or(given).trim()
     }
 
     /// The value of a parameter of the query.
@@ -201,6 +227,7 @@ pub(super) fn route(world: &World, arrival: &Arrival<'_>) -> Result<Box<Matched>
     Ok(Box::new(Matched {
         method: method.clone(),
         exchange,
+        schemas: Schemas::of(definition, method),
     }))
 }
 
