@@ -284,6 +284,9 @@ pub struct DoctorArgs {
     /// The stack file; ./stack.yaml
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
+    /// What connections present, ask and expect.
+    #[command(flatten)]
+    pub probes: ProbeArgs,
 }
 
 /// Arguments of `output`.

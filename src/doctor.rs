@@ -2,10 +2,11 @@
 //!
 //! What is known of the links comes from three sides: what of the stack's resources is live otherwise
 //! than its file says (`difference`), how what exists is doing and what stands in its way (`state`,
-//! `reach`), and what the gateway answers (`answer`). What follows from something else is a symptom: it
+//! `reach`), and what connections show (`connection`, `answer`). What follows from something else is a symptom: it
 //! is told, and named as the cause only where nothing else is found.
 
 mod answer;
+mod connection;
 mod difference;
 mod reach;
 mod state;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use crate::plan::Summary;
 use crate::session::Taken;
 
-pub(crate) use answer::{Answer, of_answer};
+pub(crate) use connection::connect;
 pub(crate) use state::Examined;
 
 /// A link of the way from the client to what answers it, in the order of the way.

@@ -1,15 +1,17 @@
 //! `doctor`: which link of the way through the gateway is broken, and what to do about it.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+use super::verify::prepare;
 use crate::cli::{DoctorArgs, Global};
-use crate::doctor::{Diagnosis, Examined, Finding, Link};
-use crate::error::{Result, exit};
+use crate::doctor::{Diagnosis, Examined, Finding, Link, connect};
+use crate::error::{Error, Result, exit};
 use crate::session::{Planned, Session, Subject};
-use crate::stack::Stack;
+use crate::verify::{Context, LIMIT};
 use crate::view::View;
 
 /// Looks at every link and names the first broken one.
@@ -20,9 +22,8 @@ use crate::view::View;
 pub(super) async fn run(args: &DoctorArgs, global: &Global, view: &View) -> Result<u8> {
     let path = super::stack_file(args.path.as_ref(), "doctor")?;
     let subject = Subject::load(&path)?;
-    let stack = subject.stack.clone().expect("a file was loaded");
     let session = Session::open(global).await?;
-    let diagnosed = diagnose(&session, subject, &stack).await;
+    let diagnosed = diagnose(&session, (subject, &path), args, (global, view)).await;
     session.close().await;
     let (planned, diagnosis) = diagnosed?;
     if view.is_json() {
@@ -38,14 +39,61 @@ pub(super) async fn run(args: &DoctorArgs, global: &Global, view: &View) -> Resu
 
 async fn diagnose(
     session: &Session,
-    subject: Subject,
-    stack: &Stack,
+    (subject, path): (Subject, &Path),
+    args: &DoctorArgs,
+    (global, view): (&Global, &View),
 ) -> Result<(Planned, Diagnosis)> {
-    let (planned, taken) = session.survey(subject).await?;
+    let stack = subject.stack.clone().expect("a file was loaded");
     let mut diagnosis = Diagnosis::default();
+    if stack.listeners.is_empty() {
+        for link in [Link::Client, Link::Listener] {
+            diagnosis.unknown(link, "the stack has no listener");
+        }
+    } else {
+        probe(
+            session,
+            (&subject, path),
+            args,
+            (global, view),
+            &mut diagnosis,
+        )
+        .await?;
+    }
+    let (planned, taken) = session.survey(subject).await?;
     diagnosis.taken(&taken);
-    Examined::examine(&planned, stack, &mut diagnosis).await?;
+    Examined::examine(&planned, &stack, &mut diagnosis).await?;
     Ok((planned, diagnosis))
+}
+
+/// Connects as clients do, to each name and port.
+async fn probe(
+    session: &Session,
+    (subject, path): (&Subject, &Path),
+    args: &DoctorArgs,
+    (global, view): (&Global, &View),
+    diagnosis: &mut Diagnosis,
+) -> Result<()> {
+    let prepared = match prepare(session, (subject, path), &args.probes, view).await {
+        Ok(prepared) => prepared,
+        // What is not there has no name to connect to; that it is not there is told anyway.
+        Err(Error::Refused { message, .. }) => {
+            diagnosis.unknown(Link::Client, message);
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let network = session.network(args.probes.connect_to.clone());
+    for gateway in &prepared.gateways {
+        let context = Context {
+            gateway,
+            network: &network,
+            material: &prepared.material,
+            request: &prepared.request,
+            limit: global.timeout.unwrap_or(LIMIT),
+        };
+        connect(context, &prepared.live.held, diagnosis).await?;
+    }
+    Ok(())
 }
 
 /// How a link stands.

@@ -5,25 +5,12 @@
 //! Application Load Balancer User Guide, troubleshooting.
 
 use super::{Finding, Link};
-
-/// An answer to the request of a client that should be let in.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Answer {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// The header `server`.
-    pub(crate) server: Option<String>,
-    /// The header `x-amzn-errortype`.
-    pub(crate) error_type: Option<String>,
-    /// The body, as far as it was read.
-    pub(crate) body: String,
-}
+use crate::verify::http::Answer;
 
 /// What an answer shows that is not the expected one.
 pub(crate) fn of_answer(answer: &Answer, name: &str, path: &str) -> Finding {
     if answer
-        .server
-        .as_deref()
+        .header("server")
         .is_some_and(|server| server.starts_with("awselb"))
     {
         return of_load_balancer(answer.status, name);
@@ -115,14 +102,19 @@ fn excerpt(body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::{HeaderMap, HeaderValue};
+
     use super::*;
 
-    fn code(status: u16, server: Option<&str>, body: &str) -> (Link, &'static str) {
+    fn code(status: u16, server: Option<&'static str>, body: &str) -> (Link, &'static str) {
+        let mut headers = HeaderMap::new();
+        if let Some(server) = server {
+            headers.insert("server", HeaderValue::from_static(server));
+        }
         let answer = Answer {
             status,
-            server: server.map(str::to_owned),
+            headers,
             body: body.to_owned(),
-            ..Answer::default()
         };
         let finding = of_answer(&answer, "api.example.com", "/pets");
         assert!(finding.symptom && !finding.what.is_empty() && !finding.fix.is_empty());

@@ -252,7 +252,7 @@ impl<'a> Context<'a> {
     }
 
     /// The same that asks for a path.
-    fn asking(&self, credential: Option<&'a Credential>, path: &str) -> Attempt<'a> {
+    pub(crate) fn asking(&self, credential: Option<&'a Credential>, path: &str) -> Attempt<'a> {
         Attempt {
             credential,
             ask: Some(Ask::path(path)),
