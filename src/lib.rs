@@ -19,8 +19,11 @@ pub mod cli;
 mod command;
 mod session;
 
+mod connection_log;
 mod crl_source;
+pub mod explain;
 mod facts;
+mod foreign;
 mod hint;
 pub mod pki;
 pub mod stack;

@@ -82,6 +82,18 @@ impl AwsError {
         }
     }
 
+    /// An answer whose content did not come through to its end.
+    pub(crate) fn broken_off(operation: &'static str, error: &dyn std::error::Error) -> Self {
+        Self {
+            address: None,
+            operation,
+            code: String::new(),
+            message: chain(error),
+            request_id: None,
+            uncertain: true,
+        }
+    }
+
     /// A refusal that AWS reports inside an answer that is a success on the wire.
     pub(crate) fn inside_answer(operation: &'static str, code: &str, message: &str) -> Self {
         Self {

@@ -44,7 +44,7 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
         quotas: args.quotas,
     };
     let mut session = Session::open(global).await?;
-    session.know_clients(&args.clients.clients)?;
+    session.know_clients(&args.clients)?;
     let result = apply(&session, &path, saved.as_ref(), allowed, (global, view)).await;
     session.close().await;
     result
