@@ -47,7 +47,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         POLICIES,
     )
     .at("api.policy")
-    .says(&["is not authorized to perform: execute-api:invoke", "user: anonymous is not authorized"]),
+    .says(&["is not authorized to perform … execute-api:invoke"]),
     answer(
         "with an explicit deny",
         "A `Deny` statement of the deployed resource policy or of the VPC endpoint's policy fits the request: it came past the VPC or endpoint that the policy demands.",
@@ -55,7 +55,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         POLICIES,
     )
     .at("api.policy")
-    .says(&["is not authorized to perform: execute-api:invoke on resource: with an explicit deny", "with an explicit deny"]),
+    .says(&["is not authorized to perform … execute-api:invoke … with an explicit deny"]),
     answer(
         "INVALID_API_KEY",
         "The method demands an API key, and the request has none that is valid.",

@@ -17,7 +17,8 @@ pub struct Entry {
     pub source: &'static str,
     /// The key of the stack file that decides about it.
     pub stack_key: Option<&'static str>,
-    /// Parts of messages, in lower case, that tell it where there is no code.
+    /// Parts of messages, in lower case, that tell it where there is no code; of those that ` … `
+    /// separates all have to be there.
     pub messages: &'static [&'static str],
 }
 

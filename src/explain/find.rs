@@ -52,6 +52,9 @@ fn bare(text: &str) -> String {
     }
 }
 
+/// What stands between parts of messages of which all have to be there.
+const PARTS: &str = " … ";
+
 fn by_code(entries: &[Entry], text: &str) -> Vec<Entry> {
     let wanted = bare(text);
     let is_it = |entry: &&Entry| bare(entry.code) == wanted;
@@ -62,8 +65,11 @@ fn by_code(entries: &[Entry], text: &str) -> Vec<Entry> {
 fn by_message(entries: &[Entry], text: &str) -> Vec<Entry> {
     let text = text.to_lowercase();
     let precision = |entry: &Entry| {
-        let parts = entry.messages.iter().filter(|part| text.contains(**part));
-        parts.map(|part| part.len()).max().unwrap_or(0)
+        let told = entry
+            .messages
+            .iter()
+            .filter(|message| message.split(PARTS).all(|part| text.contains(part)));
+        told.map(|message| message.len()).max().unwrap_or(0)
     };
     let best = entries.iter().map(precision).max().unwrap_or(0);
     let is_best = |entry: &&Entry| best > 0 && precision(entry) == best;

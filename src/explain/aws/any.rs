@@ -16,12 +16,8 @@ const AGAIN: &str = "Nothing: calls are paced and tried again. If it lasts, othe
 
 /// Errors that any service may answer.
 pub(in crate::explain) const ANY: &[Entry] = &[
-    entry("AccessDenied", "The caller may not do this.", DENIED),
-    entry(
-        "AccessDeniedException",
-        "The caller may not do this.",
-        DENIED,
-    ),
+    entry("AccessDenied", "The caller may not do this.", DENIED)
+        .says(&["is not authorized to perform"]),
     entry(
         "UnauthorizedOperation",
         "The caller may not do this (EC2).",
@@ -43,11 +39,6 @@ pub(in crate::explain) const ANY: &[Entry] = &[
         "Look at the name of the bucket or object.",
     ),
     entry("ExpiredToken", "The credentials have expired.", LOG_IN),
-    entry(
-        "ExpiredTokenException",
-        "The credentials have expired.",
-        LOG_IN,
-    ),
     entry(
         "RequestExpired",
         "The credentials or the signature have expired.",
@@ -84,22 +75,12 @@ pub(in crate::explain) const ANY: &[Entry] = &[
         AGAIN,
     ),
     entry(
-        "ThrottlingException",
-        "More calls came than the service allows.",
-        AGAIN,
-    ),
-    entry(
         "RequestLimitExceeded",
         "More calls came than EC2 allows.",
         AGAIN,
     ),
     entry(
         "ServiceUnavailable",
-        "The service is not available for the moment.",
-        AGAIN,
-    ),
-    entry(
-        "ServiceUnavailableException",
         "The service is not available for the moment.",
         AGAIN,
     ),
@@ -129,10 +110,5 @@ pub(in crate::explain) const ANY: &[Entry] = &[
         "ResourceInUseException",
         "Something still uses the certificate; after a listener or custom domain is gone this lags for minutes.",
         "Run the same command again in some minutes; `aws acm describe-certificate` shows `InUseBy`.",
-    ),
-    entry(
-        "NotFound",
-        "There is no such thing any more, or not yet.",
-        "Run `mtlsgw plan`: it shows what is missing; apply makes it again.",
     ),
 ];

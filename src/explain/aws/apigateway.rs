@@ -17,7 +17,7 @@ const fn message(code: &'static str, cause: &'static str, fix: &'static str) -> 
 pub(in crate::explain) const APIGATEWAY: &[Entry] = &[
     entry("BadRequestException", "API Gateway does not take the request; it has this one code for many things, and the message says which.", "Run `mtlsgw explain` with the whole message; right after a domain or stage was made, the same command a minute later."),
     entry("ConflictException", "It exists already, or something else is changing it.", "Run `mtlsgw plan`: it shows whose it is; then apply again."),
-    entry("NotFoundException", "There is no such API, stage, domain or mapping any more, or not yet.", "Run `mtlsgw apply` again; it plans anew from what is there."),
+    entry("NotFoundException", "There is no such thing any more, or not yet: an API, stage, domain or mapping; S3 says `NotFound` of buckets and objects.", "Run `mtlsgw apply` again; it plans anew from what is there."),
     entry("LimitExceededException", "A quota is used up: APIs, stages, domains, or certificates of ACM. Trying again does not help.", "Remove what is not needed, or ask for more in Service Quotas."),
     entry("TooManyRequestsException", "More calls came than the control plane allows: ten a second in all, a domain or deletion of an API every 30 seconds.", "Nothing: calls are paced and tried again; other tools in the account use the same quota."),
     message("BadRequestException (no policy)", "A private API cannot be deployed without a resource policy.", "Leave `api.policy` at `source_vpc`, or give a policy.").at("api.policy").says(&["doesn't have a resource policy attached"]),
