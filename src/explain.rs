@@ -14,6 +14,7 @@ mod reference;
 mod target;
 
 pub use entry::{Entry, Kind};
+pub(crate) use find::of_error;
 pub use find::{Found, find, look_up};
 pub use reference::reference;
 

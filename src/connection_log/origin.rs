@@ -34,19 +34,16 @@ pub(crate) async fn origins(
     stack: &str,
     arn: Option<&str>,
 ) -> Result<Vec<Origin>> {
-    let attributes = match arn {
-        Some(arn) => {
-            let attributes = load_balancer::attributes(&reader.aws, arn).await?;
-            vec![(arn.to_owned(), attributes)]
-        }
-        None => {
-            let found = reader.found::<LoadBalancer>().await?;
-            let ours = found
-                .iter()
-                .filter(|one| one.owner == Owner::Ours && one.stack == stack);
-            ours.map(|one| (one.id.clone(), one.spec.attributes.clone()))
-                .collect()
-        }
+    let attributes = if let Some(arn) = arn {
+        let attributes = load_balancer::attributes(&reader.aws, arn).await?;
+        vec![(arn.to_owned(), attributes)]
+    } else {
+        let found = reader.found::<LoadBalancer>().await?;
+        let ours = found
+            .iter()
+            .filter(|one| one.owner == Owner::Ours && one.stack == stack);
+        ours.map(|one| (one.id.clone(), one.spec.attributes.clone()))
+            .collect()
     };
     let mut origins = Vec::new();
     for (arn, attributes) in &attributes {

@@ -21,6 +21,17 @@ pub fn find(code: &str) -> Option<Entry> {
     found.into_iter().next()
 }
 
+/// Finds what is known of an error: of what its message says, where its code stands for many things,
+/// else of its code.
+pub(crate) fn of_error(code: &str, message: &str) -> Option<Entry> {
+    let entries = super::entries();
+    let of_code = by_code(&entries, code);
+    let kinds: Vec<Kind> = of_code.iter().map(|entry| entry.kind).collect();
+    let mut told = by_message(&entries, message);
+    told.retain(|entry| kinds.contains(&entry.kind));
+    told.into_iter().chain(of_code).next()
+}
+
 /// Finds what a text is about: a code, a message, or both within more text.
 pub fn look_up(text: &str) -> Found {
     let entries = super::entries();

@@ -91,38 +91,26 @@ fn outcome<'a>(document: &'a Value, code: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {code} in {document:#}"))
 }
 
-/// A morning at the gateway.
-fn busy() -> Scenario {
-    let (scenario, name) = logged();
-    let other = name.replace("petstore", "petshop");
-    assert_ne!(other, name);
-    let first = [
+/// What came first in the morning at the gateway.
+fn first() -> String {
+    let mallory = ["203.0.113.8", "CN=mallory", "02"];
+    let hit = |minutes, status| line(minutes, mallory[0], mallory[1], mallory[2], status);
+    [
         line(25, "203.0.113.7", "CN=alice,O=Example", "0A", "Success"),
         line(24, "203.0.113.7", "CN=alice,O=Example", "0A", "Success"),
-        line(
-            23,
-            "203.0.113.8",
-            "CN=mallory",
-            "02",
-            "Failed:ClientCertCrlHit",
-        ),
-        line(
-            22,
-            "203.0.113.8",
-            "CN=mallory",
-            "02",
-            "\"Failed:ClientCertCrlHit\"",
-        ),
+        hit(23, "Failed:ClientCertCrlHit"),
+        hit(22, "\"Failed:ClientCertCrlHit\""),
         "half a li\n".to_owned(),
-    ];
-    let second = [
-        line(
-            19,
-            "203.0.113.9",
-            "CN=\u{1b}[2Jeve",
-            "0B",
-            "Failed:ClientCertUntrusted",
-        ),
+    ]
+    .concat()
+}
+
+/// What came then; and one line that is too early, in a file that reaches into the period.
+fn second() -> String {
+    let untrusted = "Failed:ClientCertUntrusted";
+    let plain = ago(16).format(&Rfc3339).expect("is a time");
+    [
+        line(19, "203.0.113.9", "CN=\u{1b}[2Jeve", "0B", untrusted),
         line(
             18,
             "203.0.113.8",
@@ -137,34 +125,30 @@ fn busy() -> Scenario {
             "0C",
             "Failed:ClientCertExpired",
         ),
-        format!(
-            "{} 192.0.2.1 5 80 - - - \"-\" - - - TID_1 - - -\n",
-            ago(16).format(&Rfc3339).expect("is a time")
-        ),
-        // Too early, in a file that reaches into the period.
-        line(
-            300,
-            "203.0.113.9",
-            "CN=early",
-            "0D",
-            "Failed:ClientCertUntrusted",
-        ),
-    ];
+        format!("{plain} 192.0.2.1 5 80 - - - \"-\" - - - TID_1 - - -\n"),
+        line(300, "203.0.113.9", "CN=early", "0D", untrusted),
+    ]
+    .concat()
+}
+
+/// A morning at the gateway, with logs beside that are none of its business.
+fn busy() -> Scenario {
+    let (scenario, name) = logged();
+    let other = name.replace("petstore", "petshop");
+    assert_ne!(other, name);
+    let subject = "CN=elsewhere";
     let elsewhere = line(
         20,
         "203.0.113.9",
-        "CN=elsewhere",
+        subject,
         "0E",
         "Failed:ClientCertUntrusted",
     );
     put(
         &scenario,
         &[
-            (key("conn_log_", &name, 20, "aaaa"), packed(&first.concat())),
-            (
-                key("conn_log_", &name, 15, "bbbb"),
-                packed(&second.concat()),
-            ),
+            (key("conn_log_", &name, 20, "aaaa"), packed(&first())),
+            (key("conn_log_", &name, 15, "bbbb"), packed(&second())),
             (key("conn_log_", &name, 280, "cccc"), packed(&elsewhere)),
             (key("conn_log_", &other, 20, "dddd"), packed(&elsewhere)),
             (key("", &name, 20, "eeee"), packed(&elsewhere)),
@@ -182,14 +166,14 @@ fn connections_are_grouped_by_reason_and_client_and_lead_to_the_stack_file() {
         .says("8 connections: 2 ok, 5 refused, 1 plain HTTP (2 files)")
         .says("1 line could not be read")
         .says("ClientCertCrlHit: 3 connections")
-        .says("a CRL of the trust store lists its serial. (`trust_store.crls`, stack.yaml:15)")
+        .says("a CRL of the trust store lists its serial. (`trust_store.crls`, stack.yaml:14)")
         .says("       3  CN=mallory, serial 02, from 203.0.113.8")
-        .says("; listed by the CRL of CN=Harness Root CA, root.crl (stack.yaml:15)")
+        .says("; listed by the CRL of CN=Harness Root CA, root.crl (stack.yaml:14)")
         .says("CN=\\u{1b}[2Jeve, serial 0B, from 203.0.113.9")
-        .says("(`trust_store.ca_bundle`, stack.yaml:15)")
+        .says("(`trust_store.ca_bundle`, stack.yaml:14)")
         .says("from 2001:db8::1")
         .says("expired 2026-11-01T00:00:00Z")
-        .says("(`listener.mutual_authentication.ignore_client_certificate_expiry`, stack.yaml:16)")
+        .says("(`listener.mutual_authentication.ignore_client_certificate_expiry`, stack.yaml:15)")
         .says("7  TLSv1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768");
     assert!(!shown.stdout.contains("CN=e"), "{shown}");
     // What is wrong comes first.
@@ -225,14 +209,14 @@ fn the_document_has_all_of_it() {
     let revoked = outcome(&document, "ClientCertCrlHit");
     assert_eq!(revoked["verdict"], "refused");
     assert_eq!(revoked["stack_key"], "trust_store.crls");
-    assert_eq!(revoked["stack_line"], 15);
+    assert_eq!(revoked["stack_line"], 14);
     let [client] = &revoked["clients"].as_array().expect("is a list")[..] else {
         panic!("{revoked:#}")
     };
     assert_eq!(client["subject"], "CN=mallory");
     assert_eq!(client["connections"], 3);
     assert_eq!(client["ports"], json!([443]));
-    assert_eq!(client["crl"]["place"], "root.crl (stack.yaml:15)");
+    assert_eq!(client["crl"]["place"], "root.crl (stack.yaml:14)");
     let untrusted = &outcome(&document, "ClientCertUntrusted")["clients"][0];
     assert_eq!(untrusted["subject"], "CN=\u{1b}[2Jeve");
     assert_eq!(untrusted["crl"], Value::Null);
