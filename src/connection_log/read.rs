@@ -178,7 +178,7 @@ async fn read_file(aws: &Aws, file: &File, period: Period, detail: Detail) -> Re
         };
         let lines = unpacked.get_mut();
         lines.end();
-        let tally = std::mem::replace(&mut lines.tally, Tally::new(detail));
+        let tally = std::mem::replace(&mut lines.tally, Tally::of_file(detail));
         return Ok(FileReading { tally, damage });
     }
 }
@@ -228,7 +228,7 @@ impl Lines {
     fn new(period: Period, detail: Detail) -> Self {
         Self {
             period,
-            tally: Tally::new(detail),
+            tally: Tally::of_file(detail),
             begun: Vec::new(),
             is_too_long: false,
         }

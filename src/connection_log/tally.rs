@@ -7,9 +7,15 @@ use time::OffsetDateTime;
 
 use super::line::{Line, Verdict};
 
-/// How many clients are told apart; the rest is only counted. Anybody can knock at the door under
-/// many names and from many addresses.
-const MOST_GROUPS: usize = 100_000;
+/// How much memory clients may take until further ones are only counted: a quarter of a million of
+/// the usual names. Anybody can knock at the door under many and long names and from many addresses.
+const ROOM: usize = 64 * 1024 * 1024;
+
+/// The same for the clients of one file, of which several are read at a time.
+const ROOM_OF_FILE: usize = 8 * 1024 * 1024;
+
+/// What a group takes beside its names, about.
+const GROUP_BYTES: usize = 200;
 
 /// How many kinds of TLS connections are told apart; there are a few dozen.
 const MOST_KINDS: usize = 1_000;
@@ -49,6 +55,8 @@ pub(crate) struct Tally {
     /// Connections by outcome of those groups that are too many, by code.
     pub(crate) beyond: BTreeMap<String, u64>,
     groups: HashMap<String, Group>,
+    /// How many bytes further groups may take.
+    room: usize,
     /// Kept, so that a line that repeats another allocates nothing.
     name: String,
 }
@@ -100,8 +108,18 @@ pub(crate) fn code<'a>(verdict: &Verdict<'a>) -> &'a str {
 impl Tally {
     /// Nothing yet.
     pub(crate) fn new(detail: Detail) -> Self {
+        Self::with_room(detail, ROOM)
+    }
+
+    /// Nothing yet, for one file.
+    pub(super) fn of_file(detail: Detail) -> Self {
+        Self::with_room(detail, ROOM_OF_FILE)
+    }
+
+    fn with_room(detail: Detail, room: usize) -> Self {
         Self {
             detail,
+            room,
             connections: 0,
             ok: 0,
             refused: 0,
@@ -173,7 +191,7 @@ impl Tally {
         }
         if let Some(group) = self.groups.get_mut(&name) {
             group.add(line);
-        } else if self.groups.len() < MOST_GROUPS {
+        } else if self.takes(&name) {
             let mut group = Group::of(line, code);
             if self.detail != Detail::Admitted {
                 group.address = Some(line.client_ip.to_string());
@@ -183,6 +201,13 @@ impl Tally {
             *self.beyond.entry(code.to_owned()).or_default() += 1;
         }
         self.name = name;
+    }
+
+    /// Whether there is room for a group of this name, which is stored twice; takes it.
+    fn takes(&mut self, name: &str) -> bool {
+        let left = self.room.checked_sub(GROUP_BYTES + 2 * name.len());
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
     }
 
     /// Counts a line that could not be read.
@@ -209,7 +234,7 @@ impl Tally {
         for (name, group) in other.groups {
             if let Some(known) = self.groups.get_mut(&name) {
                 known.merge(group);
-            } else if self.groups.len() < MOST_GROUPS {
+            } else if self.takes(&name) {
                 self.groups.insert(name, group);
             } else {
                 *self.beyond.entry(group.code).or_default() += group.connections;
@@ -352,12 +377,20 @@ mod tests {
 
     #[test]
     fn clients_beyond_the_limit_are_only_counted() {
-        let mut tally = Tally::new(Detail::All);
-        for number in 0..MOST_GROUPS + 7 {
-            let text = line(1, &format!("{number:X}"), "Success", "192.0.2.1");
+        let mut tally = Tally::of_file(Detail::All);
+        let long = "F".repeat(ROOM_OF_FILE / 40);
+        for number in 0..30 {
+            let text = line(1, &format!("{number:02}{long}"), "Success", "192.0.2.1");
             tally.add(&Line::parse(&text).unwrap());
         }
-        assert_eq!(tally.groups().len(), MOST_GROUPS);
-        assert_eq!(tally.beyond["Success"], 7);
+        assert_eq!(tally.groups().len(), 19);
+        assert_eq!(tally.beyond["Success"], 11);
+        // One that is known needs no room.
+        let known = line(1, &format!("00{long}"), "Success", "192.0.2.1");
+        tally.add(&Line::parse(&known).unwrap());
+        assert_eq!((tally.connections, tally.beyond["Success"]), (31, 11));
+        let mut whole = Tally::new(Detail::All);
+        whole.merge(tally);
+        assert_eq!((whole.groups().len(), whole.beyond["Success"]), (19, 11));
     }
 }

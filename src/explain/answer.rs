@@ -25,6 +25,36 @@ const fn status(code: &'static str, cause: &'static str, fix: &'static str) -> E
 /// Answers first, then statuses.
 pub(super) const ENTRIES: &[Entry] = &[
     answer(
+        "403",
+        "API Gateway refuses the request, and its message tells why: `Forbidden`, `Missing Authentication Token` or `User: anonymous is not authorized …`. A page of HTML with `Server: awselb/2.0` comes from the load balancer itself: a web ACL or a rule of the listener.",
+        "Run `mtlsgw explain` with the message.",
+        "API Gateway Developer Guide, \"Gateway response types\"",
+    ),
+    answer(
+        "alert certificate required",
+        "The client sent no certificate, and the listener verifies clients. With TLS 1.3 a client sees that only when it reads. Load balancers may close the connection without any alert.",
+        "Have the client send its certificate and key: `curl --cert cert.pem --key key.pem`.",
+        "RFC 8446, section 6; which alerts load balancers send is not documented",
+    )
+    .at("listener.mutual_authentication")
+    .says(&["alert certificate required", "certificate required"]),
+    answer(
+        "connection reset by peer",
+        "The load balancer ended the connection: mostly it refuses the client's certificate, and with TLS 1.3 that shows only after the handshake seems done.",
+        "`mtlsgw logs` has the reason, five minutes later at most; `mtlsgw trust check CERT` has it at once.",
+        "seen in practice, not documented",
+    )
+    .at("listener.mutual_authentication")
+    .says(&["connection reset by peer", "unexpected eof while reading", "recv failure"]),
+    answer(
+        "alert protocol version",
+        "The client speaks no TLS version that the listener's security policy takes: the default takes TLS 1.3 only.",
+        "Have the client speak TLS 1.3, or choose a policy in `listener.ssl_policy` that takes TLS 1.2 (that widens access).",
+        "RFC 8446, section 6; Application Load Balancers User Guide, \"Security policies\"",
+    )
+    .at("listener.ssl_policy")
+    .says(&["alert protocol version", "unsupported protocol", "err_ssl_version_or_cipher_mismatch"]),
+    answer(
         "Forbidden",
         "API Gateway knows no API for the request, or a web ACL refuses it: the Host is no custom domain of this account and region, the domain has no mapping for the path, the mapped stage is gone, or WAF filtered it. Health checks get it as well, as their Host is an address, and are healthy with it.",
         "Call the name of `domain.name` itself; `mtlsgw plan` shows a missing domain, mapping or stage; look for a web ACL on the stage.",

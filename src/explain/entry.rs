@@ -28,7 +28,7 @@ pub struct Entry {
 pub enum Kind {
     /// In connection logs, and as the verdict of `trust check`.
     ConnectionLog,
-    /// As the body of a 403 and of other answers of API Gateway.
+    /// By clients: as the body of an answer of API Gateway, or as a failure of TLS.
     Answer,
     /// As an HTTP status that the load balancer makes itself.
     Status,
@@ -79,7 +79,7 @@ impl Kind {
     pub fn title(self) -> &'static str {
         match self {
             Self::ConnectionLog => "Connection logs and `trust check`",
-            Self::Answer => "Answers of API Gateway",
+            Self::Answer => "What clients see",
             Self::Status => "Statuses that the load balancer makes itself",
             Self::TargetHealth => "Health of targets",
             Self::Certificate => "Certificates and custom domains",

@@ -103,6 +103,13 @@ impl ClientsFromLogs {
                 "connection logs could not be read to their end"
             );
         }
+        let beyond: u64 = reading.tally.beyond.values().sum();
+        if beyond > 0 {
+            tracing::warn!(
+                connections = beyond,
+                "more clients came than can be told apart: ask for a shorter time"
+            );
+        }
         let seen = connection_log::seen(&reading.tally);
         connection_log::join(&seen, known, self.store(subject).as_deref())
     }

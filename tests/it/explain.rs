@@ -32,13 +32,20 @@ fn a_code_is_explained_with_cause_fix_and_source() {
 fn a_message_is_explained_as_it_was_pasted() {
     let scenario = Scenario::empty();
     let forbidden = scenario.run_bare(["explain", r#"{"message":"Forbidden"}"#]);
-    forbidden.ok().says("Forbidden (Answers of API Gateway)");
+    forbidden.ok().says("Forbidden (What clients see)");
     // Without quotes a shell makes several arguments of it.
     let words = ["explain", "Missing", "Authentication", "Token"];
     scenario
         .run_bare(words)
         .ok()
         .says("no such path and method");
+    scenario
+        .run_bare(["explain", "403"])
+        .ok()
+        .says("its message tells why");
+    let reset = "curl: (56) Recv failure: Connection reset by peer";
+    let reset = scenario.run_bare(["explain", reset]).ok();
+    reset.says("`mtlsgw logs` has the reason");
     let denied =
         "User: arn:aws:iam::123456789012:user/x is not authorized to perform: ec2:DescribeVpcs";
     scenario

@@ -28,7 +28,6 @@ pub(in crate::explain) const EC2: &[Entry] = &[
     entry("RulesPerSecurityGroupLimitExceeded", "The security group has as many rules as it may.", "Let fewer CIDRs in, or ask for more in Service Quotas.").at("load_balancer.allow"),
     entry("InvalidVpcID.NotFound", "There is no such VPC in this region.", "Look at `vpc` and `region`.").at("vpc"),
     entry("InvalidSubnetID.NotFound", "There is no such subnet in this region.", "Look at the ids of the subnets, and at the region.").at("endpoint.subnets"),
-    entry("InvalidSubnetId.NotFound", "There is no such subnet in this region.", "Look at the ids of the subnets, and at the region.").at("endpoint.subnets"),
     entry("InvalidServiceName", "The endpoint service does not exist in this region.", "Look at the region.").at("region"),
     entry("VpcEndpointLimitExceeded", "The VPC has as many endpoints as it may.", "Use an existing one with `endpoint: { id: … }`, or ask for more in Service Quotas.").at("endpoint"),
     entry("InsufficientFreeAddressesInSubnet", "The subnet has no free address left for the endpoint.", "Choose another subnet.").at("endpoint.subnets"),
