@@ -132,6 +132,17 @@ mod tests {
     }
 
     #[test]
+    fn every_key_of_the_stack_file_is_one() {
+        let schema = crate::stack::schema().to_string();
+        for entry in entries() {
+            for part in entry.stack_key.into_iter().flat_map(|key| key.split('.')) {
+                let is_key = schema.contains(&format!("\"{part}\":"));
+                assert!(is_key, "{}: {:?}", entry.code, entry.stack_key);
+            }
+        }
+    }
+
+    #[test]
     fn every_entry_is_found_by_its_code() {
         for entry in entries() {
             let Found::Entries(found) = look_up(entry.code) else {

@@ -57,15 +57,15 @@ async fn read(
     let revoked = groups.iter().filter(|group| group.code == REVOKED);
     let serials: Vec<Serial> = revoked.filter_map(|group| serial(group)).collect();
     let listings = if serials.is_empty() {
-        Listings::new()
+        None
     } else {
         listings(session, subject, &serials).await
     };
     Ok((logs, listings))
 }
 
-/// Which CRL lists a serial.
-type Listings = BTreeMap<Serial, Listing>;
+/// Which live CRL lists a serial; `None` where nobody asked, or they could not be read.
+type Listings = Option<BTreeMap<Serial, Listing>>;
 
 fn serial(group: &Group) -> Option<Serial> {
     Serial::from_hex(group.serial.as_deref()?)
@@ -73,7 +73,7 @@ fn serial(group: &Group) -> Option<Serial> {
 
 /// Finds the live CRLs that list serials, and where the stack file has them.
 async fn listings(session: &Session, subject: &Subject, serials: &[Serial]) -> Listings {
-    let mut listings = Listings::new();
+    let mut listings = BTreeMap::new();
     let stack = subject.stack.as_ref();
     let arn = stack.and_then(|stack| match &stack.trust_store {
         Some(stack::TrustStore::Existing { arn }) => Some(arn.as_str()),
@@ -85,7 +85,7 @@ async fn listings(session: &Session, subject: &Subject, serials: &[Serial]) -> L
         Err(error) => {
             // What was asked is answered without it.
             tracing::warn!(%error, "the live CRLs could not be read");
-            return listings;
+            return None;
         }
     };
     for crl in held.content.iter().flat_map(|content| &content.crls) {
@@ -101,7 +101,7 @@ async fn listings(session: &Session, subject: &Subject, serials: &[Serial]) -> L
             listings.entry(*serial).or_insert_with(listing);
         }
     }
-    listings
+    Some(listings)
 }
 
 /// Where the stack file names the CRLs of files.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use crate::support::{Authority, PETSTORE, Scenario, authority};
+use crate::support::{Authority, PETSTORE, Scenario, authority, root};
 
 const BUCKET: &str = "gateway-logs";
 const LOGGING: &str = "load_balancer:
@@ -26,20 +26,27 @@ fn logged() -> (Scenario, String) {
     let scenario = Scenario::stack(&text);
     scenario.meanwhile(|aws| {
         aws.make_bucket(BUCKET);
-        let policy = json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow",
-            "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
-            "Action": "s3:PutObject",
-            "Resource": format!("arn:aws:s3:::{BUCKET}/tls/AWSLogs/123456789012/*"),
-        }]});
+        let policy = documented_policy();
         let path = format!("/{BUCKET}?policy");
-        aws.rest(("s3", "PUT", &path), policy.to_string()).ok();
+        aws.rest(("s3", "PUT", &path), policy).ok();
     });
     let scenario = scenario.applied();
     let arn = scenario.id("load_balancer");
     let (_, name) = arn.split_once("loadbalancer/app/").expect("is an ARN");
     let name = name.replace('/', ".");
     (scenario, name)
+}
+
+/// The policy of the bucket as the documentation has it.
+fn documented_policy() -> String {
+    let page = std::fs::read_to_string(root().join("docs/logs.md")).expect("is there");
+    let policy = page
+        .split_once("```json\n")
+        .and_then(|(_, rest)| rest.split_once("```"));
+    let (policy, _) = policy.expect("the page has a policy");
+    policy
+        .replace("BUCKET/PREFIX", &format!("{BUCKET}/tls"))
+        .replace("ACCOUNT", "123456789012")
 }
 
 fn ago(minutes: i64) -> OffsetDateTime {
@@ -225,6 +232,26 @@ fn the_document_has_all_of_it() {
         Value::Null
     );
     assert_eq!(document["tls"][0]["connections"], 7);
+}
+
+#[test]
+fn a_serial_that_no_live_crl_lists_is_told_as_such() {
+    let (scenario, name) = logged();
+    let below = line(
+        20,
+        "203.0.113.7",
+        "CN=below",
+        "0F",
+        "Failed:ClientCertCrlHit",
+    );
+    put(
+        &scenario,
+        &[(key("conn_log_", &name, 15, "aaaa"), packed(&below))],
+    );
+    let shown = scenario.run(["logs", "--since", "2h"]).ok();
+    shown
+        .says("serial 0F, from 203.0.113.7")
+        .says("; no live CRL lists this serial now");
 }
 
 #[test]

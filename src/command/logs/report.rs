@@ -37,7 +37,7 @@ pub(super) struct Listing {
 pub(super) struct Report<'a> {
     subject: &'a Subject,
     logs: &'a Logs,
-    listings: BTreeMap<Serial, Listing>,
+    listings: Option<BTreeMap<Serial, Listing>>,
     outcomes: Vec<Outcome<'a>>,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Report<'a> {
     pub(super) fn new(
         subject: &'a Subject,
         logs: &'a Logs,
-        listings: BTreeMap<Serial, Listing>,
+        listings: Option<BTreeMap<Serial, Listing>>,
     ) -> Self {
         let tally = &logs.reading.tally;
         let mut outcomes: Vec<Outcome<'a>> = Vec::new();
@@ -96,10 +96,27 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// The live CRL that lists the serial of a revoked client.
     fn listing(&self, group: &Group) -> Option<&Listing> {
-        let serial = Serial::from_hex(group.serial.as_deref()?)?;
-        let listing = self.listings.get(&serial);
-        listing.filter(|_| group.code == super::REVOKED)
+        let listings = self.listings.as_ref();
+        let listings = listings.filter(|_| group.code == super::REVOKED)?;
+        listings.get(&Serial::from_hex(group.serial.as_deref()?)?)
+    }
+
+    /// The same in words; nothing where it is not known.
+    fn listing_text(&self, group: &Group) -> String {
+        match self.listing(group) {
+            Some(Listing { issuer, place, .. }) => {
+                let place = place.as_ref().map(|place| format!(", {place}"));
+                let place = place.unwrap_or_default();
+                format!("; listed by the CRL of {issuer}{place}")
+            }
+            // It may be a CA above it that is revoked.
+            None if self.listings.is_some() && group.code == super::REVOKED => {
+                "; no live CRL lists this serial now".to_owned()
+            }
+            None => String::new(),
+        }
     }
 
     /// The document for programs.
@@ -322,14 +339,7 @@ impl<'a> Report<'a> {
             write!(text, ", expired {}", shown(not_after))
                 .expect("writing to a String cannot fail");
         }
-        if let Some(listing) = self.listing(group) {
-            let Listing { issuer, place, .. } = listing;
-            let place = place.as_ref().map(|place| format!(", {place}"));
-            let place = place.unwrap_or_default();
-            write!(text, "; listed by the CRL of {issuer}{place}")
-                .expect("writing to a String cannot fail");
-        }
-        text
+        text + &self.listing_text(group)
     }
 }
 
