@@ -73,7 +73,7 @@ pub(super) fn may_tell_of(key: &str, start: &str, period: &Period) -> bool {
         .and_then(end_time);
     let late = time::Duration::try_from(LATE).unwrap_or_default();
     // A file's end is given to the minute: it may go on for the rest of it.
-    end.is_some_and(|end| end + time::Duration::MINUTE > period.since && end - late <= period.until)
+    end.is_some_and(|end| end + time::Duration::MINUTE > period.since && period.reaches(end - late))
 }
 
 fn has_ending(key: &str, ending: &str) -> bool {
@@ -114,6 +114,7 @@ mod tests {
         let period = Period {
             since: datetime!(2022-02-15 23:30:30 UTC),
             until: datetime!(2022-02-15 23:40 UTC),
+            is_open: false,
         };
         let file = |end: &str| format!("{start}{end}_10.0.1.5_x.log.gz");
         for end in ["20220215T2330Z", "20220215T2340Z", "20220215T2355Z"] {

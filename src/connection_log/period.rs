@@ -17,6 +17,9 @@ pub(crate) struct Period {
     pub(crate) since: OffsetDateTime,
     /// The last one.
     pub(crate) until: OffsetDateTime,
+    /// Whether what came after it counts as well: it is now, and nobody asked for an end. AWS's clocks
+    /// are not one, and whole seconds are all that its answers tell.
+    pub(super) is_open: bool,
 }
 
 impl Period {
@@ -30,6 +33,7 @@ impl Period {
             Moment::At(at) => Ok(at.to_offset(time::UtcOffset::UTC)),
             Moment::Ago(duration) => before(now, duration),
         };
+        let is_open = until.is_none();
         let (since, until) = (at(since)?, until.map_or(Ok(now), at)?);
         if since >= until {
             return Err(Error::refused_with(
@@ -47,7 +51,11 @@ impl Period {
                 format!("ask for at most {MOST_DAYS} days at a time"),
             ));
         }
-        Ok(Self { since, until })
+        Ok(Self {
+            since,
+            until,
+            is_open,
+        })
     }
 
     /// The time up to now.
@@ -61,7 +69,12 @@ impl Period {
 
     /// Whether a moment is part of it.
     pub(crate) fn contains(&self, moment: OffsetDateTime) -> bool {
-        self.since <= moment && moment <= self.until
+        self.since <= moment && self.reaches(moment)
+    }
+
+    /// Whether a moment is not after its end.
+    pub(super) fn reaches(&self, moment: OffsetDateTime) -> bool {
+        self.is_open || moment <= self.until
     }
 
     /// The days that it touches when it ends later by `late`.
@@ -100,11 +113,14 @@ mod tests {
         let last = Period::last(HOUR, NOW).unwrap();
         assert_eq!(last.since, datetime!(2026-11-27 23:30 UTC));
         assert_eq!(last.until, NOW);
-        assert!(last.contains(NOW) && !last.contains(NOW + HOUR));
+        assert!(last.contains(last.since) && !last.contains(last.since - HOUR));
+        // What came since AWS told the time.
+        assert!(last.contains(NOW + Duration::from_millis(900)));
         let since = Moment::At(datetime!(2026-11-01 2:00 +02:00));
         let given = Period::new(since, Some(Moment::Ago(HOUR)), NOW).unwrap();
         assert_eq!(given.since, datetime!(2026-11-01 0:00 UTC));
         assert_eq!(given.until, NOW - HOUR);
+        assert!(given.contains(given.until) && !given.contains(NOW));
     }
 
     #[test]

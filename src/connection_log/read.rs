@@ -307,6 +307,7 @@ mod tests {
     const PERIOD: Period = Period {
         since: datetime!(2026-11-28 9:00 UTC),
         until: datetime!(2026-11-28 10:00 UTC),
+        is_open: false,
     };
 
     fn line(time: &str) -> String {

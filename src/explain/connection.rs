@@ -59,7 +59,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "If the revocation is meant, the client needs a new certificate; if not, publish a CRL without the serial and apply (`--allow-widening`).",
         GUIDE,
     )
-    .at("trust_store.crls"),
+    .at("trust_store.crls")
+    .says(&["alert certificate revoked"]),
     entry(
         "ClientCertCrlProcessingError",
         "A CRL of a CA in the client's chain could not be used, so nobody of that CA gets in.",
@@ -73,7 +74,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Add the client's CA to `trust_store.ca_bundle` if it is to be trusted, or have the client send its intermediates; `mtlsgw trust check CERT` says what is missing.",
         GUIDE,
     )
-    .at("trust_store.ca_bundle"),
+    .at("trust_store.ca_bundle")
+    .says(&["alert unknown ca"]),
     entry(
         "ClientCertNotYetValid",
         "The client's certificate, or one above it, is not valid yet.",
@@ -87,21 +89,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Issue a new certificate. `ignore_client_certificate_expiry: true` lets expired clients in (not expired CAs), and widens access.",
         GUIDE,
     )
-    .at("listener.mutual_authentication.ignore_client_certificate_expiry"),
+    .at("listener.mutual_authentication.ignore_client_certificate_expiry")
+    .says(&["alert certificate expired"]),
     entry(
         "ClientCertTypeUnsupported",
         "The key or the signature of a certificate in the chain is of a kind that load balancers do not take, such as RSA below 2048 bits, Ed25519 or SHA-1.",
         "Issue certificates with RSA of 2048 bits or more, or P-256, P-384 or P-521, signed with SHA-256 or better.",
         MUTUAL,
     )
-    .at("listener.mutual_authentication"),
+    .at("listener.mutual_authentication")
+    .says(&["alert unsupported certificate"]),
     entry(
         "ClientCertInvalid",
         "The client's certificate, or one above it, breaks a rule of X.509.",
         "`mtlsgw trust check CERT` says which; issue it anew.",
         GUIDE,
     )
-    .at("listener.mutual_authentication"),
+    .at("listener.mutual_authentication")
+    .says(&["alert bad certificate", "alert certificate unknown"]),
     entry(
         "ClientCertPurposeInvalid",
         "The client's certificate is meant for something else than TLS clients: it has extended key usages without `clientAuth`.",

@@ -141,6 +141,10 @@ mod tests {
         for (text, code) in [
             (r#"{"message":"Forbidden"}"#, "Forbidden"),
             (
+                "curl: (56) error:0A000414:SSL routines::sslv3 alert certificate revoked",
+                "ClientCertCrlHit",
+            ),
+            (
                 r#"{"message":"Missing Authentication Token"}"#,
                 "Missing Authentication Token",
             ),
