@@ -104,6 +104,10 @@ pub enum Command {
     List(ListArgs),
     /// Print names, ARNs, DNS names and addresses of a stack
     Output(OutputArgs),
+    /// Say who connected, who was refused and why, by the connection logs
+    Logs(LogsArgs),
+    /// Say what a code of AWS or of this tool means and what to do about it
+    Explain(ExplainArgs),
     /// Check stack files without calling AWS
     Validate(Paths),
     /// Print the resources that a stack file stands for, without calling AWS
@@ -160,6 +164,49 @@ pub struct ClientsArgs {
     /// Say who of these clients would be locked out: certificate files, or directories of them
     #[arg(long, value_name = "DIR|FILE")]
     pub clients: Vec<PathBuf>,
+    /// Say it of those, too, who came within this time by the connection logs, such as 30d
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub clients_from_logs: Option<Duration>,
+    /// The CAs among whose certificates the clients of the logs are looked for; the stack's pki/
+    #[arg(long, value_name = "DIR", requires = "clients_from_logs")]
+    pub pki: Option<PathBuf>,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The stack file; ./stack.yaml
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// From when on: so long ago, such as 1h or 30d, or a moment, such as 2026-11-28T10:00:00Z
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = ago_or_moment)]
+    pub since: Moment,
+    /// Up to when; now
+    #[arg(long, value_name = "TIME", value_parser = ago_or_moment)]
+    pub until: Option<Moment>,
+    /// List only clients that were refused
+    #[arg(long)]
+    pub failed: bool,
+}
+
+/// A moment, or how long ago it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// So long ago.
+    Ago(Duration),
+    /// Then.
+    At(OffsetDateTime),
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A code, or a message that has one in it; all codes are listed without
+    #[arg(value_name = "CODE")]
+    pub code: Vec<String>,
+    /// Print everything as Markdown instead
+    #[arg(long, conflicts_with = "code")]
+    pub markdown: bool,
 }
 
 /// Arguments of `status`.
@@ -210,7 +257,7 @@ pub struct ApplyArgs {
     /// Who gets in.
     #[command(flatten)]
     pub clients: ClientsArgs,
-    /// Lock out clients of --clients that get in now
+    /// Lock out clients of --clients and --clients-from-logs that get in now
     #[arg(long)]
     pub allow_lockout: bool,
     /// Quotas.
@@ -500,6 +547,16 @@ fn moment(text: &str) -> Result<OffsetDateTime, String> {
     };
     OffsetDateTime::parse(&whole, &Rfc3339)
         .map_err(|_| "write a day, 2027-01-31, or a moment, 2027-01-31T12:00:00Z".to_owned())
+}
+
+/// Reads a length of time, which is so long ago, or a moment.
+fn ago_or_moment(text: &str) -> Result<Moment, String> {
+    let is_duration = text.ends_with(|c: char| c.is_ascii_lowercase()) && !text.contains('-');
+    if is_duration {
+        duration(text).map(Moment::Ago)
+    } else {
+        moment(text).map(Moment::At)
+    }
 }
 
 #[cfg(test)]

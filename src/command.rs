@@ -6,7 +6,9 @@ mod crl;
 mod destroy;
 mod doctor;
 mod expiry;
+mod explain;
 mod list;
+mod logs;
 mod output;
 mod pki;
 mod plan;
@@ -64,6 +66,8 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Crl(CrlCommand::Refresh(args)) => crl::refresh(&args, global, view).await,
         Command::List(args) => list::run(&args, global, view).await,
         Command::Output(args) => output::run(&args, global, view).await,
+        Command::Logs(args) => logs::run(&args, global, view).await,
+        Command::Explain(args) => explain::run(&args, view),
         Command::Validate(args) => validate::run(&args, view),
         Command::Render(args) => render::run(&args, view),
         Command::Schema(args) => schema::run(&args, view),

@@ -19,9 +19,12 @@ pub mod cli;
 mod command;
 mod session;
 
+mod connection_log;
 mod crl_source;
 mod doctor;
+pub mod explain;
 mod facts;
+mod foreign;
 mod hint;
 pub mod pki;
 pub mod stack;

@@ -1,6 +1,7 @@
 //! What plan, apply and destroy share: from stack files to a plan, by one path.
 
 mod gateway;
+mod logs;
 mod refresh;
 mod trust;
 
@@ -14,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::apply::Events;
 use crate::aws::{Aws, Identity, Speed, Target};
-use crate::cli::Global;
+use crate::cli::{ClientsArgs, Global};
 use crate::crl_source::{self, Fetcher};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
@@ -30,6 +31,7 @@ use crate::trust::{Crl, CrlSwap, KnownClient, Lockout};
 use crate::wiring::{self, Warning, Wired};
 
 pub(crate) use gateway::Live;
+pub(crate) use logs::Logs;
 pub(crate) use refresh::{Refresh, Widening};
 
 /// Where AWS is for this command; keeps the embedded one alive.
@@ -42,6 +44,8 @@ pub(crate) struct Session {
     clients: tokio::sync::Mutex<BTreeMap<String, Arc<Aws>>>,
     /// The clients of the gateways that the user knows.
     known_clients: Vec<KnownClient>,
+    /// Which connection logs tell of more clients.
+    clients_from_logs: Option<logs::ClientsFromLogs>,
     #[cfg(feature = "sandbox")]
     sandbox: Option<crate::sandbox::Running>,
 }
@@ -191,6 +195,7 @@ impl Session {
                 crls: Fetcher::new(timeout),
                 clients: tokio::sync::Mutex::default(),
                 known_clients: Vec::new(),
+                clients_from_logs: None,
                 sandbox,
             })
         }
@@ -208,17 +213,19 @@ impl Session {
                 crls: Fetcher::new(timeout),
                 clients: tokio::sync::Mutex::default(),
                 known_clients: Vec::new(),
+                clients_from_logs: None,
             })
         }
     }
 
-    /// Has every plan say what becomes of the clients at these paths.
+    /// Has every plan say what becomes of the clients that the user knows, or the logs tell of.
     ///
     /// # Errors
     ///
     /// A path that cannot be read or holds no client certificate.
-    pub(crate) fn know_clients(&mut self, paths: &[PathBuf]) -> Result<()> {
-        for path in paths {
+    pub(crate) fn know_clients(&mut self, args: &ClientsArgs) -> Result<()> {
+        self.clients_from_logs = logs::ClientsFromLogs::of(args);
+        for path in &args.clients {
             let known = KnownClient::all_at(path).map_err(|error| {
                 let fix = error
                     .fix()
@@ -253,6 +260,12 @@ impl Session {
     ///
     /// Another account than the one that the file names, or what could not be read.
     pub(crate) async fn held(&self, subject: &Subject, arn: Option<&str>) -> Result<Held> {
+        let reader = self.reader(subject).await?;
+        Held::read(&reader, &subject.name, arn).await
+    }
+
+    /// A reader of what a stack has, of which nothing is wanted.
+    async fn reader(&self, subject: &Subject) -> Result<Reader> {
         let aws = self.connect(&subject.region).await?;
         let identity = aws.identity().await?;
         guard(subject, &identity)?;
@@ -261,8 +274,7 @@ impl Session {
             bucket: bucket_of(subject, &identity),
             resources: Resources::default(),
         };
-        let reader = Reader::new(aws, identity, vec![scope]);
-        Held::read(&reader, &subject.name, arn).await
+        Ok(Reader::new(aws, identity, vec![scope]))
     }
 
     /// Ends the embedded AWS, if this command brought it.
@@ -435,7 +447,7 @@ impl Session {
     ) -> Result<Planned> {
         let plan = Plan::make(&nodes)?;
         let foreign = foreign_children(reader, &plan, &nodes).await?;
-        let lockout = self.lockout(reader, &subject.name, &wired).await?;
+        let lockout = self.lockout(reader, &subject, &wired).await?;
         let succession = trust::succession(reader, &subject.name, &wired.resources).await?;
         let swap = trust::swap(reader, &subject.name, &wired.resources).await?;
         let mut expiries = [plan.expiries.clone(), wired.expiries].concat();
@@ -456,19 +468,24 @@ impl Session {
         })
     }
 
-    /// What becomes of the known clients; `None` when there are none.
+    /// What becomes of the known clients; `None` when the user asked for none.
     async fn lockout(
         &self,
         reader: &Reader,
-        stack: &str,
+        subject: &Subject,
         wired: &Wired,
     ) -> Result<Option<Lockout>> {
-        if self.known_clients.is_empty() {
-            return Ok(None);
-        }
-        let (before, after) = trust::gates(reader, stack, &wired.resources).await?;
+        let (clients, issuer_unknown) = match &self.clients_from_logs {
+            None if self.known_clients.is_empty() => return Ok(None),
+            None => (self.known_clients.clone(), Vec::new()),
+            Some(logs) => logs.join(reader, subject, &self.known_clients).await?,
+        };
+        let (before, after) = trust::gates(reader, &subject.name, &wired.resources).await?;
         let now = OffsetDateTime::now_utc();
-        Ok(Some(Lockout::of(&self.known_clients, &before, &after, now)))
+        Ok(Some(Lockout {
+            issuer_unknown,
+            ..Lockout::of(&clients, &before, &after, now)
+        }))
     }
 
     /// How long each kind of wait may last: as the command line says, or the stack file.

@@ -55,7 +55,7 @@ pub use lint::{
     lint_crl, lint_crls, lint_server_certificate, lint_sources, lint_succession, lint_successor,
     rules,
 };
-pub use lockout::{Affected, Gate, KnownClient, Lockout};
+pub use lockout::{Affected, Gate, IssuerUnknown, KnownClient, Lockout, Seen};
 pub use name::DistinguishedName;
 pub use private_key::PrivateKey;
 pub use quota::{CrlLoad, CrlSwap, DEFAULT_CRLS, DEFAULT_ENTRIES};

@@ -6,6 +6,7 @@ use aws_sdk_acm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_acm::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::explain;
 use crate::resource::Address;
 
 /// A call that AWS refused or that did not get through.
@@ -82,6 +83,18 @@ impl AwsError {
         }
     }
 
+    /// An answer whose content did not come through to its end.
+    pub(crate) fn broken_off(operation: &'static str, error: &dyn std::error::Error) -> Self {
+        Self {
+            address: None,
+            operation,
+            code: String::new(),
+            message: chain(error),
+            request_id: None,
+            uncertain: true,
+        }
+    }
+
     /// A refusal that AWS reports inside an answer that is a success on the wire.
     pub(crate) fn inside_answer(operation: &'static str, code: &str, message: &str) -> Self {
         Self {
@@ -137,16 +150,26 @@ impl AwsError {
             "UnsupportedCertificate" => {
                 "the certificate is probably not issued yet: `mtlsgw plan` shows its state".to_owned()
             }
-            _ => format!(
+            _ => self.entry_to_read().unwrap_or_else(|| format!(
                 "look up `{}` in AWS's reference of {}; running the same command again is safe",
                 self.code,
                 iam_action(self.operation)
-            ),
+            )),
         })
     }
 }
 
 impl AwsError {
+    /// Where more is said about it, if anything is known.
+    fn entry_to_read(&self) -> Option<String> {
+        let code = explain::of_error(&self.code, &self.message)?.code;
+        let quote = if code.contains(' ') { "'" } else { "" };
+        Some(format!(
+            "`mtlsgw explain {quote}{code}{quote}` says what it means and what to do; running the same command \
+             again is safe"
+        ))
+    }
+
     /// What went wrong, for whoever names the address anyway.
     pub(crate) fn without_address(&self) -> String {
         let failed = format!("{} failed", self.operation);
@@ -217,6 +240,24 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_leads_to_the_entry_of_the_code_where_there_is_one() {
+        let hint = |code, message| {
+            let error = AwsError::inside_answer("elbv2:CreateListener", code, message);
+            error.hint().unwrap()
+        };
+        assert!(
+            hint("TargetGroupNotFound", "").starts_with("`mtlsgw explain TargetGroupNotFound`")
+        );
+        assert!(hint("NewCode", "").starts_with("look up `NewCode`"));
+        let message = "Private REST API doesn't have a resource policy attached to it";
+        let told = hint("BadRequestException", message);
+        assert!(
+            told.starts_with("`mtlsgw explain 'BadRequestException (no policy)'`"),
+            "{told}"
+        );
+    }
 
     #[test]
     fn the_action_to_allow_is_the_one_that_iam_knows() {

@@ -46,7 +46,7 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
         quotas: args.quotas,
     };
     let mut session = Session::open(global).await?;
-    session.know_clients(&args.clients.clients)?;
+    session.know_clients(&args.clients)?;
     let mut result = apply(&session, &path, saved.as_ref(), allowed, (global, view)).await;
     if args.afterwards.verify && matches!(result, Ok(exit::DONE)) {
         let file = saved.as_ref().map_or(&path, |saved| &saved.stack_file);

@@ -518,7 +518,8 @@ impl Authority {
     }
 
     /// The copy of a certificate.
-    fn issued_file(&self, serial: Serial) -> PathBuf {
+    /// Where the copy of an issued certificate is.
+    pub fn issued_file(&self, serial: Serial) -> PathBuf {
         self.directory
             .join(file::ISSUED)
             .join(format!("{serial}.pem"))

@@ -23,7 +23,7 @@ pub(super) const PAGE: i32 = 400;
 pub(super) const ATTRIBUTES_AT_ONCE: usize = 20;
 
 /// Attributes by AWS's keys; all values are text on the wire.
-pub(super) type Attributes = BTreeMap<String, String>;
+pub(crate) type Attributes = BTreeMap<String, String>;
 
 /// Takes AWS's "there is no such thing" for a value.
 pub(super) fn absent_is<T>(answer: Result<T>, code: &str, value: T) -> Result<T> {

@@ -541,7 +541,12 @@ async fn found(
     Ok(found)
 }
 
-async fn attributes(aws: &Aws, id: &str) -> Result<Attributes> {
+/// Reads the attributes of a load balancer, of whomever it is.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn attributes(aws: &Aws, id: &str) -> Result<Attributes> {
     let send = aws
         .elbv2
         .describe_load_balancer_attributes()

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::bundle::Bundle;
 use super::certificate::Certificate;
@@ -34,6 +35,35 @@ pub struct KnownClient {
     pub certificate: Certificate,
     /// The CA certificates of the same file, which the client is taken to send along.
     pub sent: Vec<Certificate>,
+    /// How it was seen in the connection logs; `None` where they were not asked or do not tell.
+    pub seen: Option<Seen>,
+}
+
+/// That a client was let in, by the connection logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// How often.
+    pub connections: u64,
+    /// When last.
+    #[serde(serialize_with = "moment")]
+    pub last_seen: OffsetDateTime,
+}
+
+/// Writes a moment as RFC 3339 does.
+fn moment<S: Serializer>(moment: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&moment.format(&Rfc3339).unwrap_or_default())
+}
+
+/// A client that was let in and whose certificate is not at hand: the log does not tell its issuer,
+/// so nobody can say what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IssuerUnknown {
+    /// Its subject as the log writes it.
+    pub subject: String,
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// How it was seen.
+    pub seen: Seen,
 }
 
 impl KnownClient {
@@ -84,6 +114,7 @@ impl KnownClient {
             file: name.clone(),
             certificate,
             sent: sent.clone(),
+            seen: None,
         };
         Ok(clients.into_iter().map(known).collect())
     }
@@ -192,6 +223,8 @@ pub struct Affected {
     pub file: String,
     /// Why it is refused after the change; `None` when it is let in, or nobody is any more.
     pub reason: Option<Reason>,
+    /// How it was seen in the connection logs, where these were asked.
+    pub seen: Option<Seen>,
 }
 
 impl Affected {
@@ -204,6 +237,7 @@ impl Affected {
             fingerprint: certificate.fingerprint,
             file: client.file.clone(),
             reason,
+            seen: client.seen,
         }
     }
 }
@@ -221,6 +255,8 @@ pub struct Lockout {
     pub revoked: Vec<Affected>,
     /// Those that did not get in before, and do after it.
     pub let_in: Vec<Affected>,
+    /// Those that were seen in the connection logs and are not known.
+    pub issuer_unknown: Vec<IssuerUnknown>,
 }
 
 impl Lockout {
@@ -264,6 +300,7 @@ mod tests {
             file: format!("{serial}.pem"),
             certificate: authority.client(serial),
             sent: Vec::new(),
+            seen: None,
         }
     }
 

@@ -5,15 +5,17 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::Figures;
 use crate::apply::Report;
 use crate::diff::Change;
 use crate::error::Error;
+use crate::foreign;
 use crate::plan::{Effect, Summary};
 use crate::resource::Expiry;
 use crate::session::Planned;
-use crate::trust::{Affected, Lockout};
+use crate::trust::{Affected, IssuerUnknown, Lockout, Seen};
 use crate::wiring::Warning;
 
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -100,6 +102,7 @@ fn clients(text: &mut String, lockout: &Lockout) {
                 serial,
                 file,
                 reason,
+                seen,
                 ..
             } = client;
             let reason = reason
@@ -107,10 +110,14 @@ fn clients(text: &mut String, lockout: &Lockout) {
                 .unwrap_or_default();
             line(
                 text,
-                &format!("{style}{what}:{style:#} {subject}, serial {serial} ({file}){reason}"),
+                &format!(
+                    "{style}{what}:{style:#} {subject}, serial {serial} ({file}){reason}{}",
+                    seen.map(last_seen).unwrap_or_default()
+                ),
             );
         }
     }
+    issuers_unknown(text, &lockout.issuer_unknown);
     let Lockout {
         known, accepted, ..
     } = lockout;
@@ -121,6 +128,49 @@ fn clients(text: &mut String, lockout: &Lockout) {
             counted(*known, "client")
         ),
     );
+}
+
+/// How many clients of unknown issuers are told; the document for programs has all.
+const SHOWN_UNKNOWN: usize = 20;
+
+/// Clients that came, by the connection logs, and whose certificates are not at hand.
+fn issuers_unknown(text: &mut String, clients: &[IssuerUnknown]) {
+    for client in clients.iter().take(SHOWN_UNKNOWN) {
+        let IssuerUnknown {
+            subject,
+            serial,
+            seen,
+        } = client;
+        let (subject, seen) = (foreign::shown(subject), last_seen(*seen));
+        line(
+            text,
+            &format!("{YELLOW}issuer unknown:{YELLOW:#} {subject}, serial {serial}{seen}"),
+        );
+    }
+    if !clients.is_empty() {
+        let count = counted(clients.len(), "client");
+        line(
+            text,
+            &format!(
+                "{count} of unknown issuers: the logs do not tell who issued a certificate; give \
+                 them with --clients to know what becomes of them."
+            ),
+        );
+    }
+}
+
+/// How a client was seen in the connection logs.
+fn last_seen(seen: Seen) -> String {
+    let Seen {
+        connections,
+        last_seen,
+    } = seen;
+    let count = counted(
+        usize::try_from(connections).unwrap_or(usize::MAX),
+        "connection",
+    );
+    let last = last_seen.truncate_to_second().format(&Rfc3339);
+    format!("; {count}, last {}", last.unwrap_or_default())
 }
 
 /// How many of the things that end by themselves a plan tells.

@@ -204,6 +204,19 @@ fn pki_stands_on_trust_and_prints_nothing() {
 }
 
 #[test]
+fn what_codes_mean_depends_on_nothing_but_the_rules_of_trust() {
+    stands_on(
+        "src/explain",
+        &[
+            "crate::explain",
+            "crate::trust",
+            "crate::hint",
+            "crate::stack",
+        ],
+    );
+}
+
+#[test]
 fn only_the_sandbox_makes_certificates_with_a_library_that_mangles_names() {
     only_in(&["rcgen::"], &["src/sandbox", "src/trust"]);
 }

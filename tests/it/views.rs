@@ -4,13 +4,15 @@ use serde_json::{Value, json};
 
 use crate::support::{self, PETSTORE, Scenario, root};
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 17] = [
     "plan",
     "apply",
     "destroy",
     "status",
     "list",
     "output",
+    "logs",
+    "explain",
     "validate",
     "render",
     "schema",
