@@ -169,7 +169,7 @@ pub struct ClientsArgs {
     pub clients_from_logs: Option<Duration>,
     /// The CAs among whose certificates the clients of the logs are looked for; the stack's pki/
     #[arg(long, value_name = "DIR", requires = "clients_from_logs")]
-    pub pki: Option<PathBuf>,
+    pub clients_pki: Option<PathBuf>,
 }
 
 /// Arguments of `logs`.

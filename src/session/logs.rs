@@ -74,7 +74,7 @@ impl ClientsFromLogs {
     pub(super) fn of(args: &ClientsArgs) -> Option<Self> {
         args.clients_from_logs.map(|last| Self {
             last,
-            pki: args.pki.clone(),
+            pki: args.clients_pki.clone(),
         })
     }
 

@@ -38,7 +38,7 @@ fn fault(name: &'static str, code: &'static str, bring: fn(&Account)) -> Fault {
 /// The stack, applied in an account in which somebody else has things as well.
 fn healthy() -> Scenario {
     let mut scenario = Scenario::stack(STACK);
-    let (certificate, key) = authority().issue(&["Doctor's client"]);
+    let (certificate, key) = authority().client_with("Patient", 41, |_| {});
     scenario.write("client.pem", certificate);
     scenario.write("client_key.pem", key);
     let theirs = Authority::new("Their Root CA");

@@ -457,7 +457,13 @@ fn clients_of_the_pki_store_are_known_where_they_came() {
     let shown = shown.says("locked out: CN=alice, serial");
     let shown = shown.says("1 client known: 0 get in after this.");
     assert!(!shown.stdout.contains("CN=bob"), "{shown}");
-    let elsewhere = scenario.run(["plan", "--clients-from-logs", "1d", "--pki", "clients"]);
+    let elsewhere = scenario.run([
+        "plan",
+        "--clients-from-logs",
+        "1d",
+        "--clients-pki",
+        "clients",
+    ]);
     elsewhere.ok().says("issuer unknown: CN = alice");
-    scenario.run(["plan", "--pki", "pki"]).exits(64);
+    scenario.run(["plan", "--clients-pki", "pki"]).exits(64);
 }
