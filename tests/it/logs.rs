@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use crate::support::{Authority, PETSTORE, Scenario, authority, root};
+use crate::support::{Authority, Gateway, Identity, PETSTORE, Scenario, authority, root};
 
 const BUCKET: &str = "gateway-logs";
 const LOGGING: &str = "load_balancer:
@@ -466,4 +466,38 @@ fn clients_of_the_pki_store_are_known_where_they_came() {
     ]);
     elsewhere.ok().says("issuer unknown: CN = alice");
     scenario.run(["plan", "--clients-pki", "pki"]).exits(64);
+}
+
+#[test]
+fn what_clients_of_the_data_plane_met_is_what_logs_tells() {
+    let gateway = Gateway::of(PETSTORE);
+    gateway.write_logs();
+    let identity = |name, serial| Identity::from(authority().client_with(name, serial, |_| {}));
+    let (good, revoked) = (Gateway::good(), identity("Revoked", 2));
+    let stranger = Authority::new("Stranger Root CA").client_with("Stranger", 7, |_| {});
+    let stranger = Identity::from(stranger);
+    gateway.get(Some(&good)).expect("is let in");
+    for refused in [Some(&revoked), Some(&stranger), None] {
+        assert!(gateway.get(refused).is_err());
+    }
+    // Asking for the lines has them delivered.
+    assert_eq!(gateway.log_lines("conn_log_").len(), 4);
+    let document = gateway.scenario.run(["logs", "--json"]).ok().json();
+    assert_eq!(
+        (&document["connections"], &document["refused"]),
+        (&json!(4), &json!(3))
+    );
+    let subject = |code: &str| outcome(&document, code)["clients"][0]["subject"].clone();
+    assert_eq!(subject("Success"), "CN=Good");
+    assert_eq!(subject("ClientCertCrlHit"), "CN=Revoked");
+    assert_eq!(subject("ClientCertUntrusted"), "CN=Stranger");
+    assert_eq!(subject("UnmappedConnectionError"), Value::Null);
+    let revoked = &outcome(&document, "ClientCertCrlHit")["clients"][0];
+    assert_eq!(revoked["crl"]["place"], "root.crl (stack.yaml:10)");
+    // Of the clients that came, the ones of a CA that is to go are locked out.
+    let known = gateway
+        .scenario
+        .run(["plan", "--clients-from-logs", "1h", "--json"]);
+    let unknown = known.ok().json()["stacks"][0]["clients"]["issuer_unknown"].clone();
+    assert_eq!(unknown[0]["subject"], "CN=Good");
 }
