@@ -25,6 +25,8 @@ pub enum Doing {
     Ready,
     /// Changing it.
     Update,
+    /// Taking it over.
+    Adopt,
     /// Taking away what changing it has left standing for others.
     Retire,
     /// Deleting it.
@@ -39,6 +41,7 @@ impl From<&Action> for Doing {
             Action::Create => Self::Create,
             Action::Ready => Self::Ready,
             Action::Update { .. } => Self::Update,
+            Action::Adopt { .. } => Self::Adopt,
             Action::Retire { .. } => Self::Retire,
             Action::Delete { .. } => Self::Delete,
             Action::Gone { .. } => Self::Gone,
@@ -334,6 +337,7 @@ async fn perform(node: &dyn Node, action: &Action, cx: &Cx) -> Result<()> {
                 .unwrap_or_default();
             cx.learn(node.ready(cx, &id).await?);
         }
+        Action::Adopt { live } => node.adopt(cx, *live).await?,
         Action::Retire { live } => node.retire(cx, *live).await?,
         Action::Delete { live } => node.delete(cx, *live).await?,
         Action::Gone { live } => node.gone(cx, *live).await?,

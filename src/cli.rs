@@ -147,6 +147,9 @@ pub struct PlanArgs {
     /// Exit with 2 when there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Show what `apply --adopt` would take over, and what it would leave as it is
+    #[arg(long, conflicts_with = "out")]
+    pub adopt: bool,
     /// Save the plan, for `mtlsgw apply FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -248,6 +251,9 @@ pub struct ApplyArgs {
     /// Permissions.
     #[command(flatten)]
     pub allow: Allowances,
+    /// Take over what stands in the stack's place and is nobody's, by tags, and change nothing else
+    #[arg(long)]
+    pub adopt: bool,
     /// Let more clients in, or with less proof, than before
     #[arg(long)]
     pub allow_widening: bool,

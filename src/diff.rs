@@ -192,6 +192,7 @@ impl<'a> Diff<'a> {
             }
             return;
         };
+        let live = &*live.real();
         for key in live.managed(Some(want)).keys() {
             self.compares(&format!("tags.{key}"));
         }

@@ -4,6 +4,8 @@
 //! `Graph` makes the steps and the edges between them. The edges are derived from what the
 //! resources say they need, never from a list kept by hand.
 
+mod adoption;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::Change;
@@ -11,6 +13,8 @@ use crate::error::{Error, Result, listed};
 use crate::resource::{
     Address, Expiry, Guard, Live, Need, Node, Outputs, Replacement, Target, Until, Verdict,
 };
+
+pub(crate) use adoption::Left;
 
 /// What a step does. Live instances are named by their index in the node.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +27,8 @@ pub(crate) enum Action {
     Update { live: usize, changes: Vec<Change> },
     /// Takes away what a change has left standing of a live instance, for those that relied on it.
     Retire { live: usize },
+    /// Takes a live instance over by tags.
+    Adopt { live: usize },
     /// Deletes a live instance.
     Delete { live: usize },
     /// Waits until a deleted instance has vanished.
@@ -59,6 +65,8 @@ pub enum Effect {
     Replace,
     /// `-`
     Delete,
+    /// `=+`
+    Adopt,
 }
 
 /// One line of the plan.
@@ -155,13 +163,7 @@ impl Plan {
             .iter()
             .filter(|one| matches!(one.verdict, Verdict::Keep { .. }) && one.doomed().is_empty())
             .count();
-        let known = nodes
-            .iter()
-            .zip(&judged)
-            .filter_map(|(node, one)| {
-                Some((node.address().clone(), one.current()?.outputs.clone()))
-            })
-            .collect();
+        let known = known(nodes, &judged);
         let retained = nodes
             .iter()
             .zip(&judged)
@@ -266,6 +268,14 @@ fn expiries(nodes: &[Box<dyn Node>], judged: &[Judged]) -> Vec<Expiry> {
     expiries
 }
 
+/// The outputs of what is there and stays.
+fn known(nodes: &[Box<dyn Node>], judged: &[Judged]) -> BTreeMap<Address, Outputs> {
+    let each = nodes.iter().zip(judged);
+    let known = each
+        .filter_map(|(node, one)| Some((node.address().clone(), one.current()?.outputs.clone())));
+    known.collect()
+}
+
 fn refuse_conflicts(nodes: &[Box<dyn Node>]) -> Result<()> {
     let conflicts: Vec<String> = nodes
         .iter()
@@ -276,8 +286,8 @@ fn refuse_conflicts(nodes: &[Box<dyn Node>]) -> Result<()> {
     }
     Err(Error::refused_with(
         conflicts.join("\n"),
-        "nothing that is not this stack's is changed; rename one of the two, or hand it over with its tags \
-         `mtlsgw:stack` and `mtlsgw:address`",
+        "nothing that is not this stack's is changed; rename one of the two, or, where it is nobody's, take it \
+         over with `mtlsgw apply --adopt` (docs/adopt.md)",
     ))
 }
 

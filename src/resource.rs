@@ -23,20 +23,22 @@ pub(crate) mod record_set;
 pub(crate) mod rest_api;
 pub(crate) mod security_group;
 pub(crate) mod stage;
+mod swept;
 pub(crate) mod target_group;
 pub(crate) mod target_registration;
 pub(crate) mod trust_store;
 pub(crate) mod trust_store_revocation;
 pub(crate) mod vpc_endpoint;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::aws::tags::Tags;
 use crate::diff::{Change, Diff};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub(crate) use context::Cx;
 pub(crate) use node::{Live, Node, Verdict};
@@ -228,7 +230,7 @@ impl Need {
 pub(crate) enum Owner {
     /// It carries our tags, or belongs to something that does.
     Ours,
-    /// It stands where ours should, but is somebody else's; says whose, and how to hand it over.
+    /// It stands where ours should, but is somebody else's; says whose.
     Foreign(String),
 }
 
@@ -318,6 +320,26 @@ pub(crate) trait Resource: Clone + fmt::Debug + Send + Sync + Sized + 'static {
 
     /// Compares every field; against nothing (`live` is `None`) it lists what will be created.
     fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>);
+
+    /// Its tags, where it has any of its own.
+    fn tags(&self) -> Option<&Tags> {
+        None
+    }
+
+    /// Whether this live one is the stack's only once it has been adopted.
+    fn is_pretended(&self) -> bool {
+        self.tags().is_some_and(Tags::is_pretended)
+    }
+
+    /// Whether a change at this path is part of taking something over, and changes nothing else.
+    fn is_adoption(path: &str) -> bool {
+        path.starts_with("tags.")
+    }
+
+    /// Takes a live one over by writing its tags, and nothing else.
+    fn adopt(&self, cx: &Cx, _live: &Found<Self>) -> impl Future<Output = Result<()>> + Send {
+        async { Err(Error::step(&cx.address, "what has no tags is not adopted")) }
+    }
 
     /// How it is replaced when the diff says that it has to be.
     fn replacement(&self, _live: &Self) -> Replacement {
@@ -416,6 +438,18 @@ macro_rules! kinds {
         #[derive(Debug, Default, Clone)]
         pub(crate) struct Resources {
             $(pub(crate) $field: BTreeMap<Address, $kind>,)*
+        }
+
+        impl Resources {
+            /// The addresses of what carries tags of its own.
+            pub(crate) fn adoptable(&self) -> BTreeSet<Address> {
+                let mut addresses = BTreeSet::new();
+                $({
+                    let tagged = self.$field.iter().filter(|(_, want)| want.tags().is_some());
+                    addresses.extend(tagged.map(|(address, _)| address.clone()));
+                })*
+                addresses
+            }
         }
 
         $(impl Wanted for $kind {

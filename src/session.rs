@@ -19,7 +19,7 @@ use crate::cli::{ClientsArgs, Global};
 use crate::crl_source::{self, Fetcher};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
-use crate::plan::Plan;
+use crate::plan::{Left, Plan};
 use crate::resource::bucket::Bucket;
 use crate::resource::context::Shared;
 use crate::resource::reader::Scope;
@@ -44,6 +44,8 @@ pub(crate) struct Session {
     clients: tokio::sync::Mutex<BTreeMap<String, Arc<Aws>>>,
     /// The clients of the gateways that the user knows.
     known_clients: Vec<KnownClient>,
+    /// Whether plans take over what stands in a stack's place and is nobody's, and do nothing else.
+    adopting: bool,
     /// Which connection logs tell of more clients.
     clients_from_logs: Option<logs::ClientsFromLogs>,
     #[cfg(feature = "sandbox")]
@@ -115,6 +117,38 @@ pub(crate) struct Planned {
     timeouts: BTreeMap<String, Duration>,
 }
 
+/// Something that differs, which adopting leaves as it is.
+fn adoption_leaves(left: &Left) -> Warning {
+    Warning {
+        code: "adoption_leaves".to_owned(),
+        address: left.address.to_string(),
+        message: format!(
+            "{}; adopting leaves it, and the next `mtlsgw apply` would do it",
+            left.what
+        ),
+    }
+}
+
+/// Refuses ids in `adopt:` that lead to nothing, or to what another stack has.
+fn refuse_wrongly_named(reader: &Reader, nodes: &Nodes) -> Result<()> {
+    let there = |stack: &str, address: &Address| {
+        let mut nodes = nodes.get(stack).into_iter().flatten();
+        nodes.any(|node| node.address() == address && !node.live().is_empty())
+    };
+    let wrong = reader.wrongly_named(there);
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let wrong: Vec<String> = wrong
+        .iter()
+        .map(|(address, why)| format!("`adopt.{address}`: {why}"))
+        .collect();
+    Err(Error::refused_with(
+        wrong.join("\n"),
+        "correct the id in the section `adopt`, or remove it there: without it the stack makes one of its own",
+    ))
+}
+
 /// The bucket's name, unless it is the account's own.
 fn named_bucket(bucket: &stack::Bucket) -> Option<String> {
     match bucket {
@@ -162,6 +196,16 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// What its file says stands at its addresses already.
+    fn adopt(&self) -> BTreeMap<Address, String> {
+        let adopt = self.stack.iter().flat_map(|stack| &stack.adopt);
+        adopt
+            .map(|(address, id)| (Address::parse(address), id.clone()))
+            .collect()
+    }
+}
+
 impl Session {
     /// Opens the way to AWS, or to the embedded one.
     ///
@@ -195,6 +239,7 @@ impl Session {
                 crls: Fetcher::new(timeout),
                 clients: tokio::sync::Mutex::default(),
                 known_clients: Vec::new(),
+                adopting: false,
                 clients_from_logs: None,
                 sandbox,
             })
@@ -213,9 +258,15 @@ impl Session {
                 crls: Fetcher::new(timeout),
                 clients: tokio::sync::Mutex::default(),
                 known_clients: Vec::new(),
+                adopting: false,
                 clients_from_logs: None,
             })
         }
+    }
+
+    /// Has every plan take over what stands in a stack's place and is nobody's, and do nothing else.
+    pub(crate) fn adopt(&mut self, adopting: bool) {
+        self.adopting = adopting;
     }
 
     /// Has every plan say what becomes of the clients that the user knows, or the logs tell of.
@@ -273,6 +324,7 @@ impl Session {
             name: subject.name.clone(),
             bucket: bucket_of(subject, &identity),
             resources: Resources::default(),
+            adopt: BTreeMap::new(),
         };
         Ok(Reader::new(aws, identity, vec![scope]))
     }
@@ -368,6 +420,7 @@ impl Session {
             mut nodes,
             ..
         } = self.read_and_fetch(&region, subjects).await?;
+        refuse_wrongly_named(&reader, &nodes)?;
         let mut planned = Vec::new();
         for (subject, wired) in subjects.into_iter().zip(wired) {
             let nodes = nodes.remove(&subject.name).unwrap_or_default();
@@ -425,9 +478,10 @@ impl Session {
                 name: subject.name.clone(),
                 bucket: bucket_of(subject, &identity),
                 resources: wired.resources.clone(),
+                adopt: subject.adopt(),
             })
             .collect();
-        let reader = Reader::new(Arc::clone(&aws), identity, scopes);
+        let reader = Reader::new(Arc::clone(&aws), identity, scopes).adopting(self.adopting);
         let nodes = resource::read_all(&reader).await?;
         Ok(Read {
             reader,
@@ -445,7 +499,12 @@ impl Session {
         wired: Wired,
         nodes: Vec<Box<dyn Node>>,
     ) -> Result<Planned> {
-        let plan = Plan::make(&nodes)?;
+        let (plan, left) = if self.adopting {
+            Plan::adoption(&nodes)?
+        } else {
+            (Plan::make(&nodes)?, Vec::new())
+        };
+        let left = left.iter().map(adoption_leaves).collect();
         let foreign = foreign_children(reader, &plan, &nodes).await?;
         let lockout = self.lockout(reader, &subject, &wired).await?;
         let succession = trust::succession(reader, &subject.name, &wired.resources).await?;
@@ -460,7 +519,7 @@ impl Session {
             identity: reader.identity.clone(),
             plan,
             nodes,
-            warnings: [wired.warnings, succession].concat(),
+            warnings: [wired.warnings, succession, left].concat(),
             expiries,
             foreign,
             lockout,

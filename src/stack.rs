@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+mod adopt;
 mod api;
 mod attributes;
 mod certificate;
@@ -113,6 +114,8 @@ pub struct Stack {
     pub records: BTreeMap<String, Record>,
     /// What `mtlsgw verify` presents and wants to see.
     pub verify: Option<Verify>,
+    /// What stands at addresses of the stack already, by AWS's id.
+    pub adopt: BTreeMap<String, String>,
     source: Source,
     warnings: Vec<Warning>,
     files: Vec<InputFile>,

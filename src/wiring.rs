@@ -82,6 +82,7 @@ pub(crate) fn wire(
     wiring.target_groups();
     wiring.listeners();
     wiring.records();
+    wiring.adopt();
     wiring.finish()
 }
 
@@ -155,6 +156,23 @@ impl Wiring<'_> {
             Protection::Off
         };
         Tags::owned(&self.stack.name, address, &self.stack.tags, protection)
+    }
+
+    /// Refuses to adopt at addresses where nothing is wanted that could be.
+    fn adopt(&mut self) {
+        let addresses = self.wired.resources.adoptable();
+        if !self.errors.is_empty() {
+            return;
+        }
+        for address in self.stack.adopt.keys() {
+            if addresses.contains(&Address::parse(address)) {
+                continue;
+            }
+            let allowed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let message =
+                format!("the stack has nothing of its own at `{address}` that could be adopted");
+            self.error("adopt", message, Some(allowed.join(", ")), None);
+        }
     }
 
     /// The bucket's name, and the reference by which objects wait for it.

@@ -1,5 +1,6 @@
 //! Ownership tags: how we know again what is ours.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, TagFilter};
@@ -22,6 +23,10 @@ pub(crate) const SHARED: &str = "mtlsgw:shared";
 
 /// Before a slash and eight digits: on the trust store, a bucket that its bundle and CRLs lie in.
 pub(crate) const BUCKET: &str = "mtlsgw:bucket";
+
+/// In the tags of something that is to be adopted: the keys that it gets only then, a space between
+/// them. No tag of AWS's can have this key.
+const PRETENDED: &str = "\u{0}";
 
 /// Between the keys in [`MANAGED`]; tag values allow few characters, and keys may contain spaces.
 const SEPARATOR: &str = " / ";
@@ -61,6 +66,44 @@ impl Tags {
                 .map(|(key, value)| (key.into(), value.into()))
                 .collect(),
         )
+    }
+
+    /// The tags as if those of ours that `want` has were there already, which [`Self::changes`]
+    /// nevertheless sets: so what is to be adopted is found as if it had been.
+    #[must_use]
+    pub(crate) fn pretending(mut self, want: &Self) -> Self {
+        let ours = want.0.iter().filter(|(key, _)| {
+            key.starts_with("mtlsgw:") && ![MANAGED, PROTECT].contains(&key.as_str())
+        });
+        let mut pretended: Vec<&str> = Vec::new();
+        for (key, value) in ours {
+            if self.0.get(key) != Some(value) {
+                self.0.insert(key.clone(), value.clone());
+                pretended.push(key);
+            }
+        }
+        self.0.insert(PRETENDED.to_owned(), pretended.join(" "));
+        self
+    }
+
+    /// Whether something with these tags is only to be adopted.
+    pub(crate) fn is_pretended(&self) -> bool {
+        self.0.contains_key(PRETENDED)
+    }
+
+    /// The tags that are really there.
+    pub(crate) fn real(&self) -> Cow<'_, Self> {
+        let Some(pretended) = self.get(PRETENDED) else {
+            return Cow::Borrowed(self);
+        };
+        let keys: Vec<&str> = pretended.split(' ').chain([PRETENDED]).collect();
+        let real = self
+            .0
+            .iter()
+            .filter(|(key, _)| !keys.contains(&key.as_str()));
+        Cow::Owned(Self::live(
+            real.map(|(key, value)| (key.as_str(), value.as_str())),
+        ))
     }
 
     /// The stack these tags name.
@@ -110,6 +153,7 @@ impl Tags {
 
     /// What has to be set and which keys have to go so that `live` becomes `self`.
     pub(crate) fn changes(&self, live: &Self) -> (Vec<(String, String)>, Vec<String>) {
+        let live = live.real();
         let managed = live.managed(Some(self));
         let set = self
             .0
@@ -126,19 +170,21 @@ impl Tags {
     }
 }
 
-/// Everything in the region that carries the tag of a stack: of AWS type `kind`, or of any that
-/// the tagging API knows; of `stacks`, at most 20, or of any.
+/// Everything in the region that carries the tag of a stack: of AWS's types `kinds`, or of any that
+/// the tagging API knows where there are none; of `stacks`, at most 20, or of any.
 pub(crate) async fn sweep(
     aws: &Aws,
-    kind: Option<&str>,
+    kinds: &[&str],
     stacks: Option<Vec<String>>,
 ) -> Result<Vec<ResourceTagMapping>> {
     let filter = TagFilter::builder().key(STACK).set_values(stacks).build();
+    let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+    let kinds = Some(kinds).filter(|kinds| !kinds.is_empty());
     pages(async |next| {
         let send = aws
             .tagging
             .get_resources()
-            .set_resource_type_filters(kind.map(|kind| vec![kind.to_owned()]))
+            .set_resource_type_filters(kinds.clone())
             .tag_filters(filter.clone())
             .set_pagination_token(next)
             .send();
@@ -175,6 +221,21 @@ mod tests {
         );
         let live = want.clone().with("CostCenter", "42");
         assert_eq!(want.changes(&live), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_is_to_be_adopted_says_whose_it_is_and_still_gets_its_tags() {
+        let want = Tags::owned(
+            "shop",
+            &Address::parse("listener"),
+            &BTreeMap::new(),
+            Protection::Off,
+        );
+        let live = Tags::live([("Name", "by hand")]).pretending(&want);
+        assert_eq!(live.stack(), Some("shop"));
+        assert!(live.is_pretended() && !want.is_pretended());
+        let set: Vec<(String, String)> = want.0.clone().into_iter().collect();
+        assert_eq!(want.changes(&live), (set, vec![]));
     }
 
     #[test]

@@ -38,6 +38,12 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
     refuse_unused(args)?;
     super::verify::refuse_bad_paths(&args.afterwards.probes)?;
     let saved = saved::read(&path);
+    if args.adopt && saved.is_some() {
+        return Err(Error::refused_with(
+            "a saved plan says itself what is done",
+            "name the stack file with --adopt",
+        ));
+    }
     let allowed = Allowed {
         common: args.allow,
         widening: args.allow_widening,
@@ -46,6 +52,7 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
         quotas: args.quotas,
     };
     let mut session = Session::open(global).await?;
+    session.adopt(args.adopt);
     session.know_clients(&args.clients)?;
     let mut result = apply(&session, &path, saved.as_ref(), allowed, (global, view)).await;
     if args.afterwards.verify && matches!(result, Ok(exit::DONE)) {

@@ -74,7 +74,7 @@ async fn read(session: &Session, region: &str) -> Result<BTreeMap<String, BTreeS
 }
 
 async fn tagged(aws: &Aws) -> Result<Vec<(String, String)>> {
-    let tagged = tags::sweep(aws, None, None).await?;
+    let tagged = tags::sweep(aws, &[], None).await?;
     let named = tagged.into_iter().filter_map(|one| {
         let tag = one.tags().iter().find(|tag| tag.key() == STACK)?;
         Some((tag.value().to_owned(), one.resource_arn?))

@@ -25,6 +25,7 @@ pub(super) async fn run(args: &PlanArgs, global: &Global, view: &View) -> Result
         .and_then(|subject| subject.stack.as_ref())
         .map(saved::digests);
     let mut session = Session::open(global).await?;
+    session.adopt(args.adopt);
     session.know_clients(&args.clients)?;
     let planned = session.plan(subjects).await;
     session.close().await;

@@ -25,6 +25,8 @@ pub(super) fn findings(summary: &Summary) -> Vec<Finding> {
             .into_iter()
             .collect(),
         Effect::Delete => surplus(summary).into_iter().collect(),
+        // The doctor asks about what is the stack's.
+        Effect::Adopt => Vec::new(),
         Effect::Update | Effect::Replace => {
             // What is known only after another resource has changed follows from that one.
             let own = summary.fields.iter().filter(|change| !change.after_unknown);

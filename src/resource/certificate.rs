@@ -29,8 +29,10 @@ use time::OffsetDateTime;
 use super::context::Wait;
 use super::listener::Listener;
 use super::load_balancer::LoadBalancer;
-use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until};
-use crate::aws::tags::{self, Tags};
+use super::{
+    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, swept,
+};
+use crate::aws::tags::Tags;
 use crate::aws::{Aws, Once, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
@@ -45,9 +47,6 @@ const SALTS: u32 = 4;
 
 /// How often, every two seconds, a requested certificate is looked for.
 const LOOKS: u32 = 30;
-
-/// How many values a filter of the tagging API takes.
-const FILTER_VALUES: usize = 20;
 
 /// For how many seconds the tagging API may not know a certificate yet.
 const INDEX_LAG: i64 = 3600;
@@ -167,6 +166,14 @@ impl Resource for Certificate {
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        put_tags(cx.aws(), &live.id, &self.tags, &live.spec.tags).await
+    }
+
     fn expiries(&self, outputs: &Outputs) -> Vec<(String, OffsetDateTime)> {
         let (name, sent) = match &self.source {
             Source::Requested(request) => (request.name.as_str(), None),
@@ -182,7 +189,6 @@ impl Resource for Certificate {
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
-        let stacks = reader.stack_names();
         let names: BTreeSet<String> = reader
             .wanted::<Self>()
             .flat_map(|(_, _, want)| want.names())
@@ -195,9 +201,11 @@ impl Resource for Certificate {
                 listed_by_name(aws, &names).await
             }
         };
-        let (listed, swept) = futures::try_join!(listed, swept_by_tag(aws, &stacks))?;
-        let candidates: BTreeSet<String> = listed.into_iter().chain(swept).collect();
-        let read = try_join_all(candidates.iter().map(|arn| read(aws, arn))).await?;
+        let (listed, swept) = futures::try_join!(listed, swept::arns(reader))?;
+        let swept = swept.iter().filter(|arn| arn.contains(":acm:")).cloned();
+        let named = reader.named::<Self>();
+        let candidates: BTreeSet<String> = listed.into_iter().chain(swept).chain(named).collect();
+        let read = try_join_all(candidates.iter().map(|arn| read(reader, arn))).await?;
         let found = read.into_iter().flatten().filter_map(found_by_tags);
         Ok(found
             .filter(|found| reader.has_stack(&found.stack))
@@ -566,27 +574,17 @@ pub(crate) async fn list(aws: &Aws) -> Result<Vec<CertificateSummary>> {
     .await
 }
 
-/// Certificates that carry the tag of a stack, whatever their names are by now.
-async fn swept_by_tag(aws: &Aws, stacks: &[String]) -> Result<Vec<String>> {
-    let sweeps = stacks
-        .chunks(FILTER_VALUES)
-        .map(|stacks| sweep(aws, stacks.to_vec()));
-    Ok(try_join_all(sweeps).await?.concat())
-}
-
-/// The same for as many stacks as a filter takes.
-async fn sweep(aws: &Aws, stacks: Vec<String>) -> Result<Vec<String>> {
-    let tagged = tags::sweep(aws, Some("acm:certificate"), Some(stacks)).await?;
-    let arns = tagged.into_iter().filter_map(|one| one.resource_arn);
-    Ok(arns.collect())
-}
-
 /// A certificate with its tags and, if it was imported, its content.
-async fn read(aws: &Aws, arn: &str) -> Result<Option<(CertificateDetail, Tags, Vec<String>)>> {
+async fn read(
+    reader: &Reader,
+    arn: &str,
+) -> Result<Option<(CertificateDetail, Tags, Vec<String>)>> {
+    let aws = reader.aws.as_ref();
     let (detail, tags) = futures::try_join!(describe(aws, arn), tags(aws, arn))?;
     let Some(detail) = detail else {
         return Ok(None);
     };
+    let tags = reader.claimed::<Certificate>(arn, tags, |_, _| false);
     let imported = detail.r#type() == Some(&CertificateType::Imported) && tags.stack().is_some();
     let fingerprints = if imported {
         fingerprints(aws, arn).await?

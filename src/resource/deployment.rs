@@ -4,7 +4,7 @@
 //! deployment only. It is never changed: another digest is another deployment, the stage moves to
 //! it, and the old one goes.
 //!
-//! IAM: apigateway:GET/POST/DELETE on /restapis/*/deployments and /restapis/*/deployments/*.
+//! IAM: apigateway:GET/POST/PATCH/DELETE on /restapis/*/deployments and /restapis/*/deployments/*.
 //! AWS: API Gateway REST API Reference, `CreateDeployment`; Developer Guide, "Updates to a REST API
 //! that require redeployment".
 
@@ -15,8 +15,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::context::{Wait, hex};
-use super::rest_api::{self, Policy, Tagged};
-use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage};
+use super::rest_api::{self, Policy, RestApi, Tagged};
+use super::{
+    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage,
+};
 use crate::aws::{Aws, Once, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
@@ -49,6 +51,8 @@ pub(crate) enum Content {
     },
     /// As it is: the digest that the description carries.
     Digest(String),
+    /// As it is where it is to be adopted: what is wanted, under another description.
+    Undescribed(String),
 }
 
 impl Content {
@@ -71,6 +75,7 @@ impl Content {
                 Some(hex(&Sha256::digest(all.to_string())))
             }
             Self::Digest(digest) => Some(digest.clone()),
+            Self::Undescribed(_) => None,
         }
     }
 
@@ -82,7 +87,7 @@ impl Content {
                 vpc_endpoints,
                 ..
             } => (policy.as_ref(), vpc_endpoints.as_slice()),
-            Self::Digest(_) => (None, [].as_slice()),
+            Self::Digest(_) | Self::Undescribed(_) => (None, [].as_slice()),
         };
         endpoints.iter().chain(policy.and_then(Policy::endpoint))
     }
@@ -101,6 +106,12 @@ impl Resource for Deployment {
     fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
         let Self { api, content } = self;
         diff.late("api", api, live.map(|live| &live.api)).replaces();
+        if let Some(Content::Undescribed(before)) = live.map(|live| &live.content) {
+            let after = content.digest(|id| diff.resolve(id));
+            let after = after.map(|digest| format!("{MARK}{digest}"));
+            diff.differs("description", before.as_str().into(), after.into());
+            return;
+        }
         let before = live.and_then(|live| live.content.digest(|id| diff.resolve(id)));
         if let Some(after) = content.digest(|id| diff.resolve(id)) {
             diff.field("content", &after, before.as_ref()).replaces();
@@ -111,18 +122,50 @@ impl Resource for Deployment {
         }
     }
 
+    fn is_pretended(&self) -> bool {
+        matches!(self.content, Content::Undescribed(_))
+    }
+
+    fn is_adoption(path: &str) -> bool {
+        path == "description"
+    }
+
+    /// The description stands for the tags that a deployment cannot have.
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let api = cx.value(&live.spec.api)?;
+        let digest = self.content.digest(|id| cx.value(id).ok());
+        let digest =
+            digest.ok_or_else(|| Error::step(&cx.address, "what is deployed is not known"))?;
+        let description = rest_api::replace("/description", format!("{MARK}{digest}"));
+        rest_api::when_free(cx, || async {
+            let update = cx.aws().apigateway.update_deployment().rest_api_id(&api);
+            let send = update
+                .deployment_id(&live.id)
+                .patch_operations(description.clone())
+                .send();
+            let done = cx.aws().call("apigateway:UpdateDeployment", send).await;
+            done.map(drop).map_err(Error::from)
+        })
+        .await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let apis = rest_api::tagged(reader).await?;
         let deployments =
             futures::future::try_join_all(apis.iter().map(|api| list(&reader.aws, &api.id)));
         let (deployments, stages) = futures::try_join!(deployments, stage::by_api(reader))?;
+        let adoptable = adoptable(reader).await?;
         let of_api = |(api, deployments): (&Tagged, Vec<aws_sdk_apigateway::types::Deployment>)| {
             let stages = stages.get(&api.id).map(Vec::as_slice).unwrap_or_default();
             let lent = lent_deployments(stages, &api.stack);
             let ours = deployments
                 .iter()
                 .filter(|one| one.id().is_some_and(|id| !lent.contains(id)));
-            ours.filter_map(|one| found(api, one)).collect::<Vec<_>>()
+            let ours = ours.filter_map(|one| found(api, one));
+            let adopted = deployments
+                .iter()
+                .filter_map(|one| undescribed(api, one, &adoptable));
+            ours.chain(adopted).collect::<Vec<_>>()
         };
         Ok(apis.iter().zip(deployments).flat_map(of_api).collect())
     }
@@ -171,6 +214,61 @@ impl Resource for Deployment {
         })
         .await
     }
+}
+
+/// The deployments that stages to be adopted serve, of APIs that are what is wanted, as `API/deployment`.
+async fn adoptable(reader: &Reader) -> Result<BTreeSet<String>> {
+    if !reader.is_adopting() {
+        return Ok(BTreeSet::new());
+    }
+    let (apis, stages) =
+        futures::try_join!(reader.found::<RestApi>(), reader.found::<stage::Stage>())?;
+    let wanted = |stack: &str, address: &Address| {
+        let want = reader.wanted_in::<RestApi>(stack).remove(address)?;
+        want.definition.digest().map(str::to_owned)
+    };
+    let is_wanted = |api: &&Found<RestApi>| {
+        let live = &api.spec.definition;
+        live.is_intact() && live.digest().map(str::to_owned) == wanted(&api.stack, &api.address)
+    };
+    let served = apis.iter().filter(is_wanted).flat_map(|api| {
+        let of_api = |stage: &&Found<stage::Stage>| {
+            stage.owner == Owner::Ours && stage.spec.api == Late::Known(api.id.clone())
+        };
+        stages.iter().filter(of_api).filter_map(|stage| {
+            let Late::Known(deployment) = &stage.spec.deployment else {
+                return None;
+            };
+            Some(stage::id(&api.id, deployment))
+        })
+    });
+    Ok(served.collect())
+}
+
+/// A deployment that is wanted as it is, under a description that is not ours.
+fn undescribed(
+    api: &Tagged,
+    deployment: &aws_sdk_apigateway::types::Deployment,
+    adoptable: &BTreeSet<String>,
+) -> Option<Found<Deployment>> {
+    let (id, description) = (deployment.id()?, deployment.description());
+    let description = description.unwrap_or_default();
+    if description.starts_with(MARK) || !adoptable.contains(&stage::id(&api.id, id)) {
+        return None;
+    }
+    Some(Found {
+        stack: api.stack.clone(),
+        address: api.address.part("deployment"),
+        id: id.to_owned(),
+        owner: Owner::Ours,
+        protected: None,
+        retained: None,
+        spec: Deployment {
+            api: Late::Known(api.id.clone()),
+            content: Content::Undescribed(description.to_owned()),
+        },
+        outputs: Outputs::new(),
+    })
 }
 
 /// Whether only stages of others serve a deployment: then it is left to them.

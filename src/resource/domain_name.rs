@@ -66,6 +66,15 @@ impl Resource for DomainName {
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let path = format!("/domainnames/{}", self.name);
+        put_tags(cx, &path, &self.tags, &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let domains = list(&reader.aws).await?;
         let mut all: Vec<_> = domains
@@ -265,7 +274,9 @@ fn found(
         // It lives in a name space of its own, where names repeat.
         return Vec::new();
     }
-    let spec = live_spec(domain);
+    let mut spec = live_spec(domain);
+    let name = &spec.name;
+    spec.tags = reader.claimed::<DomainName>(name, spec.tags.clone(), |_, want| want.name == *name);
     let found = |stack: &str, address, owner| Found {
         stack: stack.to_owned(),
         address,

@@ -6,7 +6,7 @@ use aws_sdk_elasticloadbalancingv2::types::Tag;
 use futures::future::try_join_all;
 use serde_json::Value;
 
-use super::{Address, Cx, Found, Outputs, Owner, Reader, Wanted};
+use super::{Address, Cx, Found, Outputs, Owner, Reader, Wanted, swept};
 use crate::aws::tags::Tags;
 use crate::aws::{Aws, AwsError};
 use crate::diff::{Change, Diff};
@@ -95,6 +95,13 @@ pub(super) async fn put_tags(cx: &Cx, arn: &str, want: &Tags, live: &Tags) -> Re
     Ok(())
 }
 
+/// The ARNs of what is not called as ours, but carries the tags of a stack of the run, or is named in
+/// its file.
+pub(super) async fn known<R: Wanted>(reader: &Reader) -> Result<BTreeSet<String>> {
+    let swept = swept::arns(reader).await?;
+    Ok(swept.iter().cloned().chain(reader.named::<R>()).collect())
+}
+
 /// A place in a stack of the run, and who stands in it.
 #[derive(Debug)]
 pub(super) struct Claim {
@@ -131,7 +138,12 @@ pub(super) fn claims<R: Wanted>(
     let claim = |stack: &str, address: &Address| Claim {
         stack: stack.to_owned(),
         address: address.clone(),
-        owner: Owner::Foreign(format!("{what} exists and is not this stack's")),
+        owner: Owner::Foreign(match tags.stack() {
+            None => format!("{what} exists and is not this stack's"),
+            Some(other) => {
+                format!("{what} exists and is not this stack's, but of the stack `{other}`")
+            }
+        }),
     };
     places
         .map(|(scope, address, _)| claim(&scope.name, address))

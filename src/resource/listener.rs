@@ -258,6 +258,14 @@ impl Resource for Listener {
         ))
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        elbv2::put_tags(cx, &live.id, &self.tags, &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let (listed, load_balancers) =
             futures::try_join!(listing(reader), reader.found::<LoadBalancer>())?;
@@ -1000,15 +1008,21 @@ fn found(
         };
         there && want.port == port
     };
-    let claims = elbv2::claims::<Listener>(reader, &listed.tags, &what, takes_place_of);
+    let tags = reader.claimed::<Listener>(id, listed.tags.clone(), |scope, want| {
+        takes_place_of(&scope.name, want)
+    });
+    let claims = elbv2::claims::<Listener>(reader, &tags, &what, takes_place_of);
     let settings = if claims.iter().any(|claim| claim.owner == Owner::Ours) {
         listed.settings.clone()?
     } else {
         Settings::default()
     };
-    let spec = live_spec(listed, settings);
+    let spec = Listener {
+        tags,
+        ..live_spec(listed, settings)
+    };
     let outputs = Outputs::new();
-    Ok(elbv2::found(claims, id, &listed.tags, &spec, &outputs))
+    Ok(elbv2::found(claims, id, &spec.tags, &spec, &outputs))
 }
 
 /// The attributes; an empty value is no value.

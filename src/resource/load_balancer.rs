@@ -171,12 +171,22 @@ impl Resource for LoadBalancer {
         }
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        elbv2::put_tags(cx, &live.id, &self.tags, &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let listed = listing(reader).await?;
         let arns: Vec<String> = listed.iter().map(arn).collect();
         let tags = elbv2::tags_of(&reader.aws, &arns).await?;
         let found = listed.iter().map(async |described| {
             let tags = tags.get(&arn(described)).cloned().unwrap_or_default();
+            let named = |want: &Self| described.load_balancer_name() == Some(&want.name);
+            let tags = reader.claimed::<Self>(&arn(described), tags, |_, want| named(want));
             found(reader, described, tags).await
         });
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
@@ -411,17 +421,16 @@ async fn put_attributes(cx: &Cx, id: &str, attributes: &[(String, String)]) -> R
 pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Described>>> {
     struct Listing;
     let read = || async {
+        let (described, known) = futures::try_join!(
+            describe_all(&reader.aws),
+            elbv2::known::<LoadBalancer>(reader)
+        )?;
         let candidate = |one: &Described| {
             one.r#type() == Some(&LoadBalancerTypeEnum::Application)
-                && reader.may_be_ours(one.load_balancer_name().unwrap_or_default())
+                && (reader.may_be_ours(one.load_balancer_name().unwrap_or_default())
+                    || known.contains(&arn(one)))
         };
-        Ok(Arc::new(
-            describe_all(&reader.aws)
-                .await?
-                .into_iter()
-                .filter(candidate)
-                .collect(),
-        ))
+        Ok(Arc::new(described.into_iter().filter(candidate).collect()))
     };
     reader
         .once::<Listing, Vec<Described>>(|| Box::pin(read()))

@@ -85,6 +85,12 @@ pub(crate) trait Node: Send + Sync {
         live: usize,
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Outputs>>;
+    /// Whether a live instance is the stack's only once it has been adopted.
+    fn is_pretended(&self, live: usize) -> bool;
+    /// Whether a change at this path is part of adopting it.
+    fn is_adoption(&self, path: &str) -> bool;
+    /// Takes a live instance over by writing its tags.
+    fn adopt<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>>;
     /// Whether a change leaves something of a live instance standing.
     fn retires(&self, live: usize, changes: &[Change]) -> bool;
     /// Takes away what a change has left standing.
@@ -143,6 +149,9 @@ pub(crate) fn pair<R: Wanted>(
             let conflict = here.iter().find_map(|one| match &one.owner {
                 Owner::Foreign(whose) if want.contains_key(address) && live.is_empty() => {
                     Some(whose.clone())
+                }
+                Owner::Ours if one.spec.is_pretended() && !reader.is_adopting() => {
+                    Some(format!("{} is to be adopted and is nobody's yet", one.id))
                 }
                 _ => None,
             });
@@ -313,6 +322,18 @@ impl<R: Wanted> Node for Typed<R> {
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Outputs>> {
         Box::pin(self.want().update(cx, &self.live[live], changes))
+    }
+
+    fn is_pretended(&self, live: usize) -> bool {
+        self.live[live].spec.is_pretended()
+    }
+
+    fn is_adoption(&self, path: &str) -> bool {
+        R::is_adoption(path)
+    }
+
+    fn adopt<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.want().adopt(cx, &self.live[live]))
     }
 
     fn retires(&self, live: usize, changes: &[Change]) -> bool {

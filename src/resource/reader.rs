@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
 use super::{Address, Found, Resources, Wanted};
+use crate::aws::tags::Tags;
 use crate::aws::{Aws, Identity};
 use crate::error::{Error, Result};
 
@@ -19,6 +20,8 @@ pub(crate) struct Scope {
     pub(crate) bucket: String,
     /// What it wants; empty when it is to be destroyed.
     pub(crate) resources: Resources,
+    /// What its file says stands at an address by AWS's id, whether it is the stack's by now or not.
+    pub(crate) adopt: BTreeMap<Address, String>,
 }
 
 /// One region of one account, and the stacks of the run in it.
@@ -29,6 +32,10 @@ pub(crate) struct Reader {
     /// Who we are.
     pub(crate) identity: Identity,
     scopes: Vec<Scope>,
+    /// Whether what stands in a stack's place and is nobody's is taken for the stack's.
+    adopting: bool,
+    /// What of [`Scope::adopt`] has been seen, by AWS's id, with the stack that it belongs to.
+    named: Mutex<BTreeMap<String, Option<String>>>,
     memory: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -39,6 +46,8 @@ impl Reader {
             aws,
             identity,
             scopes,
+            adopting: false,
+            named: Mutex::default(),
             memory: Mutex::default(),
         }
     }
@@ -46,6 +55,85 @@ impl Reader {
     /// The stacks of the run.
     pub(crate) fn scopes(&self) -> &[Scope] {
         &self.scopes
+    }
+
+    /// Takes what stands in a stack's place and is nobody's for the stack's.
+    #[must_use]
+    pub(crate) fn adopting(self, adopting: bool) -> Self {
+        Self { adopting, ..self }
+    }
+
+    /// Whether what stands in a stack's place and is nobody's is taken for the stack's.
+    pub(crate) fn is_adopting(&self) -> bool {
+        self.adopting
+    }
+
+    /// The ids that the stack files name as standing at addresses of a kind.
+    pub(crate) fn named<R: Wanted>(&self) -> Vec<String> {
+        let named = self.wanted::<R>();
+        named
+            .filter_map(|(scope, address, _)| scope.adopt.get(address).cloned())
+            .collect()
+    }
+
+    /// The tags of something live as its stack takes them.
+    ///
+    /// What a stack file names, or what stands where a stack wants something while adopting, has those
+    /// that it will get, as long as it is nobody's.
+    pub(crate) fn claimed<R: Wanted>(
+        &self,
+        id: &str,
+        tags: Tags,
+        stands_for: impl Fn(&Scope, &R) -> bool,
+    ) -> Tags {
+        let by_name = self
+            .wanted::<R>()
+            .find(|(scope, address, _)| scope.adopt.get(address).is_some_and(|named| named == id));
+        if by_name.is_some() {
+            let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+            named.insert(id.to_owned(), tags.stack().map(str::to_owned));
+        }
+        if tags.stack().is_some() {
+            return tags;
+        }
+        let by_place = || {
+            let mut places = self.wanted::<R>().filter(|_| self.adopting);
+            places.find(|(scope, address, want)| {
+                !scope.adopt.contains_key(address) && stands_for(scope, want)
+            })
+        };
+        match by_name
+            .or_else(by_place)
+            .and_then(|(_, _, want)| want.tags())
+        {
+            Some(want) => tags.pretending(want),
+            None => tags,
+        }
+    }
+
+    /// What is wrong with what the stack files name to be adopted, by address.
+    ///
+    /// Asked after everything has been read. What was adopted and deleted since is made anew.
+    pub(crate) fn wrongly_named(
+        &self,
+        there: impl Fn(&str, &Address) -> bool,
+    ) -> Vec<(Address, String)> {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wrong = Vec::new();
+        for scope in &self.scopes {
+            for (address, id) in &scope.adopt {
+                let why = match named.get(id) {
+                    Some(Some(stack)) if *stack != scope.name => {
+                        format!("`{id}` belongs to the stack `{stack}`, and is not adopted")
+                    }
+                    Some(_) => continue,
+                    None if there(&scope.name, address) => continue,
+                    None => format!("`{id}` is not there, or is nothing that can stand here"),
+                };
+                wrong.push((address.clone(), why));
+            }
+        }
+        wrong
     }
 
     /// Changes what a stack wants; what has been read stays read.

@@ -10,6 +10,7 @@
 //! AWS: API Gateway REST API Reference, `PutRestApi`; Developer Guide, "Updates to a REST API that
 //! require redeployment".
 
+mod export;
 mod policy;
 mod report;
 
@@ -31,6 +32,7 @@ use crate::aws::{Aws, AwsError, Identity, Once, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
+pub(crate) use export::{definition_of, export, is_deployed};
 pub(crate) use policy::{Policy, canonical_policy, policy_widens};
 pub(super) use report::PAGE;
 
@@ -76,14 +78,16 @@ pub(crate) enum Definition {
 }
 
 impl Definition {
-    fn digest(&self) -> Option<&str> {
+    /// The digest of the document, where it is known.
+    pub(super) fn digest(&self) -> Option<&str> {
         match self {
             Self::Document { digest, .. } => Some(digest),
             Self::Imported { digest, .. } => digest.as_deref(),
         }
     }
 
-    fn is_intact(&self) -> bool {
+    /// Whether the API is what the document made of it.
+    pub(super) fn is_intact(&self) -> bool {
         match self {
             Self::Document { .. } => true,
             Self::Imported { intact, .. } => *intact,
@@ -141,6 +145,22 @@ impl Resource for RestApi {
         );
         diff_definition(definition, live.map(|live| &live.definition), diff);
         diff.tags(tags, live.map(|live| &live.tags));
+    }
+
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    /// Also notes what the live API is, where that is what the document says.
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let is_wanted = live.spec.definition.is_intact()
+            && live.spec.definition.digest() == self.definition.digest();
+        let mut tags = self.tags.clone();
+        if let (true, Some(digest)) = (is_wanted, self.definition.digest()) {
+            let reported = report::digest(cx.aws(), &live.id).await?;
+            tags = tags.with(DEFINITION, format!("{digest}:{reported}"));
+        }
+        put_tags(cx, &path(&live.id), &tags, &live.spec.tags).await
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
@@ -415,6 +435,7 @@ pub(super) struct Tagged {
     pub(super) address: Address,
     /// The API's id.
     pub(super) id: String,
+    tags: Tags,
     api: aws_sdk_apigateway::types::RestApi,
 }
 
@@ -424,7 +445,7 @@ pub(super) async fn tagged(reader: &Reader) -> Result<Arc<Vec<Tagged>>> {
     let read = || async {
         let all = list(&reader.aws).await?;
         let tagged = all.into_iter().filter_map(|api| {
-            let tags = tags_of(&api);
+            let tags = reader.claimed::<RestApi>(api.id()?, tags_of(&api), |_, _| false);
             let stack = tags
                 .stack()
                 .filter(|stack| reader.has_stack(stack))?
@@ -433,6 +454,7 @@ pub(super) async fn tagged(reader: &Reader) -> Result<Arc<Vec<Tagged>>> {
                 stack,
                 address: tags.address()?,
                 id: api.id()?.to_owned(),
+                tags,
                 api,
             })
         });
@@ -462,11 +484,17 @@ async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
         stack,
         address,
         id,
+        tags,
         api,
     } = tagged;
-    let mut tags = tags_of(api);
+    let mut tags = tags.clone();
     let noted = tags.0.remove(DEFINITION);
     let definition = match noted.as_deref().and_then(|noted| noted.split_once(':')) {
+        None if tags.is_pretended() && reader.is_adopting() => {
+            let digest = adoptable(reader, tagged).await?;
+            let intact = digest.is_some();
+            Definition::Imported { digest, intact }
+        }
         None => Definition::Imported {
             digest: None,
             intact: false,
@@ -502,6 +530,29 @@ async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
         spec,
         outputs: Outputs::new(),
     })
+}
+
+/// The digest of the wanted document, if that is what the live API serves and consists of.
+async fn adoptable(reader: &Reader, tagged: &Tagged) -> Result<Option<String>> {
+    let here = |stack: &str, at: &Address| *stack == tagged.stack && *at == tagged.address;
+    let want = reader
+        .wanted::<RestApi>()
+        .find(|(scope, at, _)| here(&scope.name, at));
+    let stage = reader
+        .wanted::<stage::Stage>()
+        .find(|(scope, _, stage)| stage.api.address().is_some_and(|at| here(&scope.name, at)));
+    let (Some((_, _, want)), Some((_, _, stage))) = (want, stage) else {
+        return Ok(None);
+    };
+    let Definition::Document { document, digest } = &want.definition else {
+        return Ok(None);
+    };
+    let exported = export(&reader.aws, &tagged.id, &stage.name).await?;
+    let Some(exported) = exported.filter(|exported| export::is_same(exported, document)) else {
+        return Ok(None);
+    };
+    let is_deployed = is_deployed(&reader.aws, &tagged.id, &exported).await?;
+    Ok(is_deployed.then(|| digest.clone()))
 }
 
 fn tags_of(api: &aws_sdk_apigateway::types::RestApi) -> Tags {

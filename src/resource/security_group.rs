@@ -211,6 +211,14 @@ impl Resource for SecurityGroup {
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        put_tags(cx.aws(), &live.id, &self.tags, &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let stacks = reader.stack_names();
         let names: Vec<String> = reader
@@ -226,12 +234,29 @@ impl Resource for SecurityGroup {
                 describe(&reader.aws, vec![filter("group-name", names)]).await
             }
         };
-        let (by_tag, by_name) = futures::try_join!(by_tag, by_name)?;
+        let named = reader.named::<Self>();
+        let by_id = async {
+            if named.is_empty() {
+                Ok(Vec::new())
+            } else {
+                describe(&reader.aws, vec![filter("group-id", named.clone())]).await
+            }
+        };
+        let (by_tag, by_name, by_id) = futures::try_join!(by_tag, by_name, by_id)?;
         let ours: BTreeSet<&str> = by_tag.iter().filter_map(|group| group.group_id()).collect();
-        let foreign = by_name
-            .iter()
-            .filter(|group| !group.group_id().is_some_and(|id| ours.contains(id)));
-        let mut found: Vec<Found<Self>> = by_tag.iter().filter_map(found_by_tags).collect();
+        let named = by_id.iter().filter_map(|group| group.group_id());
+        let named: BTreeSet<&str> = named.collect();
+        let is_named = |group: &&aws_sdk_ec2::types::SecurityGroup| {
+            group.group_id().is_some_and(|id| named.contains(id))
+        };
+        let foreign = by_name.iter().filter(|group| {
+            !is_named(group) && !group.group_id().is_some_and(|id| ours.contains(id))
+        });
+        let by_tag = by_tag.iter().filter(|group| !is_named(group));
+        let claimed = by_tag.chain(&by_id);
+        let mut found: Vec<Found<Self>> = claimed
+            .filter_map(|group| found_by_tags(reader, group))
+            .collect();
         found.extend(foreign.flat_map(|group| found_by_name(reader, group)));
         Ok(found)
     }
@@ -539,8 +564,16 @@ async fn describe(
     .await
 }
 
-fn found_by_tags(group: &aws_sdk_ec2::types::SecurityGroup) -> Option<Found<SecurityGroup>> {
-    let spec = live_spec(group);
+fn found_by_tags(
+    reader: &Reader,
+    group: &aws_sdk_ec2::types::SecurityGroup,
+) -> Option<Found<SecurityGroup>> {
+    let mut spec = live_spec(group);
+    let tags = std::mem::take(&mut spec.tags);
+    spec.tags = reader.claimed::<SecurityGroup>(group.group_id()?, tags, |_, _| false);
+    if !reader.has_stack(spec.tags.stack()?) {
+        return None;
+    }
     Some(Found {
         stack: spec.tags.stack()?.to_owned(),
         address: spec.tags.address()?,
@@ -558,8 +591,19 @@ fn found_by_name(
     reader: &Reader,
     group: &aws_sdk_ec2::types::SecurityGroup,
 ) -> Vec<Found<SecurityGroup>> {
-    let spec = live_spec(group);
+    let mut spec = live_spec(group);
     let id = group.group_id().unwrap_or_default();
+    let (name, vpc) = (&spec.name, &spec.vpc);
+    let stands_for = |want: &SecurityGroup| want.name == *name && want.vpc == *vpc;
+    spec.tags = reader.claimed::<SecurityGroup>(id, spec.tags.clone(), |_, want| stands_for(want));
+    let owner = |name: &str| {
+        if spec.tags.is_pretended() {
+            return Owner::Ours;
+        }
+        Owner::Foreign(format!(
+            "the security group `{name}` ({id}) exists and is not this stack's"
+        ))
+    };
     reader
         .wanted::<SecurityGroup>()
         .filter(|(_, _, want)| want.name == spec.name && want.vpc == spec.vpc)
@@ -567,10 +611,7 @@ fn found_by_name(
             stack: scope.name.clone(),
             address: address.clone(),
             id: id.to_owned(),
-            owner: Owner::Foreign(format!(
-                "the security group `{}` ({id}) exists and is not this stack's",
-                want.name
-            )),
+            owner: owner(&want.name),
             protected: None,
             retained: None,
             spec: spec.clone(),

@@ -130,6 +130,15 @@ impl Resource for Stage {
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        let api = cx.value(&live.spec.api)?;
+        put_tags(cx, &path(&api, &self.name), &self.tags, &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let (apis, stages) = futures::try_join!(rest_api::tagged(reader), by_api(reader))?;
         let of_api = |api: &Tagged| -> Vec<Found<Self>> {
@@ -357,7 +366,14 @@ fn found(
     api: &Tagged,
     stage: &aws_sdk_apigateway::types::Stage,
 ) -> Vec<Found<Stage>> {
-    let spec = live_spec(&api.id, stage);
+    let mut spec = live_spec(&api.id, stage);
+    let name = &spec.name;
+    let stands_for = |stack: &str, want: &Stage| {
+        stack == api.stack && want.name == *name && want.api.address() == Some(&api.address)
+    };
+    spec.tags = reader.claimed::<Stage>(&id(&api.id, name), spec.tags.clone(), |scope, want| {
+        stands_for(&scope.name, want)
+    });
     let found = |address, owner| Found {
         stack: api.stack.clone(),
         address,

@@ -155,6 +155,14 @@ impl Resource for TargetGroup {
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        elbv2::put_tags(cx, &live.id, &self.tags, &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let listed = listing(reader).await?;
         let found = listed.iter().map(|listed| found(reader, listed));
@@ -383,17 +391,21 @@ impl Listed {
 pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
     struct Listing;
     let read = || async {
-        let candidate =
-            |one: &Described| reader.may_be_ours(one.target_group_name().unwrap_or_default());
-        let described: Vec<Described> = describe_all(&reader.aws)
-            .await?
-            .into_iter()
-            .filter(candidate)
-            .collect();
+        let (described, known) = futures::try_join!(
+            describe_all(&reader.aws),
+            elbv2::known::<TargetGroup>(reader)
+        )?;
+        let candidate = |one: &Described| {
+            reader.may_be_ours(one.target_group_name().unwrap_or_default())
+                || known.contains(&arn(one))
+        };
+        let described: Vec<Described> = described.into_iter().filter(candidate).collect();
         let arns: Vec<String> = described.iter().map(arn).collect();
         let mut tags = elbv2::tags_of(&reader.aws, &arns).await?;
         let listed = described.into_iter().map(|described| {
             let tags = tags.remove(&arn(&described)).unwrap_or_default();
+            let named = |want: &TargetGroup| described.target_group_name() == Some(&want.name);
+            let tags = reader.claimed::<TargetGroup>(&arn(&described), tags, |_, want| named(want));
             Listed { described, tags }
         });
         Ok(Arc::new(listed.collect()))

@@ -97,6 +97,14 @@ impl Resource for TrustStore {
         certificates.map(expiry).collect()
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        elbv2::put_tags(cx, &live.id, &self.tags, &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let candidates = listing(reader).await?;
         let found = candidates.iter().map(|listed| found(reader, listed));
@@ -263,9 +271,10 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
         let candidates = described
             .into_iter()
             .filter_map(|one| one.trust_store_arn.zip(one.name));
-        let candidates: Vec<(String, String)> = candidates
-            .filter(|(_, name)| reader.may_be_ours(name))
-            .collect();
+        let named = reader.named::<TrustStore>();
+        let (mut candidates, others): (Vec<(String, String)>, Vec<_>) =
+            candidates.partition(|(arn, name)| reader.may_be_ours(name) || named.contains(arn));
+        candidates.extend(adopted(reader, others).await?);
         let arns: Vec<String> = candidates.iter().map(|(arn, _)| arn.clone()).collect();
         // Tags and the rest together, which saves a round trip.
         let details = arns.iter().map(async |arn| {
@@ -282,6 +291,8 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
                 .zip(details)
                 .map(|((id, name), (revocations, associations))| {
                     let tags = tags.remove(&id).unwrap_or_default();
+                    let named = |want: &TrustStore| want.name == name;
+                    let tags = reader.claimed::<TrustStore>(&id, tags, |_, want| named(want));
                     Listed {
                         id,
                         name,
@@ -295,6 +306,22 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
     reader
         .once::<Listing, Vec<Listed>>(|| Box::pin(read()))
         .await
+}
+
+/// Those that are called otherwise and carry the tags of a stack of the run: they have been adopted.
+async fn adopted(
+    reader: &Reader,
+    others: Vec<(String, String)>,
+) -> Result<impl Iterator<Item = (String, String)>> {
+    let arns: Vec<String> = others.iter().map(|(arn, _)| arn.clone()).collect();
+    let tags = elbv2::tags_of(&reader.aws, &arns).await?;
+    let has_stack = move |arn: &String, reader: &Reader| {
+        let tags = tags.get(arn);
+        tags.is_some_and(|tags| elbv2::place(reader, tags).is_some())
+    };
+    Ok(others
+        .into_iter()
+        .filter(move |(arn, _)| has_stack(arn, reader)))
 }
 
 /// Every trust store of the region.

@@ -145,14 +145,36 @@ impl Resource for VpcEndpoint {
         }
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        put_tags(cx.aws(), &live.id, &self.tags, &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let stacks = reader.stack_names();
-        let mut live = describe(&reader.aws, filter(&format!("tag:{STACK}"), stacks)).await?;
+        let by_tag = describe(&reader.aws, filter(&format!("tag:{STACK}"), stacks));
+        let named = reader.named::<Self>();
+        let by_id = async {
+            if named.is_empty() {
+                Ok(Vec::new())
+            } else {
+                describe(&reader.aws, filter("vpc-endpoint-id", named.clone())).await
+            }
+        };
+        let (mut live, by_id) = futures::try_join!(by_tag, by_id)?;
+        live.retain(|one| {
+            !one.vpc_endpoint_id()
+                .is_some_and(|id| named.iter().any(|other| other == id))
+        });
+        live.extend(by_id);
         live.retain(|endpoint| !is_going(endpoint));
         let interfaces = interfaces_of(&reader.aws, &live).await?;
         Ok(live
             .iter()
-            .filter_map(|endpoint| found(endpoint, &interfaces))
+            .filter_map(|endpoint| found(reader, endpoint, &interfaces))
             .collect())
     }
 
@@ -479,10 +501,16 @@ pub(crate) async fn interfaces_of(
 }
 
 fn found(
+    reader: &Reader,
     endpoint: &aws_sdk_ec2::types::VpcEndpoint,
     interfaces: &[NetworkInterface],
 ) -> Option<Found<VpcEndpoint>> {
-    let spec = live_spec(endpoint, interfaces);
+    let mut spec = live_spec(endpoint, interfaces);
+    let tags = std::mem::take(&mut spec.tags);
+    spec.tags = reader.claimed::<VpcEndpoint>(endpoint.vpc_endpoint_id()?, tags, |_, _| false);
+    if !reader.has_stack(spec.tags.stack()?) {
+        return None;
+    }
     Some(Found {
         stack: spec.tags.stack()?.to_owned(),
         address: spec.tags.address()?,

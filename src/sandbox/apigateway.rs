@@ -4,6 +4,7 @@ mod account;
 pub(super) mod definition;
 pub(super) mod deployment;
 pub(super) mod domain;
+mod export;
 #[cfg(test)]
 pub(super) mod fixture;
 mod import;
@@ -155,6 +156,16 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ("GetDeployments", &["restApiId", "position", "limit"]),
     ("GetDomainName", &["domainName"]),
     ("GetDomainNames", &["position", "limit", "resourceOwner"]),
+    (
+        "GetExport",
+        &[
+            "restApiId",
+            "stageName",
+            "exportType",
+            "parameters",
+            "accepts",
+        ],
+    ),
     ("GetGatewayResponse", &["restApiId", "responseType"]),
     ("GetGatewayResponses", &["restApiId", "position", "limit"]),
     ("GetIntegration", METHOD),
@@ -306,6 +317,7 @@ pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
         model::handle,
         deployment::handle,
         stage::handle,
+        export::handle,
         domain::handle,
         mapping::handle,
         tag::handle,

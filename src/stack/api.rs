@@ -19,6 +19,8 @@ use super::shape::Shape;
 pub struct Api {
     /// What the API consists of.
     pub definition: Definition,
+    /// Its name in API Gateway; None: derived from the stack's.
+    pub name: Option<String>,
     /// Name of its stage.
     pub stage: String,
     /// Who can reach it.
@@ -86,6 +88,8 @@ pub(super) struct RawApi {
     openapi: Option<String>,
     /// A sample definition that mtlsgw brings along.
     sample: Option<Sample>,
+    /// Its name in API Gateway (default: the stack's, with the section's where there are several).
+    name: Option<String>,
     /// Name of its stage.
     #[serde(default = "stage_name")]
     stage: String,
@@ -147,6 +151,14 @@ impl RawApi {
         cx: &Context,
     ) -> Api {
         let definition = read_definition(self.openapi.as_deref(), self.sample, path, cx);
+        if self
+            .name
+            .as_ref()
+            .is_some_and(|name| name.trim().is_empty() || name.chars().count() > 1024)
+        {
+            let fault = Fault::new(&path.key("name"), "this is no name of an API");
+            cx.fault(fault.allowed("1 to 1,024 characters"));
+        }
         let is_stage = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if self.stage.is_empty() || self.stage.len() > 128 || !self.stage.chars().all(is_stage) {
             let fault = Fault::new(
@@ -169,6 +181,7 @@ impl RawApi {
         }
         Api {
             definition: definition.unwrap_or(Definition::MISSING),
+            name: self.name,
             stage: self.stage,
             endpoint_type: self.endpoint_type,
             policy,

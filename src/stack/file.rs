@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::adopt::read_adopt;
 use super::api::RawApi;
 use super::certificate::RawCertificate;
 use super::common::{RawTags, Vpc, VpcForm};
@@ -84,6 +85,10 @@ pub(super) struct RawStack {
     records: Option<BTreeMap<String, RawRecord>>,
     /// What `mtlsgw verify` presents and wants to see.
     verify: Option<RawVerify>,
+    /// What stands at addresses of the stack already: AWS's ids by address, for `mtlsgw apply --adopt`.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{"load_balancer": "arn:aws:elasticloadbalancing:…"}]))]
+    adopt: BTreeMap<String, String>,
 }
 
 impl RawStack {
@@ -148,6 +153,7 @@ impl RawStack {
             listeners,
             records,
             verify: self.verify.map(|raw| raw.build(&top("verify"), cx)),
+            adopt: read_adopt(self.adopt, cx),
             source,
             warnings: Vec::new(),
             files: Vec::new(),

@@ -257,6 +257,7 @@ fn block(text: &mut String, summary: &Summary) {
 fn symbol(effect: Effect) -> (&'static str, Style) {
     match effect {
         Effect::Create => ("+", GREEN),
+        Effect::Adopt => ("=+", CYAN),
         Effect::Update => ("~", YELLOW),
         Effect::Replace => ("-/+", RED),
         Effect::Delete => ("-", RED),
@@ -391,6 +392,13 @@ fn closing(planned: &Planned) -> String {
     if planned.plan.is_empty() {
         return format!(
             "{GREEN}No changes.{GREEN:#} {unchanged} resources are as they should be.\n"
+        );
+    }
+    let adopted = count(Effect::Adopt);
+    if adopted > 0 {
+        return format!(
+            "Plan: {adopted} to adopt by tags, {} to create in the stack's bucket; {unchanged} unchanged.\n",
+            count(Effect::Create)
         );
     }
     format!(

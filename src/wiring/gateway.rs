@@ -60,10 +60,10 @@ impl Wiring<'_> {
                 .stages
                 .insert(stage, stage_of(&api, &address, &deployment, tags));
             let resource = RestApi {
-                name: if name == "main" {
-                    self.stack.name.clone()
-                } else {
-                    format!("{}-{name}", self.stack.name)
+                name: match api.name {
+                    Some(name) => name,
+                    None if name == "main" => self.stack.name.clone(),
+                    None => format!("{}-{name}", self.stack.name),
                 },
                 description: api.description,
                 endpoint_type,

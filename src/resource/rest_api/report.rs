@@ -35,7 +35,7 @@ fn digest_of(resources: &[Resource], responses: &[GatewayResponse], models: &[Mo
     hex(&Sha256::digest(sorted(report).to_string()))
 }
 
-async fn resources(aws: &Aws, api: &str) -> Result<Vec<Resource>> {
+pub(super) async fn resources(aws: &Aws, api: &str) -> Result<Vec<Resource>> {
     pages(async |position| {
         let send = aws
             .apigateway

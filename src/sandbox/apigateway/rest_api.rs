@@ -103,6 +103,16 @@ pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Option<Result<Value,
 }
 
 impl RestApi {
+    /// What an exported document says of the API itself.
+    pub(super) fn exported_info(&self) -> Value {
+        let mut info = json!({ "title": self.properties.name });
+        if let Some(description) = &self.properties.description {
+            info["description"] = description.as_str().into();
+        }
+        info["version"] = self.properties.version.as_deref().unwrap_or("1.0").into();
+        info
+    }
+
     /// An API without resources but its root.
     fn new(world: &mut World, properties: Properties) -> Self {
         let id = world.unique_hex(10);
