@@ -277,6 +277,15 @@ async fn zones(aws: &Aws, stacks: &[&Stack]) -> Result<Vec<Zone>> {
     if !stacks.iter().any(requests) {
         return Ok(Vec::new());
     }
+    all_zones(aws).await
+}
+
+/// All hosted zones of the account.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn all_zones(aws: &Aws) -> Result<Vec<Zone>> {
     let all = pages(async |marker| {
         let send = aws.route53.list_hosted_zones().set_marker(marker).send();
         let page = aws.call("route53:ListHostedZones", send).await?;

@@ -202,6 +202,18 @@ impl Node for Toy {
     ) -> BoxFuture<'a, Result<Outputs>> {
         self.create(cx)
     }
+    fn is_pretended(&self, _live: usize) -> bool {
+        false
+    }
+
+    fn is_adoption(&self, path: &str) -> bool {
+        path.starts_with("tags.")
+    }
+
+    fn adopt<'a>(&'a self, _cx: &'a Cx, _live: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn retires(&self, _live: usize, _changes: &[Change]) -> bool {
         self.retires
     }
@@ -250,6 +262,7 @@ impl Made {
                 Action::Retire { .. } => "retire",
                 Action::Delete { .. } => "delete",
                 Action::Gone { .. } => "gone",
+                Action::Adopt { .. } => "adopt",
             };
             name == doing && self.nodes[step.node].address().as_str() == address
         })

@@ -320,6 +320,16 @@ fn id(domain: &str, path: &str) -> String {
     format!("{domain}/{path}")
 }
 
+/// The mappings of a custom domain, of whomever they are.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, domain: &str) -> Result<Vec<BasePathMapping>> {
+    let all = list(aws, domain).await?;
+    Ok(all.iter().map(|one| live_spec(domain, one)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

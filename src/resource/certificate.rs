@@ -519,7 +519,7 @@ pub(super) fn named_records(detail: &CertificateDetail) -> Option<BTreeSet<(Stri
 }
 
 /// The certificate as ACM describes it; `None` while, or once, ACM does not know it.
-pub(super) async fn describe(aws: &Aws, arn: &str) -> Result<Option<CertificateDetail>> {
+pub(crate) async fn describe(aws: &Aws, arn: &str) -> Result<Option<CertificateDetail>> {
     let send = aws.acm.describe_certificate().certificate_arn(arn).send();
     match aws.call("acm:DescribeCertificate", send).await {
         Err(error) if error.is("ResourceNotFound") => Ok(None),

@@ -346,6 +346,20 @@ fn outputs(name: Option<&str>, zone: Option<&str>) -> Outputs {
         .collect()
 }
 
+/// The regional custom domains, of whomever they are.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws) -> Result<Vec<DomainName>> {
+    let all = list(aws).await?;
+    let is_regional = |one: &&aws_sdk_apigateway::types::DomainName| {
+        one.endpoint_configuration()
+            .is_some_and(|configuration| configuration.types().contains(&EndpointType::Regional))
+    };
+    Ok(all.iter().filter(is_regional).map(live_spec).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -304,6 +304,15 @@ pub(super) fn with_hint(cx: &Cx, error: &Error, hint: impl Into<String>) -> Erro
     }
 }
 
+/// The live attributes that are not as they are held without being named.
+pub(super) fn unusual(held: &Attributes, live: &Attributes) -> Attributes {
+    let differs =
+        |(key, value): &(&String, &String)| live.get(*key).is_some_and(|one| one != *value);
+    let keys = held.iter().filter(differs).map(|(key, _)| key);
+    keys.filter_map(|key| Some((key.clone(), live.get(key)?.clone())))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

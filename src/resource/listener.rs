@@ -339,27 +339,7 @@ impl Resource for Listener {
     }
 
     async fn foreign_children(reader: &Reader, live: &Found<Self>) -> Result<Vec<String>> {
-        let aws = &reader.aws;
-        let rules = pages(async |marker| {
-            let send = aws
-                .elbv2
-                .describe_rules()
-                .listener_arn(&live.id)
-                .set_marker(marker)
-                .send();
-            let page = aws.call("elbv2:DescribeRules", send).await?;
-            Ok((page.rules.unwrap_or_default(), page.next_marker))
-        });
-        let rules = elbv2::absent_is(rules.await, "ListenerNotFound", Vec::new())?;
-        let foreign = rules.iter().filter(|rule| rule.is_default() != Some(true));
-        let named = foreign.map(|rule| {
-            let priority = rule.priority().unwrap_or_default();
-            format!(
-                "the listener rule of priority {priority} ({})",
-                rule.rule_arn().unwrap_or_default()
-            )
-        });
-        Ok(named.collect())
+        rules(&reader.aws, &live.id).await
     }
 }
 
@@ -1131,6 +1111,56 @@ fn target_group_of(actions: &[Action]) -> String {
             });
             shares.collect::<Vec<_>>().join(" and ")
         }
+    }
+}
+
+/// The listeners of a load balancer, of whomever they are.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, load_balancer: &str) -> Result<Vec<(String, Listener)>> {
+    let listed = with_settings(aws, describe(aws, load_balancer).await?).await?;
+    let look = |listed: &Listed| -> Result<(String, Listener)> {
+        let settings = listed.settings.clone()?;
+        Ok((listed.arn().to_owned(), live_spec(listed, settings)))
+    };
+    listed.iter().map(look).collect()
+}
+
+/// The rules of a listener besides its default action, in words.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn rules(aws: &Aws, id: &str) -> Result<Vec<String>> {
+    let rules = pages(async |marker| {
+        let send = aws
+            .elbv2
+            .describe_rules()
+            .listener_arn(id)
+            .set_marker(marker)
+            .send();
+        let page = aws.call("elbv2:DescribeRules", send).await?;
+        Ok((page.rules.unwrap_or_default(), page.next_marker))
+    });
+    let rules = elbv2::absent_is(rules.await, "ListenerNotFound", Vec::new())?;
+    let foreign = rules.iter().filter(|rule| rule.is_default() != Some(true));
+    let named = foreign.map(|rule| {
+        let priority = rule.priority().unwrap_or_default();
+        format!(
+            "the listener rule of priority {priority} ({})",
+            rule.rule_arn().unwrap_or_default()
+        )
+    });
+    Ok(named.collect())
+}
+
+impl Https {
+    /// The attributes of a live one that a stack file has to name so that they stay.
+    pub(crate) fn unusual(&self) -> Attributes {
+        let held = elbv2::held(&Attributes::new(), DEFAULTS, &BTreeSet::new());
+        elbv2::unusual(&held, &self.attributes)
     }
 }
 

@@ -622,6 +622,85 @@ pub(super) fn arn(described: &Described) -> String {
     described.load_balancer_arn().unwrap_or_default().to_owned()
 }
 
+/// An application load balancer, of whomever it is, by its ARN or name; `None` where there is none.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, arn_or_name: &str) -> Result<Option<Found<LoadBalancer>>> {
+    let describe = aws.elbv2.describe_load_balancers();
+    let describe = if arn_or_name.starts_with("arn:") {
+        describe.load_balancer_arns(arn_or_name)
+    } else {
+        describe.names(arn_or_name)
+    };
+    let answer = aws
+        .call("elbv2:DescribeLoadBalancers", describe.send())
+        .await
+        .map_err(Error::from);
+    let answer = answer.map(|answer| answer.load_balancers.unwrap_or_default().pop());
+    let Some(described) = elbv2::absent_is(answer, "LoadBalancerNotFound", None)? else {
+        return Ok(None);
+    };
+    looked_at(aws, &described).await.map(Some)
+}
+
+/// The application load balancers of the region, each with its DNS name in lower case.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn dns_names(aws: &Aws) -> Result<Vec<(String, String)>> {
+    let all = describe_all(aws).await?.into_iter();
+    let application = all.filter(|one| one.r#type() == Some(&LoadBalancerTypeEnum::Application));
+    let named = application.map(|one| {
+        let name = one.dns_name().unwrap_or_default().to_ascii_lowercase();
+        (arn(&one), name)
+    });
+    Ok(named.collect())
+}
+
+async fn looked_at(aws: &Aws, described: &Described) -> Result<Found<LoadBalancer>> {
+    let id = arn(described);
+    let arns = [id.clone()];
+    let (attributes, mut tags) =
+        futures::try_join!(attributes(aws, &id), elbv2::tags_of(aws, &arns))?;
+    let tags = tags.remove(&id).unwrap_or_default();
+    Ok(Found {
+        stack: tags.stack().unwrap_or_default().to_owned(),
+        address: Address::parse("load_balancer"),
+        owner: Owner::Ours,
+        protected: None,
+        retained: None,
+        outputs: outputs(described),
+        spec: live_spec(described, attributes, tags),
+        id,
+    })
+}
+
+impl LoadBalancer {
+    /// The attributes of a live one that a stack file has to name so that they stay.
+    pub(crate) fn unusual(&self) -> Attributes {
+        let plain = Self {
+            attributes: Attributes::new(),
+            ..self.clone()
+        };
+        let mut unusual = elbv2::unusual(&plain.held(), &self.attributes);
+        for logs in LOGS {
+            let is_on = unusual
+                .get(&format!("{logs}.enabled"))
+                .is_some_and(|on| on == "true");
+            for part in ["bucket", "prefix"] {
+                let key = format!("{logs}.{part}");
+                unusual.remove(&key);
+                let value = self.attributes.get(&key).filter(|value| !value.is_empty());
+                unusual.extend(value.filter(|_| is_on).map(|value| (key, value.clone())));
+            }
+        }
+        unusual
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,8 +27,8 @@ use super::listener::Listener;
 use super::load_balancer::LoadBalancer;
 use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until};
 use super::{elbv2, rest_api};
-use crate::aws::Aws;
 use crate::aws::tags::Tags;
+use crate::aws::{Aws, pages};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -762,6 +762,65 @@ fn made_by(stack: &str, region: &str, dns_name: &str) -> bool {
             && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
             && rest.contains(&format!(".{region}.elb."))
     })
+}
+
+/// An alias record, of whomever it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Alias {
+    /// Full name, lower case, no trailing dot.
+    pub(crate) name: String,
+    /// `A` or `AAAA`.
+    pub(crate) record_type: String,
+    /// What it points to, as it is compared.
+    pub(crate) target: String,
+    /// Whether Route 53 asks the target for its health.
+    pub(crate) evaluate_target_health: bool,
+    /// Whether it has a routing policy.
+    pub(crate) is_routed: bool,
+}
+
+/// All alias records of a zone.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, zone: &str) -> Result<Vec<Alias>> {
+    let sets = pages(async |next: Option<String>| {
+        // Name, type and routing policy of the next record, which the listing wants back as three.
+        let mut parts = next.as_deref().unwrap_or_default().split('\n');
+        let mut part = || {
+            parts
+                .next()
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned)
+        };
+        let (name, kind, identifier) = (part(), part(), part());
+        let list = aws.route53.list_resource_record_sets().hosted_zone_id(zone);
+        let send = list
+            .set_start_record_name(name)
+            .set_start_record_type(kind.as_deref().map(RrType::from))
+            .set_start_record_identifier(identifier)
+            .send();
+        let page = aws.call("route53:ListResourceRecordSets", send).await?;
+        let next = page.is_truncated.then(|| {
+            let kind = page.next_record_type.as_ref().map_or("", RrType::as_str);
+            let name = page.next_record_name.as_deref().unwrap_or_default();
+            let identifier = page.next_record_identifier.as_deref().unwrap_or_default();
+            format!("{name}\n{kind}\n{identifier}")
+        });
+        Ok((page.resource_record_sets, next))
+    });
+    let aliases = sets.await?.into_iter().filter_map(|set| {
+        let alias = set.alias_target()?;
+        Some(Alias {
+            name: plain_name(set.name()),
+            record_type: set.r#type().as_str().to_owned(),
+            target: plain_alias(alias.dns_name()),
+            evaluate_target_health: alias.evaluate_target_health(),
+            is_routed: set.set_identifier().is_some(),
+        })
+    });
+    Ok(aliases.collect())
 }
 
 #[cfg(test)]

@@ -511,15 +511,7 @@ async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
         }
     };
     let own = execution_arn(&reader.aws, &reader.identity, id);
-    let spec = RestApi {
-        name: api.name().unwrap_or_default().to_owned(),
-        description: api.description().unwrap_or_default().to_owned(),
-        endpoint_type: endpoint_type(api.endpoint_configuration()),
-        vpc_endpoints: vpc_endpoints(api.endpoint_configuration()),
-        policy: live_policy(api.policy(), &own),
-        definition,
-        tags,
-    };
+    let spec = live_spec(api, &own, definition, tags);
     Ok(Found {
         stack: stack.clone(),
         address: address.clone(),
@@ -562,6 +554,23 @@ fn tags_of(api: &aws_sdk_apigateway::types::RestApi) -> Tags {
             .flatten()
             .map(|(key, value)| (key.as_str(), value.as_str())),
     )
+}
+
+fn live_spec(
+    api: &aws_sdk_apigateway::types::RestApi,
+    own: &str,
+    definition: Definition,
+    tags: Tags,
+) -> RestApi {
+    RestApi {
+        name: api.name().unwrap_or_default().to_owned(),
+        description: api.description().unwrap_or_default().to_owned(),
+        endpoint_type: endpoint_type(api.endpoint_configuration()),
+        vpc_endpoints: vpc_endpoints(api.endpoint_configuration()),
+        policy: live_policy(api.policy(), own),
+        definition,
+        tags,
+    }
 }
 
 fn endpoint_type(configuration: Option<&EndpointConfiguration>) -> &'static str {
@@ -668,6 +677,30 @@ pub(super) fn says(error: &Error, code: &str, words: &str) -> bool {
     error
         .aws()
         .is_some_and(|error| error.is(code) && error.message.to_lowercase().contains(words))
+}
+
+/// The APIs with these ids, of whomever they are.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(
+    (aws, identity): (&Aws, &Identity),
+    ids: &BTreeSet<String>,
+) -> Result<Vec<(String, RestApi)>> {
+    let all = list(aws).await?.into_iter();
+    let wanted = all.filter(|api| api.id().is_some_and(|id| ids.contains(id)));
+    let look = wanted.map(|api| {
+        let id = api.id().unwrap_or_default().to_owned();
+        let own = execution_arn(aws, identity, &id);
+        let definition = Definition::Imported {
+            digest: None,
+            intact: false,
+        };
+        let spec = live_spec(&api, &own, definition, tags_of(&api));
+        (id, spec)
+    });
+    Ok(look.collect())
 }
 
 #[cfg(test)]

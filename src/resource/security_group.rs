@@ -697,6 +697,32 @@ fn permission(rule: &KnownRule) -> IpPermission {
     }
 }
 
+/// Security groups by their ids, of whomever they are, each with the ids of the groups whose rules name it.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(
+    aws: &Aws,
+    ids: &[String],
+) -> Result<Vec<(String, SecurityGroup, BTreeSet<String>)>> {
+    let described = describe(aws, vec![filter("group-id", ids.to_vec())]).await?;
+    let look = described.iter().map(async |group| {
+        let id = group.group_id().unwrap_or_default().to_owned();
+        let naming = |rules: &str| {
+            let filter = filter(&format!("{rules}.group-id"), vec![id.clone()]);
+            describe(aws, vec![filter])
+        };
+        let (ingress, egress) =
+            futures::try_join!(naming("ip-permission"), naming("egress.ip-permission"))?;
+        let naming = ingress.into_iter().chain(egress);
+        let naming = naming.filter_map(|group| group.group_id);
+        let naming = naming.filter(|other| *other != id).collect();
+        Ok::<_, Error>((id.clone(), live_spec(group), naming))
+    });
+    futures::future::try_join_all(look).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

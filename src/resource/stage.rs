@@ -16,7 +16,7 @@ use super::context::Wait;
 use super::rest_api::{self, Tagged, put_tags, remove, replace};
 use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource};
 use crate::aws::tags::Tags;
-use crate::aws::tolerate;
+use crate::aws::{Aws, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -439,6 +439,21 @@ fn live_spec(api: &str, stage: &aws_sdk_apigateway::types::Stage) -> Stage {
         }),
         tags: Tags::live(tags.map(|(key, value)| (key.as_str(), value.as_str()))),
     }
+}
+
+/// The stages of an API, of whomever they are.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, api: &str) -> Result<Vec<Stage>> {
+    let send = aws.apigateway.get_stages().rest_api_id(api).send();
+    let answer = aws.call("apigateway:GetStages", send).await?;
+    Ok(answer
+        .item()
+        .iter()
+        .map(|one| live_spec(api, one))
+        .collect())
 }
 
 #[cfg(test)]

@@ -498,6 +498,40 @@ fn arn(described: &Described) -> String {
     described.target_group_arn().unwrap_or_default().to_owned()
 }
 
+/// Target groups by their ARNs, of whomever they are.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, id: &str) -> Result<Option<TargetGroup>> {
+    let send = aws
+        .elbv2
+        .describe_target_groups()
+        .target_group_arns(id)
+        .send();
+    let answer = aws
+        .call("elbv2:DescribeTargetGroups", send)
+        .await
+        .map_err(Error::from);
+    let answer = answer.map(|answer| answer.target_groups.unwrap_or_default().pop());
+    let Some(described) = elbv2::absent_is(answer, "TargetGroupNotFound", None)? else {
+        return Ok(None);
+    };
+    let arns = [id.to_owned()];
+    let (attributes, mut tags) =
+        futures::try_join!(attributes(aws, id), elbv2::tags_of(aws, &arns))?;
+    let tags = tags.remove(id).unwrap_or_default();
+    Ok(Some(live_spec(&described, attributes, tags)))
+}
+
+impl TargetGroup {
+    /// The attributes of a live one that are not as they are held without being named.
+    pub(crate) fn unusual(&self) -> Attributes {
+        let held = elbv2::held(&Attributes::new(), DEFAULTS, &BTreeSet::new());
+        elbv2::unusual(&held, &self.attributes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

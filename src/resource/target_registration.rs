@@ -395,6 +395,18 @@ fn lies_in(address: IpAddr, cidr: &str) -> bool {
     length <= bits && difference.checked_shr(bits - length).unwrap_or(0) == 0
 }
 
+/// What is registered with a target group of whomever; on other ports than the group's, with the port.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, group: &str, port: u16) -> Result<BTreeSet<String>> {
+    let health = describe(aws, group).await?;
+    let registered = health.iter().filter(|one| is_registered(one));
+    let targets = registered.filter_map(|one| one.target());
+    Ok(targets.map(|target| name(target, port)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -506,6 +506,41 @@ fn explain(cx: &Cx, error: Error) -> Error {
     elbv2::with_hint(cx, &error, hint)
 }
 
+/// A trust store, of whomever it is, as far as it decides whether it can be taken over.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// Its name.
+    pub(crate) name: String,
+    /// The listeners that use it.
+    pub(crate) users: Vec<String>,
+    /// The stack that it belongs to.
+    pub(crate) stack: Option<String>,
+    /// What it holds; why that cannot be read.
+    pub(crate) content: Result<Content>,
+}
+
+/// Reads a trust store, of whomever it is.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, id: &str) -> Result<Looked> {
+    let arns = [id.to_owned()];
+    let (described, users, mut tags) = futures::try_join!(
+        describe(aws, id),
+        associations(aws, id),
+        elbv2::tags_of(aws, &arns)
+    )?;
+    Ok(Looked {
+        name: described.and_then(|one| one.name).unwrap_or_default(),
+        users,
+        stack: tags
+            .remove(id)
+            .and_then(|tags| tags.stack().map(str::to_owned)),
+        content: Content::download(aws, id).await,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

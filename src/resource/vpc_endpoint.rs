@@ -632,6 +632,25 @@ fn is_missing(error: &AwsError) -> bool {
     )
 }
 
+/// The execute-api endpoints of a VPC, of whomever they are.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, vpc: &str) -> Result<Vec<(String, VpcEndpoint)>> {
+    let mut all = describe(aws, filter("vpc-id", vec![vpc.to_owned()])).await?;
+    all.retain(|one| {
+        let service = one.service_name().unwrap_or_default();
+        service.ends_with(".execute-api") && !is_going(one)
+    });
+    let interfaces = interfaces_of(aws, &all).await?;
+    let look = |one: &aws_sdk_ec2::types::VpcEndpoint| {
+        let id = one.vpc_endpoint_id()?.to_owned();
+        Some((id, live_spec(one, &interfaces)))
+    };
+    Ok(all.iter().filter_map(look).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -112,7 +112,7 @@ impl Content {
         }))
     }
 
-    async fn download(aws: &Aws, arn: &str) -> Result<Self> {
+    pub(super) async fn download(aws: &Aws, arn: &str) -> Result<Self> {
         let (bytes, revocations) =
             futures::try_join!(download_bundle(aws, arn), revocations(aws, arn))?;
         let bundle = Bundle::from_bytes(&[(arn, bytes)]).map_err(|error| {
