@@ -102,6 +102,8 @@ pub enum Command {
     Crl(CrlCommand),
     /// List the stacks of the account and region by their tags
     List(ListArgs),
+    /// Write a stack file for what exists, made by hand or by another tool
+    Export(ExportArgs),
     /// Print names, ARNs, DNS names and addresses of a stack
     Output(OutputArgs),
     /// Say who connected, who was refused and why, by the connection logs
@@ -329,6 +331,38 @@ pub struct ListArgs {
     /// The region; else that of the AWS environment
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// What is exported.
+    #[command(flatten)]
+    pub source: ExportSource,
+    /// The stack's name; after the load balancer's
+    #[arg(long, value_name = "STACK")]
+    pub name: Option<String>,
+    /// Where to write stack.yaml and its files; made if it does not exist
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
+    /// The region; else that of the ARN, or of the AWS environment
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+}
+
+/// What `export` begins with.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ExportSource {
+    /// The load balancer, by ARN or name
+    #[arg(long, value_name = "ARN|NAME")]
+    pub load_balancer: Option<String>,
+    /// The domain that leads to it
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
 }
 
 /// Arguments of `doctor`.

@@ -7,6 +7,7 @@ mod destroy;
 mod doctor;
 mod expiry;
 mod explain;
+mod export;
 mod list;
 mod logs;
 mod output;
@@ -65,6 +66,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Status(args) => status::run(&args, global, view).await,
         Command::Crl(CrlCommand::Refresh(args)) => crl::refresh(&args, global, view).await,
         Command::List(args) => list::run(&args, global, view).await,
+        Command::Export(args) => export::run(&args, global, view).await,
         Command::Output(args) => output::run(&args, global, view).await,
         Command::Logs(args) => logs::run(&args, global, view).await,
         Command::Explain(args) => explain::run(&args, view),

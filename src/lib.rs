@@ -23,6 +23,7 @@ mod connection_log;
 mod crl_source;
 mod doctor;
 pub mod explain;
+mod export;
 mod facts;
 mod foreign;
 mod hint;

@@ -44,7 +44,12 @@ pub(super) async fn run(args: &ListArgs, global: &Global, view: &View) -> Result
     Ok(exit::DONE)
 }
 
-async fn environment_region(global: &Global) -> Result<String> {
+/// The region of the AWS environment.
+///
+/// # Errors
+///
+/// There is none.
+pub(super) async fn environment_region(global: &Global) -> Result<String> {
     let mut profile = aws_config::profile::ProfileFileRegionProvider::builder();
     if let Some(name) = &global.profile {
         profile = profile.profile_name(name);

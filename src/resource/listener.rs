@@ -428,7 +428,7 @@ impl Listens {
     }
 
     /// What is done by default, for people.
-    fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         match self {
             Self::Https(_) => "forward".to_owned(),
             Self::Redirect(Redirect { port }) => format!("redirect to HTTPS:{port}"),
