@@ -43,8 +43,6 @@ pub(crate) struct Seen {
     pub(super) domains: Vec<(DomainName, Vec<BasePathMapping>)>,
     /// The APIs that the domains lead to, by id.
     pub(super) apis: BTreeMap<String, Api>,
-    /// The names of the default certificate of its listeners.
-    pub(super) certificate_names: Vec<String>,
     /// The alias records that lead to it.
     pub(super) records: Vec<(Zone, Alias)>,
 }
@@ -178,7 +176,6 @@ impl Seen {
             endpoint_groups,
             domains,
             apis,
-            certificate_names,
             records,
         })
     }

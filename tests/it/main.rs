@@ -16,6 +16,7 @@ mod doctor;
 mod drift;
 mod examples;
 mod explain;
+mod export;
 mod faults;
 mod gap;
 mod invariants;

@@ -1,0 +1,405 @@
+//! What somebody made in the console is exported, adopted, and from then on a stack like any other.
+
+mod console;
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use self::console::Console;
+use crate::acts::{elb, writes};
+use crate::support::{Authority, Outcome, Scenario, canonical, differences};
+
+/// A directory whose sandbox has what `make` makes.
+fn made(make: impl FnOnce(&Console<'_>)) -> Scenario {
+    let scenario = Scenario::empty();
+    scenario.meanwhile(|aws| make(&Console::new(aws)));
+    scenario
+}
+
+const EXPORT: [&str; 5] = [
+    "export",
+    "--load-balancer",
+    "My-ALB",
+    "--region",
+    "ap-northeast-1",
+];
+
+/// The same with its load balancer exported.
+fn exported(scenario: Scenario) -> Scenario {
+    let (outcome, calls) = scenario.calls_of(EXPORT);
+    outcome.ok();
+    assert_eq!(writes(&calls), [""; 0], "exporting only reads");
+    scenario
+}
+
+/// The actions of a plan by address.
+fn actions(outcome: &Outcome) -> Vec<(String, String)> {
+    let plan = outcome.json();
+    let changes = plan["stacks"][0]["changes"].as_array().expect("a list");
+    let text = |value: &Value| value.as_str().expect("is text").to_owned();
+    let action = |change: &Value| (text(&change["address"]), text(&change["action"]));
+    changes.iter().map(action).collect()
+}
+
+/// Adopts; gives the operations that changed something, without those of the stack's bucket.
+#[track_caller]
+fn adopts(scenario: &Scenario) -> Vec<String> {
+    let before = canonical(&scenario.dump());
+    let (outcome, calls) = scenario.calls_of(["apply", "--adopt", "--yes"]);
+    outcome.ok();
+    let changed = differences(&before, &canonical(&scenario.dump()));
+    let is_tag = |one: &&String| {
+        one.contains("mtlsgw") || one.contains("tags") || one.contains("description")
+    };
+    let others: Vec<&String> = changed.iter().filter(|one| !is_tag(one)).collect();
+    assert_eq!(others, Vec::<&String>::new(), "adopting writes tags only");
+    let mut writes = writes(&calls);
+    let of_bucket = ["Bucket", "Object", "PublicAccess"];
+    writes.retain(|one| !of_bucket.iter().any(|part| one.contains(part)));
+    writes
+}
+
+#[test]
+fn private_apis_made_in_the_console_become_a_stack_by_tags_alone() {
+    let scenario = exported(made(|console| {
+        console.private_apis(true);
+    }));
+    let unadopted = scenario.refuses(["plan"]);
+    unadopted.says("take it over with `mtlsgw apply --adopt`");
+    let plan = scenario.run(["plan", "--adopt", "--json"]).ok();
+    let warnings = &plan.json()["stacks"][0]["warnings"];
+    assert_eq!(warnings, &json!([]), "{}", scenario.read("stack.yaml"));
+    let adopted: Vec<String> = actions(&plan)
+        .into_iter()
+        .filter(|(_, action)| action == "adopt")
+        .map(|(address, _)| address)
+        .collect();
+    let expected = [
+        "load_balancer.security_group",
+        "endpoint.security_group",
+        "endpoint",
+        "api",
+        "api.deployment",
+        "api.stage",
+        "domain",
+        "load_balancer",
+        "target_group",
+        "trust_store",
+        "listener",
+    ];
+    let mut sorted = (adopted, expected.map(str::to_owned).to_vec());
+    sorted.0.sort();
+    sorted.1.sort();
+    assert_eq!(sorted.0, sorted.1);
+    let others: Vec<_> = actions(&plan)
+        .into_iter()
+        .filter(|(address, action)| {
+            action != "adopt" && !address.starts_with("bucket") && !address.contains("object")
+        })
+        .collect();
+    assert_eq!(others, [], "nothing else is done");
+    let writes = adopts(&scenario);
+    let kinds = ["AddTags", "CreateTags", "TagResource", "UpdateDeployment"];
+    let other = writes.iter().find(|one| !kinds.contains(&one.as_str()));
+    assert_eq!(other, None);
+    scenario.has_converged();
+}
+
+#[test]
+fn what_has_been_adopted_is_known_by_its_tags_and_destroyed_without_a_trace() {
+    let mut scenario = exported(made(|console| {
+        console.private_apis(true);
+    }));
+    adopts(&scenario);
+    let text = scenario.read("stack.yaml");
+    let (without, _) = text.split_once("\nadopt:").expect("has the section");
+    scenario.write("stack.yaml", without);
+    scenario.has_converged();
+    scenario.run(["destroy", "--yes"]).ok();
+    let dump = scenario.dump();
+    let region = &dump["regions"]["ap-northeast-1"];
+    for kind in [
+        "load_balancers",
+        "listeners",
+        "target_groups",
+        "trust_stores",
+    ] {
+        assert_eq!(region["elbv2"][kind], json!({}), "{kind}");
+    }
+    assert_eq!(region["apigateway"]["apis"], json!({}));
+    assert_eq!(region["apigateway"]["domains"], json!({}));
+    let zones = dump["route53"]["zones"].to_string();
+    assert!(!zones.contains("api.example.com"), "{zones}");
+    // The certificate was only referred to.
+    let certificates = region["acm"]["certificates"].as_object().expect("a map");
+    assert_eq!(certificates.len(), 1);
+}
+
+#[test]
+fn an_adopted_gateway_changes_like_any_other() {
+    let mut scenario = exported(made(|console| {
+        console.private_apis(true);
+    }));
+    adopts(&scenario);
+    let api = scenario.read("api.json");
+    scenario.write("api.json", api.replace("petstore/pets", "petstore/dogs"));
+    let writes = scenario.applies(&[]);
+    for operation in [
+        "PutRestApi",
+        "CreateDeployment",
+        "UpdateStage",
+        "DeleteDeployment",
+    ] {
+        assert!(writes.contains(&operation.to_owned()), "{writes:?}");
+    }
+    scenario.edit(
+        "evaluate_target_health: true",
+        "evaluate_target_health: false",
+    );
+    assert_eq!(scenario.applies(&[]), ["ChangeResourceRecordSets"]);
+}
+
+#[test]
+fn groups_with_other_rules_are_only_referred_to() {
+    let scenario = exported(made(|console| {
+        console.private_apis(false);
+    }));
+    let text = scenario.read("stack.yaml");
+    assert_eq!(text.matches("security_groups: [sg-").count(), 2, "{text}");
+    adopts(&scenario);
+    scenario.has_converged();
+}
+
+#[test]
+fn a_domain_leads_to_its_load_balancer() {
+    let scenario = made(|console| {
+        console.private_apis(true);
+    });
+    let region = ["--region", "ap-northeast-1", "--name", "shop"];
+    let domain = ["export", "--domain", "api.example.com"];
+    scenario.run([&domain[..], &region[..]].concat()).ok();
+    let text = scenario.read("stack.yaml");
+    assert!(text.contains("name: shop\n"), "{text}");
+    assert!(text.contains("loadbalancer/app/My-ALB/"), "{text}");
+    let nobody = ["export", "--domain", "other.example.org", "--force"];
+    let refused = scenario.run([&nobody[..], &region[..]].concat()).exits(1);
+    refused.says("nothing leads from `other.example.org` to a load balancer");
+}
+
+#[test]
+fn files_that_are_there_are_kept_unless_they_may_be_replaced() {
+    let mut scenario = made(|console| {
+        console.private_apis(true);
+    });
+    scenario.write("ca_bundle.pem", "mine");
+    let refused = scenario.run(EXPORT).exits(1);
+    refused.says("ca_bundle.pem");
+    assert_eq!(scenario.read("ca_bundle.pem"), "mine");
+    assert!(!scenario.path("stack.yaml").exists(), "all files or none");
+    scenario.run(EXPORT.iter().copied().chain(["--force"])).ok();
+    assert!(
+        scenario
+            .read("ca_bundle.pem")
+            .starts_with("-----BEGIN CERTIFICATE")
+    );
+}
+
+#[test]
+fn exported_files_are_for_everybody_and_hold_no_key() {
+    let scenario = exported(made(servers));
+    for entry in fs::read_dir(scenario.path("")).expect("is a directory") {
+        let path = entry.expect("is readable").path();
+        if !path.is_file() {
+            continue;
+        }
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = path.metadata().expect("is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "{}", path.display());
+        let text = fs::read_to_string(&path).expect("is text");
+        assert!(!text.contains("PRIVATE KEY"), "{}", path.display());
+    }
+}
+
+/// System C: two servers behind client certificates, with an imported certificate and a redirect.
+fn servers(console: &Console<'_>) {
+    let front = console.group("web", "0.0.0.0/0");
+    let targets = ["172.31.0.100", "172.31.16.100"].map(str::to_owned);
+    let group = console.target_group(("HTTP", "80"), "200", &targets);
+    let certificate = console.imported_certificate(&["www.example.com"]);
+    let store = console.trust_store();
+    let balancer = console.load_balancer(&front);
+    console.listener((&balancer[0], &certificate, &group), Some(&store));
+    console.redirect(&balancer[0]);
+    console.alias("www.example.com", &balancer);
+}
+
+#[test]
+fn servers_behind_client_certificates_become_a_stack_by_tags_alone() {
+    let scenario = exported(made(servers));
+    let text = scenario.read("stack.yaml");
+    for part in [
+        "targets: [\"172.31.0.100\", \"172.31.16.100\"]",
+        "protocol: http",
+        "redirect_http: true",
+        "certificate:\n  arn: \"arn:aws:acm:",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    let plan = scenario.run(["plan", "--adopt", "--json"]).ok();
+    assert_eq!(plan.json()["stacks"][0]["warnings"], json!([]), "{text}");
+    adopts(&scenario);
+    scenario.has_converged();
+    scenario.run(["destroy", "--yes"]).ok();
+}
+
+#[test]
+fn a_load_balancer_that_asks_nobody_is_exported_as_it_is() {
+    let scenario = exported(made(|console| {
+        let front = console.group("web", "10.0.0.0/8");
+        let group = console.target_group(("HTTPS", "8443"), "200", &["172.31.0.100".to_owned()]);
+        let certificate = console.imported_certificate(&["www.example.com"]);
+        let balancer = console.load_balancer(&front);
+        console.listener((&balancer[0], &certificate, &group), None);
+    }));
+    let text = scenario.read("stack.yaml");
+    assert!(text.contains("mutual_authentication: \"off\""), "{text}");
+    assert!(text.contains("allow: [\"10.0.0.0/8\"]"), "{text}");
+    assert!(!text.contains("trust_store"), "{text}");
+    adopts(&scenario);
+    scenario.has_converged();
+}
+
+#[test]
+fn what_another_stack_has_is_never_adopted() {
+    let mut scenario = exported(made(servers));
+    adopts(&scenario);
+    let text = scenario
+        .read("stack.yaml")
+        .replace("name: my-alb", "name: thief");
+    scenario.write("stack.yaml", text);
+    let before = canonical(&scenario.dump());
+    for verb in [
+        &["plan", "--adopt"][..],
+        &["apply", "--adopt", "--yes"],
+        &["plan"],
+    ] {
+        let refused = scenario.run(verb.iter().copied()).exits(1);
+        refused.says("belongs to the stack `my-alb`, and is not adopted");
+    }
+    assert_eq!(differences(&before, &canonical(&scenario.dump())), [""; 0]);
+}
+
+#[test]
+fn what_differs_is_told_and_left_as_it_is() {
+    let mut scenario = exported(made(servers));
+    scenario.edit(
+        "protocol: http",
+        "protocol: http\n  deregistration_delay_seconds: 30",
+    );
+    let plan = scenario.run(["plan", "--adopt"]).ok();
+    plan.says("warning: target_group: would be changed: attributes.deregistration_delay");
+    adopts(&scenario);
+    let plan = scenario.run(["plan", "--detailed-exitcode"]).exits(2);
+    plan.says("attributes.deregistration_delay.timeout_seconds: 300 -> 30");
+    scenario.applies(&[]);
+}
+
+#[test]
+fn what_would_have_to_be_replaced_is_not_adopted() {
+    let mut scenario = exported(made(servers));
+    scenario.edit("protocol: http", "protocol: https\n  port: 80");
+    let refused = scenario.refuses(["apply", "--adopt", "--yes"]);
+    refused.says("`target_group`: protocol (HTTP -> HTTPS)");
+}
+
+#[test]
+fn an_id_that_leads_nowhere_is_named() {
+    let mut scenario = exported(made(servers));
+    let text = scenario.read("stack.yaml");
+    let (head, tail) = text.split_once("\nadopt:").expect("has the section");
+    let tail = tail.replacen("/My-Trust-Store/", "/My-Trust-Stone/", 1);
+    scenario.write("stack.yaml", format!("{head}\nadopt:{tail}"));
+    let refused = scenario.refuses(["plan", "--adopt"]);
+    refused.says("`adopt.trust_store`: ");
+    refused_address(&mut scenario);
+}
+
+fn refused_address(scenario: &mut Scenario) {
+    let text = scenario.read("stack.yaml");
+    scenario.write(
+        "stack.yaml",
+        format!(
+            "{}  endpoint: vpce-1\n",
+            text.split("\n#   ").next().expect("text")
+        ),
+    );
+    scenario
+        .refuses(["plan"])
+        .says("the stack has nothing of its own at `endpoint` that could be adopted");
+}
+
+#[test]
+fn rules_and_other_listeners_are_named_as_not_exported() {
+    let scenario = made(servers);
+    scenario.meanwhile(|aws| {
+        let arn = |action: &str, element: &str| {
+            let listed = aws.query("elasticloadbalancing", &[("Action", action)]);
+            listed.ok().element(element)
+        };
+        let balancer = arn("DescribeLoadBalancers", "LoadBalancerArn");
+        let listener = [
+            ("LoadBalancerArn", balancer.as_str()),
+            ("Protocol", "HTTP"),
+            ("Port", "8080"),
+            ("DefaultActions.member.1.Type", "fixed-response"),
+            (
+                "DefaultActions.member.1.FixedResponseConfig.StatusCode",
+                "200",
+            ),
+        ];
+        elb(aws, "CreateListener", &listener);
+    });
+    let outcome = scenario.run(EXPORT).ok();
+    outcome.says("warning: listener: the listener on port 8080");
+    let text = scenario.read("stack.yaml");
+    assert!(
+        text.contains(
+            "# Not exported, and never touched:\n#   listener: the listener on port 8080"
+        ),
+        "{text}"
+    );
+    adopts(&scenario);
+    scenario.has_converged();
+}
+
+#[test]
+fn a_trust_store_that_is_shared_is_only_referred_to() {
+    let scenario = exported(made(|console| {
+        servers(console);
+        console.second_listener();
+    }));
+    let text = scenario.read("stack.yaml");
+    assert!(
+        text.contains("trust_store:\n  arn: \"arn:aws:elasticloadbalancing"),
+        "{text}"
+    );
+    assert!(text.contains("is shared with arn:"), "{text}");
+    adopts(&scenario);
+    scenario.has_converged();
+}
+
+#[test]
+fn a_certificate_authority_that_is_added_to_an_adopted_store_widens_it() {
+    let mut scenario = exported(made(servers));
+    adopts(&scenario);
+    scenario.write("second.pem", &Authority::new("Second CA").certificate);
+    scenario.edit(
+        "ca_bundle: [ca_bundle.pem]",
+        "ca_bundle: [ca_bundle.pem, second.pem]",
+    );
+    scenario
+        .refuses(["apply", "--yes"])
+        .says("--allow-widening");
+    scenario.applies(&["--allow-widening"]);
+}
