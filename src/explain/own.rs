@@ -3,6 +3,7 @@
 use super::entry::{Entry, Kind};
 
 const PLAN: &str = "`mtlsgw plan` and `validate`";
+const ADOPT: &str = "docs/adopt.md";
 const CHECK: &str = "`mtlsgw trust check`, docs/trust-check.md";
 
 const fn entry(
@@ -58,6 +59,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         PLAN,
     )
     .at("certificate.zone"),
+    entry(
+        "adoption_leaves",
+        "What is to be adopted differs from the stack file here; adopting writes tags and leaves it as it is.",
+        "Write what is there into the stack file, or let the next `mtlsgw apply` change it.",
+        ADOPT,
+    ),
+    entry(
+        "not_exported",
+        "The load balancer has something that the stack file has no words for; it stays as it is, and is nobody's.",
+        "Keep it beside the stack, or move what it does into the stack file by hand.",
+        ADOPT,
+    ),
+    entry(
+        "exported_otherwise",
+        "The stack file cannot say it as it is, so `mtlsgw apply` would change it once it is adopted.",
+        "Look whether anybody relies on it before you apply.",
+        ADOPT,
+    ),
     entry(
         "not-attached",
         "No live listener verifies by the trust store yet.",

@@ -158,7 +158,9 @@ fn api(seen: &Seen, api: &Api, (stack, name, at): (&str, &str, &str), draft: &mu
         .endpoint
         .as_ref()
         .map(|(id, _)| Late::Known(id.clone()));
-    if endpoint.as_slice() != spec.vpc_endpoints.as_slice() {
+    if spec.vpc_endpoints.is_empty() {
+        put("associate_endpoint", false.into());
+    } else if endpoint.as_slice() != spec.vpc_endpoints.as_slice() {
         draft.differs(
             at,
             "it is not associated with the endpoint alone, which the stack would change and deploy",

@@ -25,6 +25,8 @@ pub struct Api {
     pub stage: String,
     /// Who can reach it.
     pub endpoint_type: EndpointType,
+    /// Whether a private API is associated with the endpoint, which gives it a public DNS name.
+    pub associate_endpoint: bool,
     /// Its resource policy.
     pub policy: ApiPolicy,
     /// Its description; empty: none.
@@ -96,6 +98,9 @@ pub(super) struct RawApi {
     /// Who can reach it.
     #[serde(default)]
     endpoint_type: EndpointType,
+    /// Whether a private API is associated with the endpoint, so that it has a DNS name of its own there.
+    #[serde(default = "yes")]
+    associate_endpoint: bool,
     /// Resource policy: `source_vpc` denies every VPC but the stack's, `source_vpce` also every endpoint but its
     /// own; or a file, or the document itself (default: `source_vpc`; none for regional APIs).
     #[schemars(with = "Option<PolicyForm>")]
@@ -136,6 +141,10 @@ pub(super) struct RawThrottling {
 
 /// What AWS accepts as a resource policy.
 const MAXIMUM_POLICY_CHARACTERS: usize = 8192;
+
+fn yes() -> bool {
+    true
+}
 
 fn stage_name() -> String {
     "dev".to_owned()
@@ -184,6 +193,7 @@ impl RawApi {
             name: self.name,
             stage: self.stage,
             endpoint_type: self.endpoint_type,
+            associate_endpoint: self.associate_endpoint,
             policy,
             description: self.description,
             stage_variables: self.stage_variables,

@@ -36,7 +36,7 @@ impl Wiring<'_> {
             let endpoint_type = if private { "PRIVATE" } else { "REGIONAL" };
             let vpc_endpoints: Vec<Late<String>> = self
                 .endpoint_reference()
-                .filter(|_| private)
+                .filter(|_| private && api.associate_endpoint)
                 .into_iter()
                 .collect();
             let resources = &mut self.wired.resources;

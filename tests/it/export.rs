@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use self::console::Console;
-use crate::acts::{elb, writes};
+use crate::acts::{assert_order, elb, writes};
 use crate::support::{Authority, Outcome, Scenario, canonical, differences};
 
 /// A directory whose sandbox has what `make` makes.
@@ -137,6 +137,54 @@ fn what_has_been_adopted_is_known_by_its_tags_and_destroyed_without_a_trace() {
 }
 
 #[test]
+fn an_adopted_gateway_keeps_what_its_stack_promises() {
+    let mut scenario = Scenario::empty();
+    for arguments in [
+        &["pki", "ca", "root"][..],
+        &["pki", "issue", "client"],
+        &["pki", "issue", "revoked"],
+        &["pki", "revoke", "revoked_cert.pem", "--crl"],
+    ] {
+        scenario.run_bare(arguments.iter().copied()).ok();
+    }
+    let trusted = ["cert.pem", "crl.pem"].map(|name| scenario.read(&format!("pki/root/{name}")));
+    scenario.meanwhile(|aws| {
+        let mut console = Console::new(aws);
+        console.trusted = trusted;
+        console.private_apis(true);
+    });
+    let mut scenario = exported(scenario);
+    adopts(&scenario);
+    let presents = "verify: { client_certificate: client_cert.pem, client_key: client_key.pem }\n";
+    let text = scenario.read("stack.yaml");
+    scenario.write("stack.yaml", format!("{text}{presents}"));
+    scenario.run(["verify"]).ok();
+}
+
+#[test]
+fn an_adoption_that_was_cut_off_is_finished_by_the_next() {
+    let untouched = made(|console| {
+        console.private_apis(true);
+    });
+    for fault in [
+        "AddTags#2x*=deny",
+        "CreateTags#2x*=deny",
+        "TagResource#2x*=deny",
+        "UpdateDeployment=deny",
+        "PutObject#2x*=deny",
+    ] {
+        let scenario = exported(untouched.fork());
+        {
+            let _aws = scenario.serve(&["--fault", fault]);
+            let cut_off = scenario.run(["apply", "--adopt", "--yes"]);
+            assert_eq!(cut_off.code, 3, "{fault}: {cut_off}");
+        }
+        scenario.run(["apply", "--adopt", "--yes"]).ok();
+        scenario.has_converged();
+    }
+}
+
+#[test]
 fn an_adopted_gateway_changes_like_any_other() {
     let mut scenario = exported(made(|console| {
         console.private_apis(true);
@@ -161,12 +209,13 @@ fn an_adopted_gateway_changes_like_any_other() {
 }
 
 #[test]
-fn groups_with_other_rules_are_only_referred_to() {
+fn groups_with_other_rules_and_apis_without_the_endpoint_are_said_to_be_so() {
     let scenario = exported(made(|console| {
         console.private_apis(false);
     }));
     let text = scenario.read("stack.yaml");
     assert_eq!(text.matches("security_groups: [sg-").count(), 2, "{text}");
+    assert!(text.contains("associate_endpoint: false"), "{text}");
     adopts(&scenario);
     scenario.has_converged();
 }
