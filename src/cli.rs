@@ -246,6 +246,10 @@ pub struct Allowances {
 
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 pub struct ApplyArgs {
     /// A stack file or a saved plan; ./stack.yaml
     #[arg(value_name = "PATH|PLAN")]

@@ -41,12 +41,7 @@ pub(super) async fn run(args: &ExportArgs, global: &Global, view: &View) -> Resu
             warning.address, warning.message
         ));
     }
-    view.result(
-        &written
-            .iter()
-            .map(|file| format!("{file}\n"))
-            .collect::<String>(),
-    );
+    view.result(&format!("{}\n", written.join("\n")));
     let file = args.directory.join(STACK_FILE);
     view.note(&format!(
         "Next: `mtlsgw plan --adopt {}` shows what taking it over would do.",

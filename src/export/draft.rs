@@ -111,12 +111,13 @@ impl Draft {
             if of_group.is_empty() {
                 continue;
             }
-            text.push_str(&format!("\n# {title}:\n"));
+            text.extend(["\n# ", title, ":\n"]);
             for Warning {
                 address, message, ..
             } in of_group
             {
-                text.push_str(&format!("#   {address}: {}\n", message.replace('\n', " ")));
+                let message = message.replace('\n', " ");
+                text.extend(["#   ", address.as_str(), ": ", message.as_str(), "\n"]);
             }
         }
         self.files.insert(STACK_FILE.to_owned(), text.into_bytes());

@@ -104,9 +104,8 @@ fn api(seen: &Seen, api: &Api, (stack, name, at): (&str, &str, &str), draft: &mu
     let Api {
         spec,
         stage,
-        other_stages,
         exported,
-        is_deployed,
+        ..
     } = api;
     let mut section = Map::new();
     let mut put = |key: &str, value: Value| section.insert(key.to_owned(), value);
@@ -142,18 +141,7 @@ fn api(seen: &Seen, api: &Api, (stack, name, at): (&str, &str, &str), draft: &mu
     if let Some(limits) = &stage.throttling {
         put("throttling", json!(limits));
     }
-    if !is_deployed {
-        draft.differs(
-            at,
-            "it has changes that are not deployed; the file says what the stage serves, and the stack would undo them",
-        );
-    }
-    if !stage.description.is_empty() {
-        draft.differs(
-            at,
-            "the description of the stage, which the stack would remove",
-        );
-    }
+    tell_oddities(api, at, draft);
     let endpoint = seen
         .endpoint
         .as_ref()
@@ -166,10 +154,26 @@ fn api(seen: &Seen, api: &Api, (stack, name, at): (&str, &str, &str), draft: &mu
             "it is not associated with the endpoint alone, which the stack would change and deploy",
         );
     }
-    for other in other_stages {
+    section.into()
+}
+
+/// Says what of an API the stack file has no words for.
+fn tell_oddities(api: &Api, at: &str, draft: &mut Draft) {
+    if !api.is_deployed {
+        draft.differs(
+            at,
+            "it has changes that are not deployed; the file says what the stage serves, and the stack would undo them",
+        );
+    }
+    if !api.stage.description.is_empty() {
+        draft.differs(
+            at,
+            "the description of the stage, which the stack would remove",
+        );
+    }
+    for other in &api.other_stages {
         draft.leave_out(at, format!("the stage `{other}`"));
     }
-    section.into()
 }
 
 /// The policy in the stack file's words, or as a file.
@@ -393,6 +397,12 @@ pub(super) fn listeners(seen: &Seen, names: &Names, draft: &mut Draft) {
         }
         sections.push((format!("port-{port}"), section.into()));
     }
+    tell_others(seen, draft);
+    draft.put_each("listener", sections);
+}
+
+/// Names the listeners and rules that the stack file has no words for.
+fn tell_others(seen: &Seen, draft: &mut Draft) {
     for (port, one) in &seen.listeners {
         match &one.spec.listens {
             Listens::Redirect(redirect)
@@ -412,7 +422,6 @@ pub(super) fn listeners(seen: &Seen, names: &Names, draft: &mut Draft) {
             draft.leave_out("listener", rule.clone());
         }
     }
-    draft.put_each("listener", sections);
 }
 
 /// Whether port 80 leads to this port.

@@ -3,6 +3,7 @@
 mod console;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
@@ -138,7 +139,7 @@ fn what_has_been_adopted_is_known_by_its_tags_and_destroyed_without_a_trace() {
 
 #[test]
 fn an_adopted_gateway_keeps_what_its_stack_promises() {
-    let mut scenario = Scenario::empty();
+    let scenario = Scenario::empty();
     for arguments in [
         &["pki", "ca", "root"][..],
         &["pki", "issue", "client"],
@@ -193,14 +194,13 @@ fn an_adopted_gateway_changes_like_any_other() {
     let api = scenario.read("api.json");
     scenario.write("api.json", api.replace("petstore/pets", "petstore/dogs"));
     let writes = scenario.applies(&[]);
-    for operation in [
+    let order = [
         "PutRestApi",
         "CreateDeployment",
         "UpdateStage",
         "DeleteDeployment",
-    ] {
-        assert!(writes.contains(&operation.to_owned()), "{writes:?}");
-    }
+    ];
+    assert_order(&writes, &order);
     scenario.edit(
         "evaluate_target_health: true",
         "evaluate_target_health: false",
@@ -262,7 +262,6 @@ fn exported_files_are_for_everybody_and_hold_no_key() {
         if !path.is_file() {
             continue;
         }
-        use std::os::unix::fs::PermissionsExt as _;
         let mode = path.metadata().expect("is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o644, "{}", path.display());
         let text = fs::read_to_string(&path).expect("is text");

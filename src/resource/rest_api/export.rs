@@ -45,7 +45,7 @@ pub(crate) async fn export(aws: &Aws, api: &str, stage: &str) -> Result<Option<V
     };
     let body = answer
         .body
-        .map(|body| body.into_inner())
+        .map(aws_sdk_apigateway::primitives::Blob::into_inner)
         .unwrap_or_default();
     let document = serde_json::from_slice(&body).map_err(|error| {
         Error::refused(format!(
