@@ -172,7 +172,6 @@ fn an_adoption_that_was_cut_off_is_finished_by_the_next() {
         "CreateTags#2x*=deny",
         "TagResource#2x*=deny",
         "UpdateDeployment=deny",
-        "PutObject#2x*=deny",
     ] {
         let scenario = exported(untouched.fork());
         {
