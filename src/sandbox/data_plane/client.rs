@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 
 use self::certificate::Member;
 use self::list::List;
-use self::path::{Pool, Searched};
+use self::path::{Chain, Pool, Searched};
 
 /// The longest chain, the client's certificate and the root included; AWS does not raise it.
 pub(super) const DEEPEST: usize = 4;
@@ -165,7 +165,7 @@ impl Judgement<'_> {
         for length in 1..=path::LONGEST {
             let mut search = path::Search::new(length);
             if let Searched::Found(chain) = search.next(pool)
-                && chain.len() > self.trust.rules.deepest
+                && chain.members.len() > self.trust.rules.deepest
             {
                 return Reason::MaxChainDepthExceeded;
             }
@@ -181,8 +181,9 @@ impl Judgement<'_> {
     }
 
     /// Judges a chain that ends in the trust store.
-    fn chain(&self, chain: &[Arc<Member>]) -> Result<(), Reason> {
+    fn chain(&self, chain: &Chain) -> Result<(), Reason> {
         self.kinds(chain)?;
+        let chain = chain.members.as_slice();
         if chain.iter().any(|member| member.not_before > self.now) {
             return Err(Reason::NotYetValid);
         }
@@ -210,15 +211,18 @@ impl Judgement<'_> {
     }
 
     /// What is refused whether a chain leads anywhere or not: sizes, kinds of keys and signatures.
-    fn kinds(&self, chain: &[Arc<Member>]) -> Result<(), Reason> {
-        let is_large = chain
-            .iter()
+    fn kinds(&self, chain: &Chain) -> Result<(), Reason> {
+        let mut members = chain.members.iter();
+        let is_large = members
+            .clone()
             .any(|member| member.der.len() > LARGEST_CERTIFICATE);
         if is_large || self.message > LARGEST_MESSAGE {
             return Err(Reason::MaxSizeExceeded);
         }
-        let is_supported = chain.iter().all(|member| member.is_of_supported_kind);
-        is_supported.then_some(()).ok_or(Reason::TypeUnsupported)
+        let is_supported = members.all(|member| member.is_of_supported_kind);
+        (is_supported && chain.is_checked)
+            .then_some(())
+            .ok_or(Reason::TypeUnsupported)
     }
 
     /// The rules of X.509: here for all certificates, and webpki's for those below the trust store.
@@ -226,13 +230,20 @@ impl Judgement<'_> {
         if chain.iter().any(|member| member.is_malformed) {
             return Err(Reason::Invalid);
         }
-        let mut below = 0;
-        for authority in &chain[1..] {
-            let is_too_long = authority.path_length.is_some_and(|most| below > most);
-            if !authority.is_authority || is_too_long {
+        let (mut below, mut miscounted) = (0, false);
+        for (index, authority) in (0..).zip(&chain[1..]) {
+            let exceeds = |count: u32| authority.path_length.is_some_and(|most| count > most);
+            if !authority.is_authority || exceeds(below) {
                 return Err(Reason::Invalid);
             }
+            miscounted |= exceeds(index);
             below += u32::from(!authority.is_self_issued());
+        }
+        if miscounted {
+            // Webpki counts self-issued CAs, too, which RFC 5280 spares, and would refuse the chain.
+            // Of what it checks, only the constraints of names are not checked here as well.
+            let is_constrained = chain.iter().any(|member| member.constrains_names);
+            return (!is_constrained).then_some(()).ok_or(Reason::Invalid);
         }
         self.webpki(chain)
     }
@@ -262,15 +273,8 @@ impl Judgement<'_> {
             None,
         );
         match result {
-            Ok(_) => Ok(()),
             // No rule of AWS's says that a CA may not be a client; webpki says no more about one.
-            Err(webpki::Error::CaUsedAsEndEntity) => Ok(()),
-            // Webpki counts self-issued CAs, which RFC 5280 spares; they were counted above.
-            Err(webpki::Error::PathLenConstraintViolated)
-                if !chain.iter().any(|member| member.constrains_names) =>
-            {
-                Ok(())
-            }
+            Ok(_) | Err(webpki::Error::CaUsedAsEndEntity) => Ok(()),
             // An expired client that is let in, under CAs that are younger than its expiry.
             Err(webpki::Error::CertExpired { .. }) if self.trust.rules.ignore_expiry => Ok(()),
             Err(_) => Err(Reason::Invalid),

@@ -51,11 +51,18 @@ impl Pool {
     }
 
     /// The certificates of a chain.
-    pub(super) fn chain(&self, numbers: &[usize]) -> Vec<Arc<Member>> {
-        numbers
+    pub(super) fn chain(&self, numbers: &[usize]) -> Chain {
+        let members = numbers
             .iter()
-            .map(|&number| Arc::clone(&self.members[number]))
-            .collect()
+            .map(|&number| Arc::clone(&self.members[number]));
+        let is_checked = numbers.windows(2).all(|link| {
+            let signature = self.signatures.get(&(link[0], link[1]));
+            signature == Some(&Signature::Right)
+        });
+        Chain {
+            members: members.collect(),
+            is_checked,
+        }
     }
 
     /// Checks a signature once. Those within the trust store do not count: they decide where chains
@@ -108,10 +115,19 @@ impl Pool {
     }
 }
 
+/// A chain, the client's certificate first.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// Its certificates.
+    pub(super) members: Vec<Arc<Member>>,
+    /// Whether all signatures in it could be checked.
+    pub(super) is_checked: bool,
+}
+
 /// What a search came to.
 pub(super) enum Searched {
     /// A chain.
-    Found(Vec<Arc<Member>>),
+    Found(Chain),
     /// There are no more.
     Exhausted,
 }
