@@ -10,6 +10,7 @@ mod apply;
 mod changes;
 mod crl;
 mod data_plane;
+mod data_plane_http;
 mod data_plane_load;
 mod drift;
 mod examples;

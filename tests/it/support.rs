@@ -9,7 +9,7 @@ mod scenario;
 mod web;
 
 pub(crate) use authority::{Authority, authority};
-pub(crate) use aws::Aws;
+pub(crate) use aws::{Answer, Aws};
 pub(crate) use dump::{canonical, differences};
 pub(crate) use gateway::{Attempt, Gateway, Identity};
 pub(crate) use scenario::{OPENAPI, Outcome, PETSTORE, Scenario, filters};

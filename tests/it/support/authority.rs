@@ -166,6 +166,13 @@ impl Authority {
         below
     }
 
+    /// A certificate with these parameters for a key, DER.
+    pub(crate) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let signed = params.signed_by(key, &issuer).expect("can be signed");
+        signed.der().to_vec()
+    }
+
     /// The CA's own key, PEM: what must never get anywhere.
     pub(crate) fn private_key(&self) -> String {
         self.key.serialize_pem()
