@@ -51,21 +51,39 @@ fn data_plane(chain: &Chain, ignore_expiry: bool) -> Verdict {
     judge_client(&sent, &chain.bundle, &chain.crls, rules)
 }
 
+/// Webpki counts self-issued CAs against path lengths, from which RFC 5280, section 6.1.4, exempts
+/// them. Where names are constrained as well, which only webpki looks at on the one side, its answer
+/// stands.
+fn is_miscounted(chain: &Chain, ours: Verdict, theirs: Verdict) -> bool {
+    let all = chain.bundle.iter().chain(&chain.sent);
+    let all = all.map(|der| Certificate::from_der(der).expect("rcgen makes certificates"));
+    let all: Vec<Certificate> = all.collect();
+    ours.is_ok()
+        && theirs == Err("ClientCertInvalid")
+        && all
+            .iter()
+            .any(|one| one.extensions.name_constraints.is_some())
+        && all
+            .iter()
+            .any(|one| one.is_self_issued() && !one.is_issued_by(one))
+}
+
 /// How many sets of keys there are.
 const POOLS: usize = KEYS + 2;
 
 /// The keys that chains are made of: the first set is all of one kind, the second of several, and in
 /// each of the others one key is of a kind that load balancers do not take.
 fn keys(pool: usize) -> Vec<KeyPair> {
-    let kinds: [&'static rcgen::SignatureAlgorithm; 4] = [
+    let kinds: [&'static rcgen::SignatureAlgorithm; 3] = [
         &rcgen::PKCS_ECDSA_P256_SHA256,
         &rcgen::PKCS_ECDSA_P384_SHA384,
-        &rcgen::PKCS_RSA_SHA256,
         &rcgen::PKCS_ECDSA_P521_SHA512,
     ];
     let key = |index: usize| {
         let kind = match pool {
             0 => kinds[0],
+            // One is enough: these keys take long to make.
+            1 if index == 2 => &rcgen::PKCS_RSA_SHA256,
             _ if pool == index + 2 => &rcgen::PKCS_ED25519,
             _ => kinds[(index + pool) % kinds.len()],
         };
@@ -90,7 +108,7 @@ fn both_judges_say_the_same_of_a_thousand_clients() {
             let theirs = data_plane(&chain, ignore_expiry);
             let mut tally = tally.lock().expect("nobody panics with it");
             *tally.entry(theirs).or_default() += 1;
-            if ours != theirs {
+            if ours != theirs && !is_miscounted(&chain, ours, theirs) {
                 let flaws = &chain.flaws;
                 differences.lock().expect("nobody panics with it").push(format!(
                     "seed {seed}, expiry ignored {ignore_expiry}: trust check {ours:?}, data plane {theirs:?}, flaws {flaws:?}"
