@@ -528,3 +528,14 @@ async fn a_request_without_a_host_is_bad_and_one_with_an_absolute_target_has_tha
         "cat"
     );
 }
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_told_so() {
+    let gateway = Gateway::new();
+    for (length, status) in [(1 << 20, 403), (11 << 20, 413), (30 << 20, 413)] {
+        let asked = request("/").method("POST").body("x".repeat(length));
+        let asked = asked.expect("a request");
+        let reply = gateway.ask(&gateway.listener, asked).await;
+        assert_eq!(reply.status, status, "{length}: {}", reply.body);
+    }
+}
