@@ -302,6 +302,24 @@ fn a_direct_call_past_the_load_balancer_is_refused() {
 }
 
 #[test]
+fn a_regional_api_answers_at_its_domains_public_addresses() {
+    let stack = r#"name: regional
+region: ap-northeast-1
+apis: { pets: { sample: petstore, endpoint_type: regional } }
+domain: { name: api.example.com, mappings: { v1: pets } }
+certificate: { request: "*.example.com" }
+record: { zone: example.com }
+"#;
+    let gateway = Gateway::of(Scenario::stack(stack), &[]);
+    let pets = gateway.get("/v1/pets");
+    assert_eq!(
+        (pets.status, pets.json()[2]["type"].as_str()),
+        (200, Some("fish"))
+    );
+    assert_eq!(gateway.get("/pets").status, 403);
+}
+
+#[test]
 fn an_integration_reaches_a_server_that_was_registered_by_name() {
     let server = Server::new();
     let mut scenario = Scenario::petstore();

@@ -6,8 +6,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,11 +23,15 @@ use tokio_rustls::TlsAcceptor;
 
 use super::execute_api::answer::Answer;
 use super::execute_api::{self, Arrival, Front, PAYLOAD};
+use super::listener::pause;
 use super::upstream::PATIENCE;
 use super::{Body, DataPlane, integration, whole};
 
 /// How many connections a socket has at most; more wait to be accepted.
 const CONNECTIONS: usize = 512;
+
+/// How much of a body that is too long is read, in bytes.
+const LONGEST: usize = 100 * PAYLOAD;
 
 /// Region, and the endpoint's id; without one the region's public addresses.
 type Key = (String, Option<String>);
@@ -213,7 +218,7 @@ async fn accept(at: At, socket: TcpListener, mut closing: watch::Receiver<()>) {
         };
         let Ok((stream, peer)) = accepted else {
             // Out of file descriptors: others have to end first.
-            tokio::task::yield_now().await;
+            pause(Duration::from_millis(50)).await;
             continue;
         };
         let (at, mut closing) = (at.clone(), closing.clone());
@@ -265,13 +270,11 @@ async fn respond(
         return hyper::Response::new(whole(""));
     };
     let (head, body) = request.into_parts();
-    let (body, length) = match Limited::new(body, PAYLOAD).collect().await {
-        Ok(body) => {
-            let body = body.to_bytes();
-            let length = body.len();
-            (body, length)
-        }
-        Err(_) => (hyper::body::Bytes::new(), PAYLOAD + 1),
+    let Ok((body, length)) = read(body).await else {
+        // Its sender has gone, and reads no answer.
+        let mut response = hyper::Response::new(whole(""));
+        *response.status_mut() = hyper::StatusCode::BAD_REQUEST;
+        return response;
     };
     let headers = headers(&head);
     let digits = plane.unique_hex(32);
@@ -317,6 +320,27 @@ async fn respond(
         );
     }
     written(answer)
+}
+
+/// Reads a body, and how long it is; of one that is too long only the beginning.
+///
+/// Such a one is read to its end nevertheless, so that its sender comes to read the answer.
+async fn read(mut body: Incoming) -> Result<(Vec<u8>, usize), hyper::Error> {
+    let mut read = Vec::new();
+    let mut length = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        length = length.saturating_add(data.len());
+        if length <= PAYLOAD {
+            read.extend_from_slice(data);
+        } else if length > LONGEST {
+            break;
+        }
+    }
+    Ok((read, length))
 }
 
 /// The headers with their names in lower case; the authority of an absolute address is the host.
