@@ -1,5 +1,6 @@
 //! `verify`: connections tell whether a gateway does what its stack says.
 
+mod outside;
 mod sandbox;
 
 use std::collections::BTreeMap;

@@ -18,8 +18,12 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Authority;
 
-/// How the server behaves; by default as a good gateway.
+/// How the server behaves.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a way to be wrong of its own"
+)]
 pub(crate) struct Behaviour {
     /// The names of its certificate.
     pub(crate) names: Vec<&'static str>,
