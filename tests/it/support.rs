@@ -4,8 +4,9 @@ mod authority;
 mod aws;
 pub(crate) mod chains;
 mod dump;
-pub(crate) mod gateway;
+
 mod scenario;
+pub(crate) mod stand_in;
 mod web;
 
 pub(crate) use authority::{Authority, authority};

@@ -6,7 +6,7 @@ mod sandbox;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::support::gateway::{Behaviour, black_hole, nobody, redirecting_to};
+use crate::support::stand_in::{Behaviour, black_hole, nobody, redirecting_to};
 use crate::support::{Authority, Outcome, Scenario, filters, is_reading};
 
 /// System P with everything that `verify` looks at; its CA is one of `mtlsgw pki`.

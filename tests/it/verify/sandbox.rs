@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{STACK, Stage, besides, named, results};
 use crate::support::Aws;
-use crate::support::gateway::Behaviour;
+use crate::support::stand_in::Behaviour;
 
 impl Stage {
     /// The probes that did not pass against the sandbox's own sockets.
