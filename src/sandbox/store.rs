@@ -59,7 +59,8 @@ pub(super) struct Store {
     objects: BTreeSet<String>,
     keys: BTreeMap<String, String>,
     calls: File,
-    _lock: File,
+    /// Holds the directory; none once it was let go of.
+    lock: Option<File>,
 }
 
 /// Whether this process now holds a directory.
@@ -127,7 +128,7 @@ impl Store {
                 objects,
                 keys,
                 calls,
-                _lock: lock,
+                lock: Some(lock),
             },
             world,
         ))
@@ -139,13 +140,19 @@ impl Store {
         write(&self.directory.join(SERVER), &text)
     }
 
-    /// Takes back what [`Store::publish`] told.
-    pub(super) fn withdraw(&self) -> Result<(), SandboxError> {
-        remove(&self.directory.join(SERVER))
+    /// Takes back what [`Store::publish`] told, and lets go of the directory: whatever of this
+    /// process is still under way changes nothing there any more.
+    pub(super) fn withdraw(&mut self) -> Result<(), SandboxError> {
+        let removed = remove(&self.directory.join(SERVER));
+        self.lock = None;
+        removed
     }
 
     /// Makes the account durable: what the state refers to first, then the state.
     pub(super) fn save(&mut self, world: &World) -> Result<(), SandboxError> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
         self.save_objects(world)?;
         self.save_keys(world)?;
         let state = serialised(world);

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{
-    ACCOUNT, Options, Rates, Running, SandboxError, Timing, calls, control, dump, open, reset,
-    serve, set_quota,
+    ACCOUNT, Options, Rates, Reach, Running, SandboxError, Timing, calls, control, dump, open,
+    reset, serve, set_host, set_quota,
 };
 
 const PLACE: &str = "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
@@ -285,4 +285,46 @@ async fn time_is_let_pass_by_the_control_endpoint() {
     assert!(now() >= before + 259_200_000);
     assert!(control::send(running.endpoint_url(), ("POST", "faults"), "nonsense").is_err());
     running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_and_addresses_of_the_network_are_told() {
+    let directory = directory();
+    let running = open(options(directory.path())).await.expect("opens");
+    let server: std::net::SocketAddr = "127.0.0.1:8443".parse().expect("an address");
+    set_host(directory.path(), "203.0.113.77:443", Some(server)).expect("can be set");
+    let reached = running.connect_address("203.0.113.77", 443).await;
+    assert_eq!(reached.expect("answers"), Reach::Socket(server));
+    let reached = running.connect_address("10.0.0.1", 443).await;
+    assert_eq!(reached.expect("answers"), Reach::Dropped);
+    let reached = running
+        .connect_address("203.0.113.78", 443)
+        .await
+        .expect("answers");
+    assert!(
+        matches!(&reached, Reach::Refused(why) if why.contains("203.0.113.78")),
+        "{reached:?}"
+    );
+    let reached = running
+        .connect_address("no.such.name & more", 443)
+        .await
+        .expect("answers");
+    assert!(matches!(reached, Reach::Refused(_)), "{reached:?}");
+    let addresses = running.resolve("203.0.113.77").await.expect("answers");
+    assert_eq!(addresses, [std::net::IpAddr::from([203, 0, 113, 77])]);
+    assert!(
+        running
+            .resolve("nope.example.com")
+            .await
+            .expect("answers")
+            .is_empty()
+    );
+    running.shutdown().await;
+    let kept = dump(directory.path()).expect("can be read")["hosts"].clone();
+    assert_eq!(
+        kept,
+        serde_json::json!({ "203.0.113.77:443": "127.0.0.1:8443" })
+    );
+    set_host(directory.path(), "203.0.113.77:443", None).expect("can be removed");
+    assert!(set_host(directory.path(), "203.0.113.77:443", None).is_err());
 }

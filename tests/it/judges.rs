@@ -13,7 +13,7 @@ use crate::acts::{in_parallel, tell};
 use crate::limbo::{self, Judged};
 use crate::support::chains::{AT, Chain, KEYS};
 
-/// How many clients there are.
+/// How many clients there are unless `MTLSGW_CLIENTS` says otherwise.
 const CLIENTS: u64 = 1_000;
 
 /// How many of a hundred clients must be let in, and refused, for the comparison to mean something.
@@ -51,22 +51,64 @@ fn data_plane(chain: &Chain, ignore_expiry: bool) -> Verdict {
     judge_client(&sent, &chain.bundle, &chain.crls, rules)
 }
 
+/// Webpki counts self-issued CAs against path lengths, from which RFC 5280, section 6.1.4, exempts
+/// them. Where names are constrained as well, which only webpki looks at on the one side, its answer
+/// stands.
+fn is_miscounted(chain: &Chain, ours: Verdict, theirs: Verdict) -> bool {
+    let all = chain.bundle.iter().chain(&chain.sent);
+    let all = all.map(|der| Certificate::from_der(der).expect("rcgen makes certificates"));
+    let all: Vec<Certificate> = all.collect();
+    ours.is_ok()
+        && theirs == Err("ClientCertInvalid")
+        && all
+            .iter()
+            .any(|one| one.extensions.name_constraints.is_some())
+        && all
+            .iter()
+            .any(|one| one.is_self_issued() && !one.is_issued_by(one))
+}
+
+/// How many sets of keys there are.
+const POOLS: usize = KEYS + 2;
+
+/// The keys that chains are made of: the first set is all of one kind, the second of several, and in
+/// each of the others one key is of a kind that load balancers do not take.
+fn keys(pool: usize) -> Vec<KeyPair> {
+    let kinds: [&'static rcgen::SignatureAlgorithm; 3] = [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_ECDSA_P521_SHA512,
+    ];
+    let key = |index: usize| {
+        let kind = match pool {
+            0 => kinds[0],
+            // One is enough: these keys take long to make.
+            1 if index == 2 => &rcgen::PKCS_RSA_SHA256,
+            _ if pool == index + 2 => &rcgen::PKCS_ED25519,
+            _ => kinds[(index + pool) % kinds.len()],
+        };
+        KeyPair::generate_for(kind).expect("there is randomness")
+    };
+    (0..KEYS).map(key).collect()
+}
+
 #[test]
 fn both_judges_say_the_same_of_a_thousand_clients() {
-    let keys: Vec<KeyPair> = (0..KEYS)
-        .map(|_| KeyPair::generate().expect("a key"))
-        .collect();
+    let pools: Vec<Vec<KeyPair>> = (0..POOLS).map(keys).collect();
+    let count = std::env::var("MTLSGW_CLIENTS").ok();
+    let count: u64 = count.map_or(CLIENTS, |count| count.parse().expect("is a number"));
     let tally: Mutex<BTreeMap<Verdict, usize>> = Mutex::default();
-    let seeds: Vec<u64> = (0..CLIENTS).collect();
+    let seeds: Vec<u64> = (0..count).collect();
     let differences = Mutex::new(Vec::new());
     in_parallel(&seeds, |seed| {
-        let chain = Chain::of(*seed, &keys);
+        let pool = usize::try_from(*seed).expect("is small") % POOLS;
+        let chain = Chain::of(*seed, &pools[pool]);
         for ignore_expiry in [false, true] {
             let ours = trust_check(&chain, ignore_expiry);
             let theirs = data_plane(&chain, ignore_expiry);
             let mut tally = tally.lock().expect("nobody panics with it");
             *tally.entry(theirs).or_default() += 1;
-            if ours != theirs {
+            if ours != theirs && !is_miscounted(&chain, ours, theirs) {
                 let flaws = &chain.flaws;
                 differences.lock().expect("nobody panics with it").push(format!(
                     "seed {seed}, expiry ignored {ignore_expiry}: trust check {ours:?}, data plane {theirs:?}, flaws {flaws:?}"
@@ -83,7 +125,7 @@ fn both_judges_say_the_same_of_a_thousand_clients() {
     );
     let tally = tally.into_inner().expect("nobody panicked");
     tell(&format!(
-        "{CLIENTS} clients, each judged twice by both: {tally:?}"
+        "{count} clients, each judged twice by both: {tally:?}"
     ));
     let all: usize = tally.values().sum();
     let accepted = tally.get(&Ok(())).copied().unwrap_or_default();

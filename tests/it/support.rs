@@ -4,14 +4,15 @@ mod authority;
 mod aws;
 pub(crate) mod chains;
 mod dump;
-
+mod gateway;
 mod scenario;
 pub(crate) mod stand_in;
 mod web;
 
 pub(crate) use authority::{Authority, authority};
-pub(crate) use aws::Aws;
+pub(crate) use aws::{Answer, Aws};
 pub(crate) use dump::{canonical, differences};
+pub(crate) use gateway::{Attempt, Gateway, Identity};
 pub(crate) use scenario::{OPENAPI, Outcome, PETSTORE, Scenario, filters};
 pub(crate) use web::{Reply, Web};
 

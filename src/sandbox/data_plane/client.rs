@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 
 use self::certificate::Member;
 use self::list::List;
-use self::path::{Pool, Searched};
+use self::path::{Chain, Pool, Searched};
 
 /// The longest chain, the client's certificate and the root included; AWS does not raise it.
 pub(super) const DEEPEST: usize = 4;
@@ -161,28 +161,33 @@ impl Judgement<'_> {
 
     /// Why there is no chain of the right length to a CA of the trust store.
     fn without_chain(&self, pool: &mut Pool) -> Reason {
-        let mut longest = Vec::new();
+        let mut deepest = path::Search::new(1);
         for length in 1..=path::LONGEST {
             let mut search = path::Search::new(length);
             if let Searched::Found(chain) = search.next(pool)
-                && chain.len() > self.trust.rules.deepest
+                && chain.members.len() > self.trust.rules.deepest
             {
                 return Reason::MaxChainDepthExceeded;
             }
-            if search.longest.len() > longest.len() {
-                longest = search.longest;
+            if search.depth() > deepest.depth() {
+                deepest = search;
             }
         }
-        if longest.len() > self.trust.rules.deepest {
+        if deepest.depth() > self.trust.rules.deepest {
             return Reason::MaxChainDepthExceeded;
         }
-        let longest = pool.chain(&longest);
-        self.kinds(&longest).err().unwrap_or(Reason::Untrusted)
+        let dead_ends = deepest.longest(pool);
+        let reasons = dead_ends.iter().map(|chain| self.kinds(chain).err());
+        reasons
+            .map(|reason| reason.unwrap_or(Reason::Untrusted))
+            .max()
+            .unwrap_or(Reason::Untrusted)
     }
 
     /// Judges a chain that ends in the trust store.
-    fn chain(&self, chain: &[Arc<Member>]) -> Result<(), Reason> {
+    fn chain(&self, chain: &Chain) -> Result<(), Reason> {
         self.kinds(chain)?;
+        let chain = chain.members.as_slice();
         if chain.iter().any(|member| member.not_before > self.now) {
             return Err(Reason::NotYetValid);
         }
@@ -210,15 +215,18 @@ impl Judgement<'_> {
     }
 
     /// What is refused whether a chain leads anywhere or not: sizes, kinds of keys and signatures.
-    fn kinds(&self, chain: &[Arc<Member>]) -> Result<(), Reason> {
-        let is_large = chain
-            .iter()
+    fn kinds(&self, chain: &Chain) -> Result<(), Reason> {
+        let mut members = chain.members.iter();
+        let is_large = members
+            .clone()
             .any(|member| member.der.len() > LARGEST_CERTIFICATE);
         if is_large || self.message > LARGEST_MESSAGE {
             return Err(Reason::MaxSizeExceeded);
         }
-        let is_supported = chain.iter().all(|member| member.is_of_supported_kind);
-        is_supported.then_some(()).ok_or(Reason::TypeUnsupported)
+        let is_supported = members.all(|member| member.is_of_supported_kind);
+        (is_supported && chain.is_checked)
+            .then_some(())
+            .ok_or(Reason::TypeUnsupported)
     }
 
     /// The rules of X.509: here for all certificates, and webpki's for those below the trust store.
@@ -226,63 +234,64 @@ impl Judgement<'_> {
         if chain.iter().any(|member| member.is_malformed) {
             return Err(Reason::Invalid);
         }
-        let mut below = 0;
-        for authority in &chain[1..] {
-            let is_too_long = authority.path_length.is_some_and(|most| below > most);
-            if !authority.is_authority || is_too_long {
+        let (mut below, mut miscounted) = (0, false);
+        for (index, authority) in (0..).zip(&chain[1..]) {
+            let exceeds = |count: u32| authority.path_length.is_some_and(|most| count > most);
+            if !authority.is_authority || exceeds(below) {
                 return Err(Reason::Invalid);
             }
+            miscounted |= exceeds(index);
             below += u32::from(!authority.is_self_issued());
         }
-        self.webpki(chain)
-    }
-
-    /// Asks webpki about one chain, which has no choice but to take this one.
-    fn webpki(&self, chain: &[Arc<Member>]) -> Result<(), Reason> {
-        let [client, between @ .., anchor] = chain else {
-            // The client's certificate is itself in the trust store.
-            return Ok(());
-        };
-        let client = CertificateDer::from(client.der.as_slice());
-        let anchor = CertificateDer::from(anchor.der.as_slice());
-        let between: Vec<CertificateDer<'_>> = between
-            .iter()
-            .map(|member| CertificateDer::from(member.der.as_slice()))
-            .collect();
-        let invalid = |_| Reason::Invalid;
-        let anchors = [webpki::anchor_from_trusted_cert(&anchor).map_err(invalid)?];
-        let client = webpki::EndEntityCert::try_from(&client).map_err(invalid)?;
-        let result = client.verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            &anchors,
-            &between,
-            self.moment(chain),
-            AnyPurpose,
-            None,
-            None,
-        );
-        match result {
-            Ok(_) => Ok(()),
-            // No rule of AWS's says that a CA may not be a client; webpki says no more about one.
-            Err(webpki::Error::CaUsedAsEndEntity) => Ok(()),
-            // Webpki counts self-issued CAs, which RFC 5280 spares; they were counted above.
-            Err(webpki::Error::PathLenConstraintViolated)
-                if !chain.iter().any(|member| member.constrains_names) =>
-            {
-                Ok(())
-            }
-            // An expired client that is let in, under CAs that are younger than its expiry.
-            Err(webpki::Error::CertExpired { .. }) if self.trust.rules.ignore_expiry => Ok(()),
-            Err(_) => Err(Reason::Invalid),
+        match self.moment(chain) {
+            Some(moment) if !miscounted => webpki(chain, moment),
+            // Webpki counts self-issued CAs, which RFC 5280 spares, and knows no expiry that is
+            // ignored: it would refuse the chain. Of what it checks, only the constraints of names
+            // are not checked here as well.
+            _ if chain.iter().any(|member| member.constrains_names) => Err(Reason::Invalid),
+            _ => Ok(()),
         }
     }
 
-    /// The time that webpki is told, dates having been checked: one at which the whole chain was
-    /// valid, if the client's certificate has expired and that is ignored.
-    fn moment(&self, chain: &[Arc<Member>]) -> UnixTime {
-        let expiry = chain.first().map_or(self.now, |client| client.not_after);
-        let seconds = self.now.min(expiry);
-        UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    /// The time that webpki is told, dates having been checked: one at which the chain was valid, if
+    /// the client's certificate has expired and that is ignored; none if it never was.
+    fn moment(&self, chain: &[Arc<Member>]) -> Option<UnixTime> {
+        let (client, above) = chain.split_first()?;
+        let seconds = self.now.min(client.not_after);
+        let was_valid = above.iter().all(|member| member.not_before <= seconds);
+        let moment = Duration::from_secs(u64::try_from(seconds).ok()?);
+        was_valid.then(|| UnixTime::since_unix_epoch(moment))
+    }
+}
+
+/// Asks webpki about one chain, which has no choice but to take this one.
+fn webpki(chain: &[Arc<Member>], moment: UnixTime) -> Result<(), Reason> {
+    let [client, between @ .., anchor] = chain else {
+        // The client's certificate is itself in the trust store.
+        return Ok(());
+    };
+    let client = CertificateDer::from(client.der.as_slice());
+    let anchor = CertificateDer::from(anchor.der.as_slice());
+    let between: Vec<CertificateDer<'_>> = between
+        .iter()
+        .map(|member| CertificateDer::from(member.der.as_slice()))
+        .collect();
+    let invalid = |_| Reason::Invalid;
+    let anchors = [webpki::anchor_from_trusted_cert(&anchor).map_err(invalid)?];
+    let client = webpki::EndEntityCert::try_from(&client).map_err(invalid)?;
+    let result = client.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        &anchors,
+        &between,
+        moment,
+        AnyPurpose,
+        None,
+        None,
+    );
+    match result {
+        // No rule of AWS's says that a CA may not be a client; webpki says no more about one.
+        Ok(_) | Err(webpki::Error::CaUsedAsEndEntity) => Ok(()),
+        Err(_) => Err(Reason::Invalid),
     }
 }
 

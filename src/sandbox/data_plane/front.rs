@@ -299,21 +299,23 @@ async fn respond(
     };
     let routed = execute_api::route(&plane.account().world, &arrival);
     let answer = match routed {
-        Ok(matched) => integration::answer(&plane, region, &matched, &body).await,
-        Err(answer) => {
-            let (status, cause) = (answer.status, answer.cause.unwrap_or_default());
-            let path = head.uri.path();
-            tracing::info!(
-                region,
-                ?endpoint,
-                path,
-                status,
-                cause,
-                "API Gateway answers itself"
-            );
-            answer
-        }
+        Ok(matched) => match matched.refusal_of(&body) {
+            Some(refusal) => refusal,
+            None => integration::answer(&plane, region, &matched, &body).await,
+        },
+        Err(answer) => answer,
     };
+    if let (status, Some(cause)) = (answer.status, answer.cause) {
+        let path = head.uri.path();
+        tracing::info!(
+            region,
+            ?endpoint,
+            path,
+            status,
+            cause,
+            "API Gateway answers itself"
+        );
+    }
     written(answer)
 }
 

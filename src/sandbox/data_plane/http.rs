@@ -37,7 +37,7 @@ const LINGERING: Duration = Duration::from_millis(500);
 const LARGEST_LINE: usize = 16 * 1024;
 
 /// All headers together; AWS does not raise it.
-const LARGEST_HEAD: usize = 64 * 1024;
+const LARGEST_HEAD: u32 = 64 * 1024;
 
 /// How many requests a client can have under way on an HTTP/2 connection.
 const STREAMS: u32 = 128;
@@ -68,6 +68,12 @@ pub(super) async fn serve(
     // A client that stalls has no stream left to linger on.
     let shaken = shaken.unwrap_or(Err(None));
     describe(&mut connection, &watch, &passed);
+    tracing::debug!(
+        listener = connection.listener,
+        server_name = ?connection.tls.as_ref().map(|tls| &tls.server_name),
+        refused = ?watch.asker.seen().refused,
+        "a handshake is over"
+    );
     match shaken {
         Ok(stream) => {
             if let (Some(tls), Some(group)) = (
@@ -171,16 +177,14 @@ impl Service {
         let told = log::Request::of(&head, settings.now, listener);
         let received = Count::default();
         let body = Counted::new(body.map_err(Into::into).boxed(), received.clone());
-        let refusal = check(&head);
-        let answered = match refusal {
-            Some(status) => route::Answered {
+        let answered = if let Some(status) = check(&head) {
+            route::Answered {
                 response: refused(status),
                 record: route::RequestRecord::default(),
-            },
-            None => {
-                let request = Request::from_parts(head, body.boxed());
-                route::respond(&plane, &connection, request).await
             }
+        } else {
+            let request = Request::from_parts(head, body.boxed());
+            route::respond(&plane, &connection, request).await
         };
         let (mut head, body) = answered.response.into_parts();
         header::apply_to_response(&mut head.headers, &settings);
@@ -278,22 +282,22 @@ where
         let served = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
-            .max_header_list_size(LARGEST_HEAD as u32)
+            .max_header_list_size(LARGEST_HEAD)
             .serve_connection(stream, answer);
         let served = std::pin::pin!(served);
         watched(served, settings, passed, |served| {
-            served.graceful_shutdown()
+            served.graceful_shutdown();
         })
         .await;
     } else {
         let served = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(settings.idle_timeout)
-            .max_buf_size(LARGEST_HEAD + LARGEST_LINE)
+            .max_buf_size(LARGEST_HEAD as usize + LARGEST_LINE)
             .serve_connection(stream, answer);
         let served = std::pin::pin!(served);
         watched(served, settings, passed, |served| {
-            served.graceful_shutdown()
+            served.graceful_shutdown();
         })
         .await;
     }

@@ -4,6 +4,7 @@
 
 mod delivery;
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use hyper::http::request;
@@ -103,7 +104,7 @@ fn quoted(text: Option<&str>) -> String {
         match character {
             '"' => quoted.push_str("\\x22"),
             control if control.is_control() => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(control)));
+                _ = write!(quoted, "\\x{:02x}", u32::from(control));
             }
             other => quoted.push(other),
         }

@@ -1,5 +1,7 @@
 //! Distinguished names as text, the most specific part first (RFC 2253).
 
+use std::fmt::Write;
+
 use x509_parser::asn1_rs::{Any, Tag};
 use x509_parser::x509::X509Name;
 
@@ -39,12 +41,11 @@ pub(super) fn text(name: &X509Name<'_>) -> String {
 fn one(id: &str, value: &Any<'_>) -> String {
     let known = ABBREVIATIONS.iter().find(|(known, _)| *known == id);
     let name = known.map_or(id, |(_, abbreviation)| abbreviation);
-    match string(value) {
-        Some(text) => format!("{name}={}", escaped(&text)),
-        None => {
-            let digits = value.data.iter().map(|byte| format!("{byte:02X}"));
-            format!("{name}=#{}", digits.collect::<String>())
-        }
+    if let Some(text) = string(value) {
+        format!("{name}={}", escaped(&text))
+    } else {
+        let digits = value.data.iter().map(|byte| format!("{byte:02X}"));
+        format!("{name}=#{}", digits.collect::<String>())
     }
 }
 
@@ -83,7 +84,7 @@ fn escaped(text: &str) -> String {
         } else {
             let mut octets = [0; 4];
             for octet in character.encode_utf8(&mut octets).bytes() {
-                escaped.push_str(&format!("\\{octet:02X}"));
+                _ = write!(escaped, "\\{octet:02X}");
             }
         }
     }

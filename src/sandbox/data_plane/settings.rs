@@ -32,6 +32,10 @@ pub(super) enum ForwardedFor {
 
 /// The settings in force for one request, copied out of the account.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an attribute that is on or off"
+)]
 pub(super) struct Settings {
     /// The sandbox's time in milliseconds.
     pub(super) now: i64,
@@ -39,8 +43,6 @@ pub(super) struct Settings {
     pub(super) port: i64,
     /// Whether it speaks TLS.
     pub(super) is_https: bool,
-    /// Whether it speaks HTTP/2.
-    pub(super) http2: bool,
     /// After how long without a byte a connection ends.
     pub(super) idle_timeout: Duration,
     /// For how long a connection can be used.
@@ -131,7 +133,6 @@ impl Settings {
             now,
             port: listener.port,
             is_https,
-            http2: flag("routing.http2.enabled"),
             idle_timeout: seconds("idle_timeout.timeout_seconds"),
             keep_alive: seconds("client_keep_alive.seconds"),
             certificates: match listener.mutual_authentication {
@@ -186,7 +187,6 @@ impl Settings {
             now: 1_768_435_200_000,
             port: 443,
             is_https: true,
-            http2: true,
             idle_timeout: Duration::from_mins(1),
             keep_alive: Duration::from_hours(1),
             certificates,

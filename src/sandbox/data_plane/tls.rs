@@ -226,11 +226,6 @@ impl Gate {
         }
     }
 
-    /// What a listener does about client certificates.
-    pub(super) fn mode(&self) -> &Mode {
-        &self.mode
-    }
-
     /// The configuration of one connection, and what tells about it afterwards.
     pub(super) fn open(&self, now: i64) -> Result<(Arc<ServerConfig>, Watch), rustls::Error> {
         let asker = Arc::new(Asker::new(

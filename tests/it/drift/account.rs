@@ -47,7 +47,7 @@ domain: { name: api.example.com, base_path: v1, security_policy: TLS_1_2 }
 certificate: { request: example.com, subject_alternative_names: ["*.example.com", www.api.example.com], key_algorithm: RSA_2048 }
 target_group:
   deregistration_delay_seconds: 20
-  health_check: { path: /ping, matcher: "403", protocol: https, port: "443", interval_seconds: 20, timeout_seconds: 4, healthy_threshold: 3, unhealthy_threshold: 4 }
+  health_check: { path: /health, matcher: "403", protocol: https, port: "443", interval_seconds: 20, timeout_seconds: 4, healthy_threshold: 3, unhealthy_threshold: 4 }
 load_balancer:
   subnets: [subnet-7c301d43bf26cc3c5, subnet-15b83436007d0d6f7]
   allow: [203.0.113.0/24]

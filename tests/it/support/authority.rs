@@ -122,6 +122,41 @@ impl Authority {
         certificate.pem()
     }
 
+    /// The certificate of a client with this name and serial, changed before it is signed, and its
+    /// key; PEM.
+    pub(crate) fn client_with(
+        &self,
+        name: &str,
+        serial: u64,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (String, String) {
+        let now = OffsetDateTime::now_utc();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.not_before = now - Duration::days(30);
+        params.not_after = now + Duration::days(30);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
+        let key = KeyPair::generate().expect("there is randomness");
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = params.signed_by(&key, &issuer).expect("can be signed");
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// A CA of this name below it, with a key of this kind.
+    pub(crate) fn below_with(&self, name: &str, kind: &'static rcgen::SignatureAlgorithm) -> Self {
+        let mut below = Self::with(name, |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        });
+        below.key = KeyPair::generate_for(kind).expect("there is randomness");
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = below.params.signed_by(&below.key, &issuer);
+        below.certificate = certificate.expect("can be signed").pem();
+        below
+    }
+
     /// A CA of this name below it.
     pub(crate) fn below(&self, name: &str) -> Self {
         let mut below = Self::new(name);
@@ -129,6 +164,13 @@ impl Authority {
         let certificate = below.params.signed_by(&below.key, &issuer);
         below.certificate = certificate.expect("can be signed").pem();
         below
+    }
+
+    /// A certificate with these parameters for a key, DER.
+    pub(crate) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let signed = params.signed_by(key, &issuer).expect("can be signed");
+        signed.der().to_vec()
     }
 
     /// The CA's own key, PEM: what must never get anywhere.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::Child;
+use std::process::{Child, ChildStdout};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,6 +10,7 @@ use serde_json::Value;
 /// A served sandbox; the process ends when this is dropped.
 pub(crate) struct Aws {
     child: Child,
+    stdout: BufReader<ChildStdout>,
     /// `http://127.0.0.1:PORT`.
     pub(crate) url: String,
 }
@@ -36,14 +37,15 @@ impl Aws {
     pub(super) fn announced_by(mut child: Child) -> Self {
         let stdout = child.stdout.take().expect("is piped");
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).expect("prints");
+        let mut stdout = BufReader::new(stdout);
+        stdout.read_line(&mut line).expect("prints");
         let url = line
             .split_whitespace()
             .find(|word| word.starts_with("http://"));
         let url = url
             .unwrap_or_else(|| panic!("no address in `{line}`"))
             .to_owned();
-        Self { child, url }
+        Self { child, stdout, url }
     }
 
     /// A call of ELB (`elasticloadbalancing`) or EC2 (`ec2`), whose parameters are a form.
@@ -97,6 +99,16 @@ impl Aws {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
+        let answer = self.exchange((service, method, path), headers, body);
+        Answer::parse(&String::from_utf8_lossy(&answer))
+    }
+
+    fn exchange(
+        &self,
+        (service, method, path): (&str, &str, &str),
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Vec<u8> {
         let host = self.url.trim_start_matches("http://");
         let region = match service {
             "route53" => "us-east-1",
@@ -121,7 +133,29 @@ impl Aws {
         stream
             .read_to_end(&mut answer)
             .expect("the sandbox answers");
-        Answer::parse(&String::from_utf8_lossy(&answer))
+        answer
+    }
+
+    /// An object's content.
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> Vec<u8> {
+        let answer = self.exchange(("s3", "GET", &format!("/{bucket}/{key}")), &[], b"");
+        let end = b"\r\n\r\n";
+        let head = answer.windows(end.len()).position(|window| window == end);
+        let body = answer.split_at(head.expect("a head") + end.len()).1;
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{key}");
+        body.to_vec()
+    }
+
+    /// The next line that the process prints.
+    pub(crate) fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("prints");
+        line
+    }
+
+    /// The id of the process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 }
 

@@ -9,6 +9,10 @@ use crate::sandbox::elbv2::crl::{SEQUENCE, element};
 
 /// A certificate, read once.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an answer that the certificate gives by itself"
+)]
 pub(super) struct Member {
     /// The whole of it.
     pub(super) der: Vec<u8>,

@@ -140,8 +140,8 @@ fn read_extensions(outer: &[u8]) -> Option<bool> {
             // A delta list tells only what is new since another one.
             ("2.5.29.27", _) => true,
             (_, ParsedExtension::IssuingDistributionPoint(point)) => point.indirect_crl,
-            ("2.5.29.28", _) => extension.critical,
             ("2.5.29.20" | "2.5.29.35", _) => false,
+            // Also a point of distribution that cannot be read.
             _ => extension.critical,
         };
         extensions = rest;
@@ -184,4 +184,61 @@ pub(super) fn check(lists: &[List], chain: &[Arc<Member>]) -> Result<(), Reason>
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DER of this tag.
+    fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(content.len())
+            .expect("is small")
+            .to_be_bytes();
+        [&[tag, 0x84][..], &length, content].concat()
+    }
+
+    /// A list of these serial numbers, which nobody signed.
+    fn list(serials: impl Iterator<Item = Vec<u8>>) -> List {
+        let date = tlv(0x17, b"260101000000Z");
+        let entry =
+            |serial: Vec<u8>| tlv(SEQUENCE, &[tlv(INTEGER, &serial), date.clone()].concat());
+        let entries: Vec<u8> = serials.flat_map(entry).collect();
+        let algorithm = tlv(SEQUENCE, &[]);
+        let parts = [
+            algorithm.clone(),
+            tlv(SEQUENCE, b""),
+            date.clone(),
+            date.clone(),
+            tlv(SEQUENCE, &entries),
+        ];
+        let content = tlv(SEQUENCE, &parts.concat());
+        let signed = [content, algorithm, tlv(0x03, &[0, 1])].concat();
+        List::read(tlv(SEQUENCE, &signed), &[]).expect("is a list")
+    }
+
+    fn lists(list: &List, serial: &[u8]) -> bool {
+        let issued = rcgen::generate_simple_self_signed(["a".to_owned()]).expect("can be signed");
+        let mut member = Member::read(issued.cert.der()).expect("is a certificate");
+        member.serial = serial.to_vec();
+        list.lists(&member)
+    }
+
+    #[test]
+    fn half_a_million_serial_numbers_can_be_looked_up() {
+        let serial = |number: u32| [&[0x11; 16][..], &number.to_be_bytes()].concat();
+        let list = list((0..500_000_u32).map(|number| serial(number.wrapping_mul(48_271))));
+        for number in [0_u32, 1, 499_999] {
+            assert!(lists(&list, &serial(number.wrapping_mul(48_271))));
+        }
+        assert!(!lists(&list, &serial(3)));
+        assert!(!lists(&list, &[0x11; 16]));
+    }
+
+    #[test]
+    fn a_negative_number_revokes_nothing() {
+        let list = list([vec![0x80, 1], vec![0, 0x80, 1]].into_iter());
+        assert!(lists(&list, &[0, 0x80, 1]));
+        assert!(!lists(&list, &[0x80, 1]));
+    }
 }

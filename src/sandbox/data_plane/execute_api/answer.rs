@@ -51,6 +51,9 @@ impl Kind {
         500,
         "InternalServerErrorException",
     );
+    /// The body does not fit its model.
+    pub(in crate::sandbox) const BAD_REQUEST_BODY: Self =
+        kind("BAD_REQUEST_BODY", 400, "BadRequestException");
     /// Required parameters are missing.
     pub(in crate::sandbox) const BAD_REQUEST_PARAMETERS: Self =
         kind("BAD_REQUEST_PARAMETERS", 400, "BadRequestException");

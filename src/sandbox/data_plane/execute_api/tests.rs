@@ -580,3 +580,42 @@ fn literal_parts_come_before_variables_and_variables_before_greedy_ones() {
     let matched = gateway.route(&gateway.sent("/a/b%20c")).expect("an API");
     assert_eq!(matched.exchange.path_parameters["proxy"], "a/b c");
 }
+
+#[test]
+fn a_validator_refuses_what_lacks_parameters_and_what_does_not_fit_its_model() {
+    let mut gateway = Gateway::new();
+    let mut document = document();
+    document["x-amazon-apigateway-request-validators"] = json!({
+        "all": { "validateRequestBody": true, "validateRequestParameters": true },
+    });
+    document["paths"]["/pets"] = json!({ "post": {
+        "x-amazon-apigateway-request-validator": "all",
+        "parameters": [
+            { "name": "type", "in": "query", "required": true, "type": "string" },
+            { "name": "pet", "in": "body", "required": true, "schema": { "$ref": "#/definitions/Pet" } },
+        ],
+        "responses": { "200": { "description": "ok" } },
+        "x-amazon-apigateway-integration": { "type": "mock", "responses": {} },
+    } });
+    let input = json!({ "restApiId": gateway.api, "mode": "merge" });
+    import(&mut gateway.world, "PutRestApi", input, &document).expect("an import");
+    gateway.deploy();
+    let sent = |path| Sent {
+        method: "POST",
+        ..gateway.sent(path)
+    };
+    let (status, body, _) = gateway.refused(&sent("/pets"));
+    let message = "Missing required request parameters: [type]";
+    assert_eq!(
+        (status, body),
+        (400, format!("{{\"message\":\"{message}\"}}"))
+    );
+    let matched = gateway.route(&sent("/pets?type=x")).expect("an API");
+    assert_eq!(matched.refusal_of(br#"{"type": "cat"}"#), None);
+    let refusal = matched.refusal_of(br#"{"type": 7}"#).expect("a refusal");
+    let body = String::from_utf8_lossy(&refusal.body);
+    assert_eq!(
+        (refusal.status, &*body),
+        (400, r#"{"message":"Invalid request body"}"#)
+    );
+}

@@ -77,7 +77,7 @@ pub(super) fn of_method(
         query.clone_from(&exchange.query);
         headers.extend(forwarded(exchange));
     } else {
-        put(&mut headers, "content-type", content_type(exchange));
+        put(&mut headers, "content-type", exchange.content_type());
         put(&mut headers, "accept", "application/json");
         let agent = format!("AmazonAPIGateway_{}", exchange.api);
         put(&mut headers, "user-agent", &agent);
@@ -178,14 +178,6 @@ fn with_query(mut call: Call, query: &[(String, String)]) -> Call {
     call
 }
 
-/// The type of the client's body, as templates are chosen by.
-fn content_type(exchange: &Exchange) -> &str {
-    let given = exchange
-        .header("content-type")
-        .unwrap_or("application/json");
-    given.split(';').next().unwrap_or(given).trim()
-}
-
 /// The body that an integration gets: what its template for the body's type makes of it, or the
 /// body itself where the passthrough behaviour lets it.
 pub(super) fn body(
@@ -194,7 +186,7 @@ pub(super) fn body(
     body: &[u8],
 ) -> Result<Vec<u8>, Failure> {
     let templates = &integration.request_templates;
-    let Some(template) = templates.get(content_type(exchange)) else {
+    let Some(template) = templates.get(exchange.content_type()) else {
         return match integration.passthrough_behavior.as_str() {
             "NEVER" => Err(Failure::MediaType),
             "WHEN_NO_TEMPLATES" if !templates.is_empty() => Err(Failure::MediaType),

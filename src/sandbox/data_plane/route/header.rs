@@ -1,7 +1,7 @@
 //! What a load balancer makes of a request before a target gets it, beside what it adds.
 
 use hyper::Uri;
-use hyper::header::{HOST, HeaderMap, HeaderValue};
+use hyper::header::{COOKIE, HOST, HeaderMap, HeaderValue};
 
 use super::super::Body;
 use super::super::integration::HOP_BY_HOP;
@@ -13,6 +13,7 @@ pub(super) fn prepared(
 ) -> hyper::Request<Body> {
     let (mut head, body) = request.into_parts();
     strip(&mut head.headers);
+    join_cookies(&mut head.headers);
     let host = if preserves_host {
         host.to_owned()
     } else {
@@ -35,6 +36,21 @@ pub(super) fn prepared(
 pub(in crate::sandbox::data_plane) fn strip(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(*name);
+    }
+}
+
+/// Makes one header of those that HTTP/2 divides cookies into.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if crumbs.len() < 2 {
+        return;
+    }
+    if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, cookie);
     }
 }
 
@@ -66,6 +82,16 @@ mod tests {
         ] {
             assert_eq!(normalised(host, port), expected, "{host} on {port}");
         }
+    }
+
+    #[test]
+    fn cookies_come_in_one_header() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_static("a=1"));
+        headers.append(COOKIE, HeaderValue::from_static("b=2"));
+        join_cookies(&mut headers);
+        let cookies: Vec<_> = headers.get_all(COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1; b=2"]);
     }
 
     #[test]
