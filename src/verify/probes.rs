@@ -170,11 +170,19 @@ impl Probe {
             gateway: cx.gateway.address(),
             probe: self,
             expected: outcome.expected,
-            observed: outcome.observed,
+            observed: printable(&outcome.observed),
             verdict: outcome.verdict,
-            reason: outcome.reason,
+            reason: outcome.reason.map(|reason| printable(&reason)),
         })
     }
+}
+
+/// What servers say may hold what a terminal obeys.
+fn printable(text: &str) -> String {
+    let shown = text.chars();
+    shown
+        .map(|one| if one.is_control() { '?' } else { one })
+        .collect()
 }
 
 /// How a probe came out, without whose it is.
@@ -323,6 +331,11 @@ mod tests {
         };
         let of = |judge: fn(&str, &Observation) -> Outcome| judge("", &observation).verdict;
         (of(refused), of(accepted))
+    }
+
+    #[test]
+    fn what_servers_say_moves_no_cursor() {
+        assert_eq!(printable("a\u{1b}[2Jb\n\u{9b}c"), "a?[2Jb??c");
     }
 
     #[test]

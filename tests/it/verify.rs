@@ -1,11 +1,12 @@
 //! `verify`: connections tell whether a gateway does what its stack says.
 
+mod outside;
 mod sandbox;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::support::gateway::{Behaviour, black_hole, nobody, redirecting_to};
+use crate::support::stand_in::{Behaviour, black_hole, nobody, redirecting_to};
 use crate::support::{Authority, Outcome, Scenario, filters, is_reading};
 
 /// System P with everything that `verify` looks at; its CA is one of `mtlsgw pki`.
