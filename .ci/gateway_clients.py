@@ -166,7 +166,7 @@ class Outside:
             "revoked": not self.comes_with("revoked"),
             "good_certificate": status == "200",
             "ca_names": self.ca_names(),
-            "http_2": "STATUS 200 2" in http2,
+            "http_2": bool(re.search(r"STATUS \d+ 2$", http2.rstrip())),
             "resumption": not self.resumes(),
             "http_redirect": redirect in ("301", "302") and f"https://{NAME}" in headers.lower(),
             "direct_regional": not self.past_the_load_balancer(),
