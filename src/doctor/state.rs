@@ -8,8 +8,8 @@ use aws_sdk_acm::types::CertificateStatus;
 use aws_sdk_apigateway::types::{DomainNameStatus, EndpointAccessMode};
 use aws_sdk_ec2::types::VpcEndpoint;
 use aws_sdk_elasticloadbalancingv2::types::{
-    LoadBalancer, LoadBalancerStateEnum, Rule, TargetHealthDescription, TargetHealthReasonEnum,
-    TargetHealthStateEnum,
+    ActionTypeEnum, LoadBalancer, LoadBalancerStateEnum, Rule, TargetHealthDescription,
+    TargetHealthReasonEnum, TargetHealthStateEnum,
 };
 use futures::future::try_join_all;
 use time::OffsetDateTime;
@@ -458,7 +458,7 @@ fn rule_in_front(address: &str, rule: &Rule) -> Finding {
     let actions: Vec<&str> = rule
         .actions()
         .iter()
-        .filter_map(|action| action.r#type().map(|kind| kind.as_str()))
+        .filter_map(|action| action.r#type().map(ActionTypeEnum::as_str))
         .collect();
     Finding::new(Link::Listener, "rule-in-front", address)
         .what(format!(
