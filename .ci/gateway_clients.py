@@ -236,7 +236,7 @@ def make_authority(work, name, subject):
 def make_client(work, name, authority, days):
     """A client of a CA; with negative days one that has ended."""
     openssl(work, "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}_key.pem", "-out", f"{name}.csr",
-            "-subj", f"/CN={name}", "-config", "openssl.cnf")
+            "-subj", f"/CN={name}.example.com", "-config", "openssl.cnf")
     dates = ["-days", str(days)] if days > 0 else ["-startdate", "20240101000000Z", "-enddate", "20240201000000Z"]
     openssl(work, "ca", "-batch", "-config", f"{authority}.cnf", "-extfile", "openssl.cnf", "-extensions", EXTENSIONS[name],
             "-in", f"{name}.csr", "-out", f"{name}_cert.pem", "-notext", *dates)
