@@ -4,6 +4,7 @@
 //! endpoint -> domain mapping -> stage -> deployment -> API. Each section of the stack file becomes
 //! one or a few resources, wired to the others by [`Late`] references.
 
+mod backend;
 mod gateway;
 mod names;
 mod network;
@@ -79,9 +80,11 @@ pub(crate) fn wire(
     wiring.apis();
     wiring.domains();
     wiring.load_balancer();
+    wiring.network_load_balancer();
     wiring.target_groups();
     wiring.listeners();
     wiring.records();
+    wiring.judge_backends();
     wiring.finish()
 }
 

@@ -63,7 +63,11 @@ impl Definition {
 
     /// Has API Gateway accept certificates of private CAs in every HTTP integration.
     pub(super) fn skip_verification(&mut self) {
-        let Some(items) = self.document.get_mut("paths").and_then(Value::as_object_mut) else {
+        let Some(items) = self
+            .document
+            .get_mut("paths")
+            .and_then(Value::as_object_mut)
+        else {
             return;
         };
         let operations = items
@@ -90,7 +94,10 @@ fn is_http(integration: &Map<String, Value>) -> bool {
 }
 
 fn text<'a>(integration: &'a Map<String, Value>, key: &str) -> &'a str {
-    integration.get(key).and_then(Value::as_str).unwrap_or_default()
+    integration
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn backend(operation: String, integration: &Map<String, Value>) -> Backend {
@@ -137,7 +144,8 @@ pub(super) fn check_api(api: &Api, path: &KeyPath, cx: &Context) {
         )));
     }
     if names_link && !api.vpc_link {
-        let message = format!("the definition uses `{PLACEHOLDER}`, and `{path}` has no `vpc_link`");
+        let message =
+            format!("the definition uses `{PLACEHOLDER}`, and `{path}` has no `vpc_link`");
         let fault = Fault::new(&path.key("openapi"), message);
         cx.fault(fault.hint("write `vpc_link: network_load_balancer`"));
     }
@@ -145,7 +153,9 @@ pub(super) fn check_api(api: &Api, path: &KeyPath, cx: &Context) {
     let keys = [
         api.insecure_skip_verification
             .then_some("insecure_skip_verification"),
-        api.backend_certificate.as_ref().map(|_| "backend_certificate"),
+        api.backend_certificate
+            .as_ref()
+            .map(|_| "backend_certificate"),
     ];
     for key in keys.into_iter().flatten().filter(|_| !speaks_tls) {
         let message = format!("`{key}` has no effect: the definition has no HTTPS integration");
@@ -155,11 +165,7 @@ pub(super) fn check_api(api: &Api, path: &KeyPath, cx: &Context) {
 }
 
 /// Checks what API and network load balancer demand of each other.
-pub(super) fn check_network(
-    stack: &Stack,
-    at: &dyn Fn(&str, &str) -> KeyPath,
-    cx: &Context,
-) {
+pub(super) fn check_network(stack: &Stack, at: &dyn Fn(&str, &str) -> KeyPath, cx: &Context) {
     let mut is_linked = false;
     for (name, api) in stack.apis.iter().filter(|(_, api)| api.vpc_link) {
         is_linked = true;

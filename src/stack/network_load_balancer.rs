@@ -243,7 +243,8 @@ impl RawNetworkListener {
                 self.ssl_policy.as_ref().map(|_| "ssl_policy"),
             ];
             for key in given.into_iter().flatten() {
-                let message = format!("`{key}` has no effect with `protocol: tcp`: the targets end TLS");
+                let message =
+                    format!("`{key}` has no effect with `protocol: tcp`: the targets end TLS");
                 let fault = Fault::new(&path.key(key), message);
                 cx.fault(fault.hint(format!("remove `{key}`, or write `protocol: tls`")));
             }

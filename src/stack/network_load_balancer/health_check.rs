@@ -141,7 +141,8 @@ impl RawNetworkHealthCheck {
                 self.matcher.as_ref().map(|_| "matcher"),
             ];
             for key in given.into_iter().flatten() {
-                let message = format!("`{key}` has no effect with `protocol: tcp`, which only connects");
+                let message =
+                    format!("`{key}` has no effect with `protocol: tcp`, which only connects");
                 let fault = Fault::new(&path.key(key), message);
                 cx.fault(fault.hint("write `protocol: https`"));
             }
