@@ -1,4 +1,5 @@
-//! API Gateway: REST APIs, their deployments and stages, custom domains and base path mappings.
+//! API Gateway: REST APIs, their deployments and stages, custom domains and base path mappings, VPC
+//! links.
 
 mod account;
 pub(super) mod definition;
@@ -17,6 +18,7 @@ mod resource;
 pub(super) mod rest_api;
 pub(super) mod stage;
 mod tag;
+pub(super) mod vpc_link;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +29,8 @@ pub(super) use self::domain::regional_names;
 use self::domain::{DomainName, Release};
 use self::rest_api::RestApi;
 pub(super) use self::tag::tagged;
+use self::vpc_link::VpcLink;
+pub(super) use self::vpc_link::holds_load_balancer;
 use super::world::{Call, Refusal, World};
 
 /// What one region holds.
@@ -36,6 +40,9 @@ pub(super) struct State {
     pub(super) apis: BTreeMap<String, RestApi>,
     /// By name.
     pub(super) domains: BTreeMap<String, DomainName>,
+    /// By id.
+    #[serde(default)]
+    pub(super) vpc_links: BTreeMap<String, VpcLink>,
     /// Certificates that domains gave back but whose hidden load balancers still hold them.
     releases: Vec<Release>,
     /// The role that API Gateway writes logs with, of the whole account.
@@ -126,6 +133,10 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "tags",
         ],
     ),
+    (
+        "CreateVpcLink",
+        &["name", "description", "targetArns", "tags"],
+    ),
     ("DeleteBasePathMapping", &["domainName", "basePath"]),
     ("DeleteDeployment", &["restApiId", "deploymentId"]),
     ("DeleteDomainName", &["domainName"]),
@@ -148,6 +159,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ("DeleteResource", &["restApiId", "resourceId"]),
     ("DeleteRestApi", &["restApiId"]),
     ("DeleteStage", &["restApiId", "stageName"]),
+    ("DeleteVpcLink", &["vpcLinkId"]),
     ("GetAccount", &[]),
     ("GetBasePathMapping", &["domainName", "basePath"]),
     ("GetBasePathMappings", &["domainName", "position", "limit"]),
@@ -178,6 +190,8 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ("GetStage", &["restApiId", "stageName"]),
     ("GetStages", &["restApiId", "deploymentId"]),
     ("GetTags", &["resourceArn", "position", "limit"]),
+    ("GetVpcLink", &["vpcLinkId"]),
+    ("GetVpcLinks", &["position", "limit"]),
     ("ImportRestApi", &["failOnWarnings", "parameters", "body"]),
     (
         "PutGatewayResponse",
@@ -199,6 +213,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "integrationHttpMethod",
             "uri",
             "connectionType",
+            "connectionId",
             "credentials",
             "requestParameters",
             "requestTemplates",
@@ -295,6 +310,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
         "UpdateStage",
         &["restApiId", "stageName", "patchOperations"],
     ),
+    ("UpdateVpcLink", &["vpcLinkId", "patchOperations"]),
 ];
 
 /// Answers one call.
@@ -308,6 +324,7 @@ pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
         stage::handle,
         domain::handle,
         mapping::handle,
+        vpc_link::handle,
         tag::handle,
         account::handle,
     ];

@@ -1,4 +1,5 @@
-//! Elastic Load Balancing v2: Application Load Balancers that verify client certificates.
+//! Elastic Load Balancing v2: Application Load Balancers that verify client certificates, and
+//! Network Load Balancers.
 
 pub(super) mod action;
 mod arn;
@@ -13,6 +14,7 @@ mod listener_certificate;
 pub(super) mod load_balancer;
 pub(super) mod log_bucket;
 pub(super) mod mutual_authentication;
+pub(super) mod network;
 pub(super) mod outage;
 mod page;
 mod placement;
@@ -46,7 +48,7 @@ const PROPAGATION: Duration = Duration::from_secs(5);
 /// What ELB holds in one region, by ARN.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Application Load Balancers.
+    /// Load balancers of both types.
     pub(super) load_balancers: BTreeMap<String, LoadBalancer>,
     /// Listeners of all load balancers.
     pub(super) listeners: BTreeMap<String, Listener>,
@@ -161,7 +163,14 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "IpAddressType",
         ],
     ),
-    ("SetSecurityGroups", &["LoadBalancerArn", "SecurityGroups"]),
+    (
+        "SetSecurityGroups",
+        &[
+            "LoadBalancerArn",
+            "SecurityGroups",
+            "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic",
+        ],
+    ),
     ("SetIpAddressType", &["LoadBalancerArn", "IpAddressType"]),
     ("DescribeCapacityReservation", &["LoadBalancerArn"]),
     (
@@ -175,6 +184,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "DefaultActions",
             "Tags",
             "MutualAuthentication",
+            "AlpnPolicy",
         ],
     ),
     (
@@ -191,6 +201,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "Certificates",
             "DefaultActions",
             "MutualAuthentication",
+            "AlpnPolicy",
         ],
     ),
     ("DeleteListener", &["ListenerArn"]),
