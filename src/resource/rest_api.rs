@@ -701,10 +701,9 @@ mod tests {
 
     fn document(digest: &str) -> Definition {
         Definition::Document {
-            document: json!({ "openapi": "3.0.1"
-                vpc_link: None,
-            }),
+            document: json!({ "openapi": "3.0.1" }),
             digest: digest.to_owned(),
+            vpc_link: None,
         }
     }
 
