@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::world::{Call, Refusal, World};
-pub(super) use authority::{authority_certificate, known_certificate};
+pub(super) use authority::{authority_certificate, known_certificate, of_service};
 pub(super) use certificate::Certificate;
 pub(super) use request::settle;
 

@@ -98,6 +98,21 @@ impl State {
             .find_map(|zone| zone.record(&name, record_type))
     }
 
+    /// What a VPC's private zones say of a name; none where none of them covers it. The most
+    /// specific one alone is asked, so that what it lacks does not exist.
+    pub(super) fn private_record(
+        &self,
+        (region, vpc): (&str, &str),
+        name: &str,
+        record_type: &str,
+    ) -> Option<Option<&RecordSet>> {
+        let name = Name::parse(name).ok()?;
+        let zones = self.zones.values();
+        let zones = zones.filter(|zone| zone.is_in(region, vpc) && name.is_within(&zone.name));
+        let zone = zones.max_by_key(|zone| zone.name.as_str().len())?;
+        Some(zone.record(&name, record_type))
+    }
+
     /// The names of all alias records and the names that they lead to, without the last dot.
     pub(super) fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
         let records = self.zones.values().flat_map(|zone| &zone.records);

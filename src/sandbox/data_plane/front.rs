@@ -17,7 +17,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
@@ -26,6 +26,7 @@ use super::execute_api::{self, Arrival, Front, PAYLOAD};
 use super::listener::pause;
 use super::upstream::PATIENCE;
 use super::{Body, DataPlane, integration, whole};
+use crate::sandbox::acm;
 
 /// How many connections a socket has at most; more wait to be accepted.
 const CONNECTIONS: usize = 512;
@@ -74,6 +75,25 @@ impl Fronts {
         let port = stream.local_addr().ok()?.port();
         locked(&self.sources).insert(port, address);
         Some(Source { fronts: self, port })
+    }
+
+    /// Connects to a server of ours as from an address, which is known before it is accepted.
+    pub(super) async fn connect(
+        &self,
+        server: SocketAddr,
+        from: Ipv4Addr,
+    ) -> std::io::Result<(TcpStream, Source<'_>)> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let port = socket.local_addr()?.port();
+        locked(&self.sources).insert(port, from);
+        let source = Source { fronts: self, port };
+        Ok((socket.connect(server).await?, source))
+    }
+
+    /// Where a connection comes from that one of ours has made from a port.
+    pub(super) fn source_of(&self, port: u16) -> Option<Ipv4Addr> {
+        locked(&self.sources).get(&port).copied()
     }
 
     /// Closes all sockets.
@@ -176,9 +196,16 @@ fn own(plane: &DataPlane, region: &str) -> Option<Arc<CertifiedKey>> {
         return Some(Arc::clone(known));
     }
     let name = format!("*.execute-api.{region}.amazonaws.com");
-    let made = rcgen::generate_simple_self_signed([name]).ok()?;
-    let key = made.signing_key.serialize_pem();
-    let certified = certified(&made.cert.pem(), &key)?;
+    let (chain, key) = {
+        let mut account = plane.account();
+        let account = &mut *account;
+        let made = acm::of_service(&mut account.world, &name).ok()?;
+        if let Err(error) = account.store.save(&account.world) {
+            tracing::error!(%error, "the certificate authority is not kept");
+        }
+        made
+    };
+    let certified = certified(&chain, &key)?;
     known.insert(region.to_owned(), Arc::clone(&certified));
     Some(certified)
 }
@@ -287,7 +314,7 @@ async fn respond(
         &digits[20..]
     );
     let (region, endpoint) = &at.key;
-    let source = locked(&plane.fronts.sources).get(&peer.port()).copied();
+    let source = plane.fronts.source_of(peer.port());
     let arrival = Arrival {
         region,
         front: endpoint.as_deref().map_or(Front::Public, Front::Endpoint),

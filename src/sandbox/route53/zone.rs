@@ -96,6 +96,12 @@ impl Zone {
         }
     }
 
+    /// Whether it is a private zone that a VPC asks.
+    pub(super) fn is_in(&self, region: &str, vpc: &str) -> bool {
+        let mut networks = self.networks.iter();
+        networks.any(|network| network.region == region && network.id == vpc)
+    }
+
     /// What zones are ordered by.
     pub(super) fn order(&self) -> (Vec<u8>, String) {
         (self.name.order(), self.id.clone())

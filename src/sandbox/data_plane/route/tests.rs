@@ -369,7 +369,21 @@ async fn a_call_past_the_load_balancer_connects_and_is_refused() {
     );
     let socket = super::super::front::socket(&gateway.plane, REGION, None).expect("a socket");
     // The certificate of the custom domain is in force, for its name.
-    let trust = upstream::Trust::AnyIssuer("aaa.example.com".to_owned());
+    let trust = {
+        let account = gateway.plane.account();
+        let region = &account.world.regions[REGION];
+        let domain = &region.apigateway.domains["aaa.example.com"];
+        let own = region
+            .acm
+            .certificate(&domain.certificate)
+            .expect("is there");
+        let own = pem::parse(own.pem().expect("a certificate")).expect("PEM");
+        upstream::Trust::Backend(super::super::backend::Demands {
+            host: "aaa.example.com".to_owned(),
+            authorities: Some(vec![own.into_contents().into()]),
+            now: account.world.now,
+        })
+    };
     let stream = upstream::connect(socket).await.expect("connects");
     let stream = upstream::secure(stream, &trust)
         .await
