@@ -21,6 +21,9 @@ use crate::resource::{Address, Expiry, Late, Resources, bucket::Bucket};
 use crate::stack::{self, Stack, StackError, StackErrors};
 use crate::trust::Finding;
 
+pub(crate) use backend::findings as backend_findings;
+pub(crate) use gateway::api_address;
+
 /// What a stack comes to.
 #[derive(Debug, Default)]
 pub(crate) struct Wired {

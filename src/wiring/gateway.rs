@@ -443,7 +443,8 @@ fn stage_of(
     }
 }
 
-fn api_address(name: &str) -> Address {
+/// Where an API stands in its stack.
+pub(crate) fn api_address(name: &str) -> Address {
     section("api", "apis", name)
 }
 
