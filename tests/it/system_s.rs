@@ -28,7 +28,7 @@ network_load_balancer:
 ";
 
 /// One method that leads to the backend.
-const OPENAPI: &str = "\
+pub(crate) const OPENAPI: &str = "\
 openapi: 3.0.1
 info: { title: pets, version: '1' }
 paths:
@@ -54,7 +54,7 @@ fn scenario() -> Scenario {
 }
 
 /// A port of this machine that takes connections as long as the tests run.
-fn backend() -> &'static str {
+pub(crate) fn backend() -> &'static str {
     static BACKEND: OnceLock<(TcpListener, String)> = OnceLock::new();
     let (_, address) = BACKEND.get_or_init(|| {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");

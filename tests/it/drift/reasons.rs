@@ -151,6 +151,11 @@ const REASONS: &[(&str, &str, &str)] = &[
         "type",
         IMMUTABLE,
     ),
+    (
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "attributes.proxy_protocol_v2.enabled",
+        "the sandbox has no servers that would understand it",
+    ),
     ("AWS::ApiGateway::VpcLink", "target", IMMUTABLE),
     ("AWS::ApiGateway::VpcLink", "status", BY_AWS_ALONE),
     ("AWS::Route53::HostedZone", "name", IMMUTABLE),
