@@ -98,19 +98,24 @@ impl State {
             .find_map(|zone| zone.record(&name, record_type))
     }
 
-    /// What a VPC's private zones say of a name; none where none of them covers it. The most
-    /// specific one alone is asked, so that what it lacks does not exist.
-    pub(super) fn private_record(
+    /// The record set that a VPC sees, or without one the internet. Of a VPC's private zones the
+    /// most specific one that covers the name is asked, and nothing else: what it lacks is not there.
+    pub(super) fn record_within(
         &self,
-        (region, vpc): (&str, &str),
+        vpc: Option<(&str, &str)>,
         name: &str,
         record_type: &str,
-    ) -> Option<Option<&RecordSet>> {
-        let name = Name::parse(name).ok()?;
+    ) -> Option<&RecordSet> {
+        let parsed = Name::parse(name).ok()?;
         let zones = self.zones.values();
-        let zones = zones.filter(|zone| zone.is_in(region, vpc) && name.is_within(&zone.name));
-        let zone = zones.max_by_key(|zone| zone.name.as_str().len())?;
-        Some(zone.record(&name, record_type))
+        let covering = zones.filter(|zone| {
+            let is_seen = vpc.is_some_and(|(region, vpc)| zone.is_in(region, vpc));
+            is_seen && parsed.is_within(&zone.name)
+        });
+        match covering.max_by_key(|zone| zone.name.as_str().len()) {
+            Some(zone) => zone.record(&parsed, record_type),
+            None => self.record(name, record_type),
+        }
     }
 
     /// The names of all alias records and the names that they lead to, without the last dot.

@@ -1,7 +1,7 @@
 //! What clients of a gateway get: a stack is applied, and somebody with a certificate comes through
 //! its load balancer, or past it.
 
-mod client;
+pub(crate) mod client;
 
 use serde_json::{Value, json};
 

@@ -12,6 +12,7 @@ mod crl;
 mod data_plane;
 mod data_plane_http;
 mod data_plane_load;
+mod data_plane_nlb;
 mod doctor;
 mod drift;
 mod examples;

@@ -46,10 +46,7 @@ enum Record {
 
 /// What the account's zones have for a name, or for the wildcard above it.
 fn of_zones(world: &World, vpc: Option<(&str, &str)>, name: &str) -> Option<Record> {
-    let find = |name: &str, record_type: &str| {
-        let private = vpc.and_then(|vpc| world.route53.private_record(vpc, name, record_type));
-        private.unwrap_or_else(|| world.route53.record(name, record_type))
-    };
+    let find = |name: &str, kind: &str| world.route53.record_within(vpc, name, kind);
     let wildcard = name.split_once('.').map(|(_, above)| format!("*.{above}"));
     for name in [Some(name.to_owned()), wildcard].into_iter().flatten() {
         if let Some(record) = find(&name, "A") {

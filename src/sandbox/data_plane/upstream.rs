@@ -82,10 +82,22 @@ pub(super) async fn secure(
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match inner {
-            Some(rustls::Error::AlertReceived(alert)) => Trouble::Alert(format!("{alert:?}")),
+            Some(rustls::Error::AlertReceived(alert)) => Trouble::Alert(alert_name(*alert)),
             _ => Trouble::Tls(error.to_string()),
         }
     })
+}
+
+/// The name of an alert as Java has it: `protocol_version`.
+fn alert_name(alert: rustls::AlertDescription) -> String {
+    let mut name = String::new();
+    for letter in format!("{alert:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
 }
 
 /// Sends a request over a connection, and gives the answer's head and the body still to come.

@@ -50,7 +50,7 @@ fn api(world: &mut World, link: &Value) -> String {
     api
 }
 
-fn deploy(world: &mut World, api: &str, variables: Value) {
+fn deploy(world: &mut World, api: &str, variables: &Value) {
     let input = json!({ "restApiId": api, "stageName": "dev", "variables": variables });
     tell(world, "CreateDeployment", input);
 }
@@ -223,7 +223,7 @@ fn what_is_deployed_keeps_it_by_id_and_by_stage_variable() {
     let made = link(world, &target);
     let named = json!({ "vpcLinkId": made["id"] });
     let api_id = api(world, &json!("${stageVariables.link}"));
-    deploy(world, &api_id, json!({ "link": made["id"] }));
+    deploy(world, &api_id, &json!({ "link": made["id"] }));
     let (code, message) = refused(world, "DeleteVpcLink", named.clone());
     assert_eq!(code, "BadRequestException");
     let reference =
