@@ -109,7 +109,7 @@ pub enum Command {
     /// Say what a code of AWS or of this tool means and what to do about it
     Explain(ExplainArgs),
     /// Check stack files without calling AWS
-    Validate(Paths),
+    Validate(ValidateArgs),
     /// Print the resources that a stack file stands for, without calling AWS
     Render(Paths),
     /// Print the JSON Schema of the stack file
@@ -138,6 +138,49 @@ pub struct Paths {
     pub paths: Vec<PathBuf>,
 }
 
+/// Arguments of `validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Which stacks.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// A backend to look at.
+    #[command(flatten)]
+    pub backend: BackendArgs,
+}
+
+/// A backend of API Gateway to look at.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BackendArgs {
+    /// Fetch the backend's certificate there, and judge it as API Gateway does
+    #[arg(long, value_name = "HOST:PORT")]
+    pub probe_backend: Option<HostAndPort>,
+}
+
+/// A host, by name or address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAndPort {
+    /// The host; an IPv6 address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::str::FromStr for HostAndPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let split = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        let parsed = split.and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let (host, port) = parsed.ok_or_else(|| format!("`{text}` is not HOST:PORT"))?;
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        Ok(Self { host, port })
+    }
+}
+
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -156,6 +199,9 @@ pub struct PlanArgs {
     /// Who gets in.
     #[command(flatten)]
     pub clients: ClientsArgs,
+    /// A backend to look at.
+    #[command(flatten)]
+    pub backend: BackendArgs,
 }
 
 /// Clients that the user knows.

@@ -14,6 +14,7 @@ pub(crate) mod deployment;
 pub(crate) mod domain_name;
 pub(crate) mod ec2;
 pub(crate) mod elbv2;
+pub(crate) mod hosted_zone;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
 pub(crate) mod node;
@@ -28,6 +29,7 @@ pub(crate) mod target_registration;
 pub(crate) mod trust_store;
 pub(crate) mod trust_store_revocation;
 pub(crate) mod vpc_endpoint;
+pub(crate) mod vpc_link;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -472,5 +474,7 @@ kinds! {
     trust_stores: trust_store::TrustStore,
     trust_store_revocations: trust_store_revocation::TrustStoreRevocation,
     listeners: listener::Listener,
+    hosted_zones: hosted_zone::HostedZone,
+    vpc_links: vpc_link::VpcLink,
     record_sets: record_set::RecordSet,
 }

@@ -688,6 +688,7 @@ const KINDS_OF_WAITS: &[&str] = &[
     "certificate_release",
     "domain",
     "mapping",
+    "vpc_link",
     "record",
     "bucket",
 ];
@@ -707,6 +708,7 @@ fn timeouts(of: &Timeouts) -> BTreeMap<String, Duration> {
         of.certificate_release,
         of.domain,
         of.mapping,
+        of.vpc_link,
         of.record,
         of.bucket,
     ];

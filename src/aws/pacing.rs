@@ -41,6 +41,8 @@ const OPERATIONS: &[(&str, Rate)] = &[
     ("apigateway:CreateDomainName", rate(1, 30_000)),
     ("apigateway:UpdateDomainName", rate(1, 30_000)),
     ("apigateway:DeleteDomainName", rate(1, 30_000)),
+    ("apigateway:CreateVpcLink", rate(1, 15_000)),
+    ("apigateway:DeleteVpcLink", rate(1, 30_000)),
     ("acm:ImportCertificate", rate(1, 1_000)),
     ("acm:RequestCertificate", rate(5, 200)),
     ("acm:AddTagsToCertificate", rate(5, 200)),

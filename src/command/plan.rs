@@ -1,7 +1,7 @@
 //! `plan`: what apply would change.
 
 use crate::cli::{Global, PlanArgs};
-use crate::command::{expiry, saved};
+use crate::command::{backend, expiry, saved};
 use crate::error::{Error, Result, exit};
 use crate::session::{self, Session};
 use crate::view::View;
@@ -26,7 +26,15 @@ pub(super) async fn run(args: &PlanArgs, global: &Global, view: &View) -> Result
         .map(saved::digests);
     let mut session = Session::open(global).await?;
     session.know_clients(&args.clients)?;
-    let planned = session.plan(subjects).await;
+    let planned = async {
+        let shown = backend::judge(&args.backend, &subjects, &session.network(Vec::new())).await?;
+        let mut planned = session.plan(subjects).await?;
+        if let Some(one) = planned.first_mut() {
+            one.warnings.extend(shown);
+        }
+        Ok::<_, Error>(planned)
+    };
+    let planned = planned.await;
     session.close().await;
     let planned = planned?;
     view.plans(&planned);

@@ -88,6 +88,7 @@ fn to_apply(file: &Path) -> ApplyArgs {
 
 fn to_plan(file: &Path) -> PlanArgs {
     PlanArgs {
+        backend: crate::cli::BackendArgs::default(),
         paths: Paths {
             paths: vec![file.to_owned()],
         },

@@ -124,7 +124,7 @@ impl<'a> Examined<'a> {
             _ => self
                 .live("LoadBalancer")
                 .into_iter()
-                .next()
+                .find(|(address, _)| address.as_str() == "load_balancer")
                 .map(|(_, live)| live.id),
         };
         let Some(arn) = arn else { return Ok(None) };

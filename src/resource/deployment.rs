@@ -8,7 +8,7 @@
 //! AWS: API Gateway REST API Reference, `CreateDeployment`; Developer Guide, "Updates to a REST API
 //! that require redeployment".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -16,7 +16,10 @@ use sha2::{Digest, Sha256};
 
 use super::context::{Wait, hex};
 use super::rest_api::{self, Policy, Tagged};
-use super::{Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage};
+use super::{
+    Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, listener, stage,
+    vpc_link,
+};
 use crate::aws::{Aws, Once, pages, tolerate};
 use crate::diff::{Change, Diff};
 use crate::error::{Error, Result};
@@ -31,6 +34,8 @@ pub(crate) struct Deployment {
     pub(crate) api: Late<String>,
     /// What it is a snapshot of.
     pub(crate) content: Content,
+    /// What its methods lead through: what has to work first, or of a live one may not go before it.
+    pub(crate) behind: Vec<Need>,
 }
 
 /// What a deployment freezes.
@@ -46,6 +51,8 @@ pub(crate) enum Content {
         vpc_endpoints: Vec<Late<String>>,
         /// `PRIVATE` or `REGIONAL`.
         endpoint_type: &'static str,
+        /// The VPC link that the definition is imported with.
+        vpc_link: Option<Late<String>>,
     },
     /// As it is: the digest that the description carries.
     Digest(String),
@@ -60,6 +67,7 @@ impl Content {
                 policy,
                 vpc_endpoints,
                 endpoint_type,
+                vpc_link,
             } => {
                 let policy = match policy {
                     Some(policy) => Some(policy.canonical(&resolve)?),
@@ -67,7 +75,16 @@ impl Content {
                 };
                 let endpoints: BTreeSet<String> =
                     vpc_endpoints.iter().map(&resolve).collect::<Option<_>>()?;
-                let all = json!([definition, policy, endpoints, endpoint_type]);
+                let mut all = vec![
+                    json!(definition),
+                    json!(policy),
+                    json!(endpoints),
+                    json!(endpoint_type),
+                ];
+                if let Some(link) = vpc_link {
+                    all.push(json!(resolve(link)?));
+                }
+                let all = serde_json::Value::from(all);
                 Some(hex(&Sha256::digest(all.to_string())))
             }
             Self::Digest(digest) => Some(digest.clone()),
@@ -76,15 +93,17 @@ impl Content {
 
     /// The ids in it that other resources give.
     fn ids(&self) -> impl Iterator<Item = &Late<String>> {
-        let (policy, endpoints) = match self {
+        let (policy, endpoints, link) = match self {
             Self::Snapshot {
                 policy,
                 vpc_endpoints,
+                vpc_link,
                 ..
-            } => (policy.as_ref(), vpc_endpoints.as_slice()),
-            Self::Digest(_) => (None, [].as_slice()),
+            } => (policy.as_ref(), vpc_endpoints.as_slice(), vpc_link.as_ref()),
+            Self::Digest(_) => (None, [].as_slice(), None),
         };
-        endpoints.iter().chain(policy.and_then(Policy::endpoint))
+        let policy = policy.and_then(Policy::endpoint);
+        endpoints.iter().chain(policy).chain(link)
     }
 }
 
@@ -95,11 +114,16 @@ impl Resource for Deployment {
         let ids = self.content.ids().map(|id| Need::of(id, Until::Created));
         std::iter::once(Need::exists(&self.api).parent())
             .chain(ids)
+            .chain(self.behind.iter().cloned())
             .collect()
     }
 
     fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
-        let Self { api, content } = self;
+        let Self {
+            api,
+            content,
+            behind: _,
+        } = self;
         diff.late("api", api, live.map(|live| &live.api)).replaces();
         let before = live.and_then(|live| live.content.digest(|id| diff.resolve(id)));
         if let Some(after) = content.digest(|id| diff.resolve(id)) {
@@ -115,14 +139,17 @@ impl Resource for Deployment {
         let apis = rest_api::tagged(reader).await?;
         let deployments =
             futures::future::try_join_all(apis.iter().map(|api| list(&reader.aws, &api.id)));
-        let (deployments, stages) = futures::try_join!(deployments, stage::by_api(reader))?;
+        let (deployments, stages, behind) =
+            futures::try_join!(deployments, stage::by_api(reader), behind(reader, &apis))?;
         let of_api = |(api, deployments): (&Tagged, Vec<aws_sdk_apigateway::types::Deployment>)| {
             let stages = stages.get(&api.id).map(Vec::as_slice).unwrap_or_default();
             let lent = lent_deployments(stages, &api.stack);
             let ours = deployments
                 .iter()
                 .filter(|one| one.id().is_some_and(|id| !lent.contains(id)));
-            ours.filter_map(|one| found(api, one)).collect::<Vec<_>>()
+            let behind = behind.get(&api.stack).map_or(&[][..], Vec::as_slice);
+            ours.filter_map(|one| found(api, one, behind))
+                .collect::<Vec<_>>()
         };
         Ok(apis.iter().zip(deployments).flat_map(of_api).collect())
     }
@@ -229,9 +256,26 @@ async fn list(aws: &Aws, api: &str) -> Result<Vec<aws_sdk_apigateway::types::Dep
     .await
 }
 
+/// The VPC links and the listeners behind them of each stack: what a live deployment may lead through.
+async fn behind(reader: &Reader, apis: &[Tagged]) -> Result<BTreeMap<String, Vec<Need>>> {
+    let mut behind: BTreeMap<String, Vec<Need>> = BTreeMap::new();
+    for api in apis {
+        let links = vpc_link::ids_of(reader, &api.stack).await?;
+        if links.is_empty() || behind.contains_key(&api.stack) {
+            continue;
+        }
+        let listeners = listener::network_ids_of(reader, &api.stack).await?;
+        let ids = links.into_iter().chain(listeners).map(Late::Known);
+        let needs = ids.map(|id| Need::exists(&id)).collect();
+        behind.insert(api.stack.clone(), needs);
+    }
+    Ok(behind)
+}
+
 fn found(
     api: &Tagged,
     deployment: &aws_sdk_apigateway::types::Deployment,
+    behind: &[Need],
 ) -> Option<Found<Deployment>> {
     let digest = deployment.description()?.strip_prefix(MARK)?;
     Some(Found {
@@ -245,6 +289,7 @@ fn found(
         spec: Deployment {
             api: Late::Known(api.id.clone()),
             content: Content::Digest(digest.to_owned()),
+            behind: behind.to_vec(),
         },
         outputs: Outputs::new(),
     })
@@ -267,6 +312,7 @@ mod tests {
                 .map(|id| Late::Known((*id).to_owned()))
                 .collect(),
             endpoint_type: "PRIVATE",
+            vpc_link: None,
         }
     }
 
@@ -283,8 +329,14 @@ mod tests {
         let live = Deployment {
             api: api.clone(),
             content: live,
+            behind: Vec::new(),
         };
-        Deployment { api, content: want }.diff(Some(&live), &mut diff);
+        let want = Deployment {
+            api,
+            content: want,
+            behind: Vec::new(),
+        };
+        want.diff(Some(&live), &mut diff);
         diff.into_changes()
     }
 

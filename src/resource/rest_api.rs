@@ -21,15 +21,18 @@ use aws_sdk_apigateway::operation::put_rest_api::PutRestApiOutput;
 use aws_sdk_apigateway::primitives::Blob;
 use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType, Op, PatchOperation, PutMode};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use super::context::Wait;
+use super::context::{Wait, hex};
 use super::{
     Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage,
+    vpc_link,
 };
 use crate::aws::tags::Tags;
 use crate::aws::{Aws, AwsError, Identity, Once, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
+use crate::stack::PLACEHOLDER;
 
 pub(crate) use policy::{Policy, canonical_policy, policy_widens};
 pub(super) use report::PAGE;
@@ -52,6 +55,8 @@ pub(crate) struct RestApi {
     pub(crate) policy: Option<Policy>,
     /// Its resources, methods, integrations, models and gateway responses.
     pub(crate) definition: Definition,
+    /// Of a live one, the VPC links that its methods may lead through; not compared.
+    pub(crate) vpc_links: Vec<Late<String>>,
     /// Its tags.
     pub(crate) tags: Tags,
 }
@@ -65,6 +70,8 @@ pub(crate) enum Definition {
         document: Value,
         /// Its SHA-256 in hex.
         digest: String,
+        /// The VPC link whose id it is imported with, in place of [`PLACEHOLDER`].
+        vpc_link: Option<Late<String>>,
     },
     /// As it is: made from a document that only its digest is known of.
     Imported {
@@ -76,10 +83,28 @@ pub(crate) enum Definition {
 }
 
 impl Definition {
-    fn digest(&self) -> Option<&str> {
+    /// The digest of what is or was imported, the id of the VPC link included; `None` where that is
+    /// not known, or nothing was.
+    fn digest(&self, resolve: impl Fn(&Late<String>) -> Option<String>) -> Option<String> {
         match self {
-            Self::Document { digest, .. } => Some(digest),
-            Self::Imported { digest, .. } => digest.as_deref(),
+            Self::Document {
+                digest,
+                vpc_link: Some(link),
+                ..
+            } => {
+                let all = format!("{digest}\n{}", resolve(link)?);
+                Some(hex(&Sha256::digest(all)))
+            }
+            Self::Document { digest, .. } => Some(digest.clone()),
+            Self::Imported { digest, .. } => digest.clone(),
+        }
+    }
+
+    /// The VPC link that the document is imported with.
+    fn vpc_link(&self) -> Option<&Late<String>> {
+        match self {
+            Self::Document { vpc_link, .. } => vpc_link.as_ref(),
+            Self::Imported { .. } => None,
         }
     }
 
@@ -99,6 +124,8 @@ impl Resource for RestApi {
         self.vpc_endpoints
             .iter()
             .chain(endpoint)
+            .chain(self.definition.vpc_link())
+            .chain(&self.vpc_links)
             .map(|id| Need::of(id, Until::Created))
             .collect()
     }
@@ -111,6 +138,7 @@ impl Resource for RestApi {
             vpc_endpoints,
             policy,
             definition,
+            vpc_links: _,
             tags,
         } = self;
         diff.field("name", name, live.map(|live| &live.name));
@@ -243,10 +271,16 @@ impl RestApi {
     ///
     /// The tag is written last: an import that was interrupted is done again.
     async fn import(&self, cx: &Cx, id: &str) -> Result<()> {
-        let Definition::Document { document, digest } = &self.definition else {
+        let Definition::Document {
+            document, vpc_link, ..
+        } = &self.definition
+        else {
             return Err(Error::step(&cx.address, "only a document can be imported"));
         };
-        let body = importable(document).to_string();
+        let link = vpc_link.as_ref().map(|link| cx.value(link)).transpose()?;
+        let digest = self.definition.digest(|id| cx.value(id).ok());
+        let digest = digest.unwrap_or_default();
+        let body = importable(document, link.as_deref()).to_string();
         let answer = when_free(cx, || async {
             let put = cx
                 .aws()
@@ -369,16 +403,22 @@ fn diff_policy(want: Option<&Policy>, live: Option<&Policy>, diff: &mut Diff<'_>
 
 /// Compares the documents by digest, and the API with what was made of the document.
 fn diff_definition(want: &Definition, live: Option<&Definition>, diff: &mut Diff<'_>) {
+    let imported = live.and_then(|live| live.digest(|_| None));
+    let digest = want.digest(|id| diff.resolve(id));
+    if let (None, Some(link)) = (&digest, want.vpc_link()) {
+        diff.unknown("definition", imported.into(), link);
+        return;
+    }
     let Some(live) = live else {
-        diff.field("definition", &want.digest(), None);
+        diff.field("definition", &digest, None);
         return;
     };
     diff.compares("definition");
-    let same = live.digest() == want.digest();
+    let same = imported == digest;
     if same && live.is_intact() {
         return;
     }
-    let note = match (live.digest(), live.is_intact()) {
+    let note = match (&imported, live.is_intact()) {
         (None, _) => "its import was not completed",
         (Some(_), true) => "the document has changed",
         (Some(_), false) if same => "the live API is no longer what was made of the document",
@@ -386,24 +426,39 @@ fn diff_definition(want: &Definition, live: Option<&Definition>, diff: &mut Diff
             "the document has changed, and the live API is no longer what was made of the earlier one"
         }
     };
-    let before = live.digest().map(|digest| {
+    let before = imported.map(|digest| {
         if live.is_intact() {
-            digest.to_owned()
+            digest
         } else {
             format!("{digest}, changed on AWS")
         }
     });
-    diff.differs("definition", before.into(), want.digest().into())
+    diff.differs("definition", before.into(), digest.into())
         .note(|| note.to_owned());
 }
 
-/// The document without its policy, which the stack file decides about.
-fn importable(document: &Value) -> Value {
+/// The document without its policy, which the stack file decides about, and with the VPC link's id.
+fn importable(document: &Value, vpc_link: Option<&str>) -> Value {
     let mut document = document.clone();
+    if let Some(link) = vpc_link {
+        fill_in(&mut document, link);
+    }
     if let Some(members) = document.as_object_mut() {
         members.shift_remove("x-amazon-apigateway-policy");
     }
     document
+}
+
+/// Puts the VPC link's id where the document asks for it.
+fn fill_in(value: &mut Value, link: &str) {
+    match value {
+        Value::String(text) if text.contains(PLACEHOLDER) => {
+            *text = text.replace(PLACEHOLDER, link);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| fill_in(item, link)),
+        Value::Object(members) => members.values_mut().for_each(|one| fill_in(one, link)),
+        _ => {}
+    }
 }
 
 /// An API that carries the tags of a stack of the run.
@@ -490,6 +545,11 @@ async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
         vpc_endpoints: vpc_endpoints(api.endpoint_configuration()),
         policy: live_policy(api.policy(), &own),
         definition,
+        vpc_links: vpc_link::ids_of(reader, stack)
+            .await?
+            .into_iter()
+            .map(Late::Known)
+            .collect(),
         tags,
     };
     Ok(Found {
@@ -634,6 +694,7 @@ mod tests {
                 vpc: "vpc-1".to_owned(),
             }),
             definition,
+            vpc_links: Vec::new(),
             tags: Tags::default(),
         }
     }
@@ -642,6 +703,7 @@ mod tests {
         Definition::Document {
             document: json!({ "openapi": "3.0.1" }),
             digest: digest.to_owned(),
+            vpc_link: None,
         }
     }
 
@@ -723,7 +785,7 @@ mod tests {
     fn the_stack_file_decides_about_the_policy() {
         let document = json!({ "openapi": "3.0.1", "x-amazon-apigateway-policy": {}, "paths": {} });
         assert_eq!(
-            importable(&document),
+            importable(&document, None),
             json!({ "openapi": "3.0.1", "paths": {} })
         );
     }

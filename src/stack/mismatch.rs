@@ -10,11 +10,6 @@ use crate::hint;
 
 /// Keys that the design has and this version has not, as section and key; the top has no section.
 const NOT_YET: &[(&str, &str)] = &[
-    ("", "network_load_balancer"),
-    ("api", "vpc_link"),
-    ("apis", "vpc_link"),
-    ("api", "insecure_skip_verification"),
-    ("apis", "insecure_skip_verification"),
     ("load_balancer", "access_logs"),
     ("load_balancer", "connection_logs"),
     ("load_balancer", "web_acl"),

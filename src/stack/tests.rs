@@ -452,16 +452,7 @@ fn later_keys_are_recognised() {
             "load_balancer",
             "load_balancer: {subnets: [subnet-1, subnet-2], web_acl: x}",
         ),
-        (
-            "api",
-            "api: {sample: petstore, vpc_link: network_load_balancer}",
-        ),
-        (
-            "api",
-            "apis: {main: {sample: petstore, insecure_skip_verification: true}}",
-        ),
         ("target_group", "target_group: {targets: [i-0abc]}"),
-        ("vpc", "vpc: vpc-1\nnetwork_load_balancer: {}"),
     ] {
         let errors = errors_with(section, line);
         assert_eq!(errors.len(), 1, "{errors:?}");

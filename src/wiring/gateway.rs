@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::network::load_balancer_address;
-use super::{Wiring, key_of, names, section};
+use super::{Wiring, backend, key_of, names, section};
 use crate::aws::tags::Tags;
 use crate::resource::base_path_mapping::BasePathMapping;
 use crate::resource::deployment::{Content, Deployment};
@@ -50,7 +50,9 @@ impl Wiring<'_> {
                         policy: policy.clone(),
                         vpc_endpoints: vpc_endpoints.clone(),
                         endpoint_type,
+                        vpc_link: api.vpc_link.then(backend::vpc_link_reference),
                     },
+                    behind: backend::behind(&api),
                 },
             );
             let stage = address.part("stage");
@@ -72,7 +74,9 @@ impl Wiring<'_> {
                 definition: Definition::Document {
                     document: api.definition.document,
                     digest: api.definition.digest,
+                    vpc_link: api.vpc_link.then(backend::vpc_link_reference),
                 },
+                vpc_links: Vec::new(),
                 tags: self.tags(&address),
             };
             self.wired.resources.rest_apis.insert(address, resource);
@@ -336,7 +340,7 @@ impl Wiring<'_> {
             let room = record.overwrite.then(|| address.part("a"));
             for record_type in self.record_types(&record.target) {
                 let set = RecordSet {
-                    zone: zone.id.clone(),
+                    zone: Late::Known(zone.id.clone()),
                     name: record.name.clone(),
                     record_type: record_type.to_owned(),
                     alias_dns_name: dns_name.clone(),
@@ -439,7 +443,8 @@ fn stage_of(
     }
 }
 
-fn api_address(name: &str) -> Address {
+/// Where an API stands in its stack.
+pub(crate) fn api_address(name: &str) -> Address {
     section("api", "apis", name)
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Wiring, key_of, names, pairs, section};
 use crate::aws::tags::Tags;
 use crate::facts::{Origin, Subnet, Vpc, Zone};
-use crate::resource::load_balancer::{LoadBalancer, ReachedBy};
+use crate::resource::load_balancer::{LoadBalancer, ReachedBy, Type};
 use crate::resource::record_set::{Memory, plain_alias};
 use crate::resource::security_group::{Peer, Rule, SecurityGroup};
 use crate::resource::vpc_endpoint::VpcEndpoint;
@@ -70,7 +70,7 @@ impl Wiring<'_> {
     }
 
     /// The subnets that a section names, at most one in an availability zone.
-    fn subnets(&mut self, key: &str, wanted: &Subnets, vpc: &Vpc) -> Vec<Subnet> {
+    pub(super) fn subnets(&mut self, key: &str, wanted: &Subnets, vpc: &Vpc) -> Vec<Subnet> {
         if self.is_rendered_only() {
             let ids = if let Subnets::Ids(ids) = wanted {
                 ids.clone()
@@ -427,6 +427,8 @@ impl Wiring<'_> {
         let group = group.then_some(endpoint_group);
         let resource = LoadBalancer {
             name: self.load_balancer_name(&balancer, &vpc),
+            kind: Type::Application,
+            filters_private_link: true,
             scheme: balancer.scheme.as_str().to_owned(),
             vpc: vpc.id.clone(),
             subnets: subnets.into_iter().map(|subnet| subnet.id).collect(),

@@ -231,7 +231,7 @@ impl Wiring<'_> {
     }
 
     /// Findings as located errors, or as warnings; notes are for `trust lint`.
-    fn report(&mut self, key: &str, address: &Address, findings: Vec<Finding>) {
+    pub(super) fn report(&mut self, key: &str, address: &Address, findings: Vec<Finding>) {
         for finding in findings {
             match finding.severity {
                 Severity::Error => self.error(key, finding.in_words(), None, Some(finding.fix)),
@@ -292,7 +292,17 @@ impl Wiring<'_> {
                 private_key,
                 chain,
             } => {
-                if let Some(import) = self.import(leaf, chain.as_ref(), private_key) {
+                let hosts = self
+                    .stack
+                    .domains
+                    .values()
+                    .map(|domain| domain.name.clone());
+                let place = ImportPlace {
+                    address: certificate_address(),
+                    key: "certificate.import",
+                    hosts: hosts.collect(),
+                };
+                if let Some(import) = self.import(leaf, chain.as_ref(), private_key, &place) {
                     let source = Source::Imported(import);
                     self.add_certificate(source, &BTreeMap::new(), certificate.retain);
                 }
@@ -351,7 +361,17 @@ impl Wiring<'_> {
     }
 
     fn add_certificate(&mut self, source: Source, zones: &BTreeMap<String, String>, retain: bool) {
-        let address = certificate_address();
+        self.add_certificate_at(certificate_address(), source, zones, retain);
+    }
+
+    /// Adds a certificate of ours at an address.
+    pub(super) fn add_certificate_at(
+        &mut self,
+        address: Address,
+        source: Source,
+        zones: &BTreeMap<String, String>,
+        retain: bool,
+    ) {
         let validation = address.part("validation");
         let mut tags = self.tags(&address);
         if !zones.is_empty() {
@@ -412,30 +432,23 @@ impl Wiring<'_> {
         zones
     }
 
-    fn import(
+    /// What the files of an import hold.
+    pub(super) fn import(
         &mut self,
         leaf: &Material,
         chain: Option<&Material>,
         key: &std::path::Path,
+        place: &ImportPlace,
     ) -> Option<Import> {
-        let certificate = self
-            .parse("certificate.import.certificate", leaf)?
-            .into_iter()
-            .next()?;
+        let at = format!("{}.certificate", place.key);
+        let certificate = self.parse(&at, leaf)?.into_iter().next()?;
         let chain = match chain {
-            Some(chain) => self.parse("certificate.import.chain", chain)?,
+            Some(chain) => self.parse(&format!("{}.chain", place.key), chain)?,
             None => Vec::new(),
         };
-        let hosts: Vec<String> = self
-            .stack
-            .domains
-            .values()
-            .map(|domain| domain.name.clone())
-            .collect();
-        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-        let address = certificate_address();
+        let hosts: Vec<&str> = place.hosts.iter().map(String::as_str).collect();
         let findings = trust::lint_server_certificate(&certificate, &chain, &hosts, self.now);
-        self.report("certificate.import.certificate", &address, findings);
+        self.report(&at, &place.address, findings);
         let all = std::iter::once(&certificate).chain(&chain);
         Some(Import {
             fingerprints: all.map(|one| one.fingerprint.to_string()).collect(),
@@ -456,7 +469,8 @@ impl Wiring<'_> {
         })
     }
 
-    fn parse(&mut self, key: &str, file: &Material) -> Option<Vec<trust::Certificate>> {
+    /// The certificates of a file.
+    pub(super) fn parse(&mut self, key: &str, file: &Material) -> Option<Vec<trust::Certificate>> {
         match trust::Certificate::all_from_bytes(&file.bytes) {
             Ok(certificates) => Some(certificates),
             Err(error) => {
@@ -465,6 +479,16 @@ impl Wiring<'_> {
             }
         }
     }
+}
+
+/// Where an imported certificate stands, and for which names it has to be good.
+pub(super) struct ImportPlace {
+    /// In the stack.
+    pub(super) address: Address,
+    /// In the stack file.
+    pub(super) key: &'static str,
+    /// The names that clients connect to.
+    pub(super) hosts: Vec<String>,
 }
 
 /// A kind of key as ACM names it: `RSA_2048`, `EC_prime256v1`.

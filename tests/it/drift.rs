@@ -5,6 +5,7 @@
 //! compare at all; a field that has neither a row nor a reason fails the test.
 
 pub(crate) mod account;
+mod backend;
 mod gateway;
 mod kinds;
 mod listener;
@@ -343,6 +344,8 @@ fn every_field_of_every_kind_that_somebody_else_changes_is_shown_and_put_right()
     let mut bench = Bench::new(account::imported(), |_| {});
     let rows = trust::imported_rows();
     table.check(&mut bench, rows);
+    let mut bench = Bench::new(backend::scenario(), backend::prepare);
+    table.check(&mut bench, backend::rows());
     table.is_complete();
     let kinds = kinds::count();
     let (rows, rounds, fields) = (table.rows, table.rounds, table.told.len());

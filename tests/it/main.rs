@@ -34,6 +34,7 @@ mod records;
 mod refusals;
 mod rotation;
 mod support;
+mod system_s;
 mod throttled;
 mod tidy;
 mod trust_check;

@@ -87,7 +87,7 @@ fn a_line_that_cannot_be_understood_is_named_with_its_place() {
         (
             "api: { openapi: petstore.yaml, stag: dev }",
             "error: stack.yaml:5:32: unknown key `stag` in `api`; allowed: `openapi`, `sample`, `stage`, \
-             `endpoint_type`, `policy`, `description`, `stage_variables`, `access_logs`, `throttling`\n\
+             `endpoint_type`, `policy`, `description`, `stage_variables`, `access_logs`, `throttling`, `vpc_link`, `insecure_skip_verification`, `backend_certificate`\n\
              hint: did you mean `stage`?\n",
         ),
         (
@@ -159,10 +159,6 @@ fn a_file_that_is_missing_is_named_with_the_place_that_names_it() {
 fn what_is_not_supported_yet_is_refused_as_such() {
     for (line, error) in [
         (
-            "network_load_balancer: { subnets: [a] }",
-            "13:1: `network_load_balancer` is not supported yet",
-        ),
-        (
             "load_balancer: { access_logs: true }",
             "9:18: `load_balancer.access_logs` is not supported yet",
         ),
@@ -173,10 +169,6 @@ fn what_is_not_supported_yet_is_refused_as_such() {
         (
             "load_balancer: { web_acl: x }",
             "9:18: `load_balancer.web_acl` is not supported yet",
-        ),
-        (
-            "api: { openapi: petstore.yaml, vpc_link: x }",
-            "5:32: `api.vpc_link` is not supported yet",
         ),
         (
             "target_group: { targets: [i-0123456789abcdef0] }",

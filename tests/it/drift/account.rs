@@ -20,7 +20,9 @@ pub(crate) const THIRD_SUBNET: &str = "subnet-ccbea33e9cd3b81d0";
 pub(crate) const THEIR_BUCKET: &str = "theirs";
 
 /// What has attributes: its address, and what ELB calls the kind.
-const ATTRIBUTED: [(&str, &str); 3] = [
+const ATTRIBUTED: [(&str, &str); 5] = [
+    ("network_load_balancer", "LoadBalancer"),
+    ("network_load_balancer.target_group", "TargetGroup"),
     ("load_balancer", "LoadBalancer"),
     ("target_group", "TargetGroup"),
     ("listener", "Listener"),

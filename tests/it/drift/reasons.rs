@@ -1,7 +1,9 @@
 //! Fields that have no row, each with the reason.
 
 /// Kinds whose resources carry the tags that say whose they are.
-const TAGGED: [&str; 10] = [
+const TAGGED: [&str; 12] = [
+    "AWS::ApiGateway::VpcLink",
+    "AWS::Route53::HostedZone",
     "AWS::EC2::SecurityGroup",
     "AWS::EC2::VPCEndpoint",
     "AWS::ApiGateway::RestApi",
@@ -144,6 +146,19 @@ const REASONS: &[(&str, &str, &str)] = &[
         "load_balancer",
         IMMUTABLE,
     ),
+    (
+        "AWS::ElasticLoadBalancingV2::LoadBalancer",
+        "type",
+        IMMUTABLE,
+    ),
+    (
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "attributes.proxy_protocol_v2.enabled",
+        "the sandbox has no servers that would understand it",
+    ),
+    ("AWS::ApiGateway::VpcLink", "target", IMMUTABLE),
+    ("AWS::ApiGateway::VpcLink", "status", BY_AWS_ALONE),
+    ("AWS::Route53::HostedZone", "name", IMMUTABLE),
     ("AWS::Route53::RecordSet", "zone", IDENTITY),
     ("AWS::Route53::RecordSet", "name", IDENTITY),
     ("AWS::Route53::RecordSet", "type", IDENTITY),
@@ -185,7 +200,9 @@ const IGNORED: &[(&str, &str, &str)] = &[
         "zones",
         "where the records go that are compared",
     ),
+    ("deployment", "behind", RUN),
     ("domain_name", "lingering", RUN),
+    ("hosted_zone", "load_balancer", RUN),
     ("listener", "registration", RUN),
     ("listener", "revocations", RUN),
     ("load_balancer", "lingering", RUN),
@@ -211,6 +228,7 @@ const IGNORED: &[(&str, &str, &str)] = &[
     ),
     ("record_set", "makes_room", RUN),
     ("record_set", "overwrite", "a permission of the stack file"),
+    ("rest_api", "vpc_links", RUN),
     ("security_group", "description", IMMUTABLE),
     ("target_registration", "listeners", RUN),
     ("target_registration", "vpc_cidrs", RUN),
