@@ -170,9 +170,15 @@ impl Aws {
                 let seconds = turn.wait.as_secs();
                 crate::apply::tell_waiting(&format!("its turn in {seconds}s: {rule}"));
             }
-            self.clock.sleep(turn.wait).await;
         }
-        turn.pass(&self.clock).await
+        if !turn.may_wait() {
+            return None;
+        }
+        crate::apply::lend_slot(async {
+            self.clock.sleep(turn.wait).await;
+            turn.pass(&self.clock).await
+        })
+        .await
     }
 
     /// `-v` tells of calls that change something, `-vv` of all.

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 use zeroize::Zeroizing;
 
-use crate::apply::{Event, Report};
+use crate::apply::{Report, Told};
 use crate::cli::{Global, Output};
 use crate::error::{Error, Result};
 use crate::session::Planned;
@@ -29,6 +29,15 @@ pub(crate) struct View {
     draws: bool,
     /// When the command began.
     began: Instant,
+}
+
+/// Whether progress names the stack of each address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// There is only one.
+    Addresses,
+    /// There are several.
+    Stacks,
 }
 
 /// How an apply or destroy ended, in figures.
@@ -142,12 +151,12 @@ impl View {
     }
 
     /// Shows what happens until the sender is gone.
-    pub(crate) async fn follow(&self, mut events: UnboundedReceiver<Event>) {
-        let mut progress = progress::Progress::new(self);
-        while let Some(event) = progress.next(&mut events).await {
+    pub(crate) async fn follow(&self, mut told: UnboundedReceiver<Told>, naming: Naming) {
+        let mut progress = progress::Progress::new(self, naming);
+        while let Some(told) = progress.next(&mut told).await {
             match self.output {
-                Output::Human => progress.show(&event),
-                Output::Json => self.line(&json::event(&event, self.began.elapsed())),
+                Output::Human => progress.show(&told),
+                Output::Json => self.line(&json::event(&told, self.began.elapsed())),
             }
         }
         progress.clear();

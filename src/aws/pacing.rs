@@ -120,6 +120,11 @@ impl Pacing {
 }
 
 impl Turn {
+    /// Whether the call has to wait, or may have to for the answer to the one before.
+    pub(crate) fn may_wait(&self) -> bool {
+        !self.wait.is_zero() || self.gate.is_some()
+    }
+
     /// Passes the gate once the answer to the call before is long enough ago, if there is one.
     ///
     /// After the wait that was foretold only the time is left that the call before has taken.

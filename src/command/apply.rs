@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::saved::{self, Saved};
-use crate::apply::{self as engine, Events, Report};
+use crate::apply::{self as engine, Events, Report, Slots};
 use crate::cli::{Allowances, ApplyArgs, CrlQuotas, Global, ProbeArgs};
 use crate::error::{Error, Result, exit, listed};
 use crate::lock::Lock;
 use crate::resource::Address;
 use crate::session::{Planned, Session, Subject};
 use crate::trust::{CrlSwap, DEFAULT_CRLS, DEFAULT_ENTRIES};
-use crate::view::{Figures, View};
+use crate::view::{Figures, Naming, View};
 
 /// What the user allowed.
 #[derive(Debug, Clone, Copy)]
@@ -148,7 +148,7 @@ pub(super) async fn run_plan(
     lock: &Lock<'_>,
     (global, view): (&Global, &View),
 ) -> Report {
-    let (events, receiver) = Events::channel();
+    let (events, receiver) = Events::channel(&planned.name);
     let lost = Mutex::new(None);
     let interrupt = async {
         tokio::select! {
@@ -158,17 +158,10 @@ pub(super) async fn run_plan(
     };
     let work = async {
         let shared = planned.shared(events);
-        let parallelism = usize::from(global.parallelism);
-        engine::run(
-            &planned.plan,
-            &planned.nodes,
-            &shared,
-            parallelism,
-            interrupt,
-        )
-        .await
+        let slots = Slots::new(usize::from(global.parallelism));
+        engine::run(&planned.plan, &planned.nodes, &shared, &slots, interrupt).await
     };
-    let (mut report, ()) = futures::join!(work, view.follow(receiver));
+    let (mut report, ()) = futures::join!(work, view.follow(receiver, Naming::Addresses));
     if let Some(error) = lost.into_inner().unwrap_or_else(PoisonError::into_inner) {
         report.interrupted = false;
         report.failed.push(error);

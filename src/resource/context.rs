@@ -229,10 +229,13 @@ impl Cx {
     /// [`Error::Interrupted`] as soon as the run is to end.
     pub(crate) async fn pause(&self, duration: Duration) -> Result<()> {
         let mut interrupt = self.shared.interrupt.subscribe();
-        tokio::select! {
-            () = self.shared.aws.clock.sleep(duration) => Ok(()),
-            _ = interrupt.wait_for(|ends| *ends) => Err(Error::Interrupted),
-        }
+        crate::apply::lend_slot(async {
+            tokio::select! {
+                () = self.shared.aws.clock.sleep(duration) => Ok(()),
+                _ = interrupt.wait_for(|ends| *ends) => Err(Error::Interrupted),
+            }
+        })
+        .await
     }
 
     /// Tells that the step waits.

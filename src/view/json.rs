@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use super::Figures;
-use crate::apply::{Event, Report};
+use crate::apply::{Event, Report, Told};
 use crate::error::Error;
 use crate::plan::Summary;
 use crate::resource::Expiry;
@@ -90,7 +90,7 @@ pub(super) fn version() -> Value {
 /// The lines after it: what is going to be done.
 pub(super) fn planned(planned: &Planned) -> Vec<Value> {
     let line = |summary: &Summary| {
-        let mut line = json!({"type": "planned", "elapsed_ms": 0});
+        let mut line = json!({"type": "planned", "stack": planned.name, "elapsed_ms": 0});
         if let (Value::Object(line), Ok(Value::Object(fields))) =
             (&mut line, serde_json::to_value(summary))
         {
@@ -110,7 +110,13 @@ pub(super) fn planned(planned: &Planned) -> Vec<Value> {
 /// A line for something that happened.
 ///
 /// `elapsed_ms` is the step's own time where it has ended, and the run's so far elsewhere.
-pub(super) fn event(event: &Event, since_start: Duration) -> Value {
+pub(super) fn event(told: &Told, since_start: Duration) -> Value {
+    let mut line = happened(&told.event, since_start);
+    line["stack"] = Value::from(&*told.stack);
+    line
+}
+
+fn happened(event: &Event, since_start: Duration) -> Value {
     let so_far = milliseconds(since_start);
     match event {
         Event::Started { address, doing } => json!({
