@@ -17,6 +17,7 @@ use crate::plan::{Action, Plan};
 use crate::resource::context::Shared;
 use crate::resource::{Address, Cx, Node};
 
+use slots::give_up;
 pub(crate) use slots::{Slots, lend_slot};
 
 /// What a step does, for those who only want to tell it.
@@ -165,7 +166,7 @@ enum Status {
 enum Ended {
     /// There was no slot for it before the run was to end.
     NotBegun,
-    /// It was a wait, and the run is to end.
+    /// It waited, for a state or for its turn at AWS, and the run is to end.
     Abandoned,
     /// By itself.
     Done(Result<()>),
@@ -302,7 +303,7 @@ impl Run<'_> {
                 slot = slots.begin() => slot,
             };
             let began = started();
-            let ended = Ended::Done(slot.scope(step).await);
+            let ended = slot.scope(step).await.map_or(Ended::Abandoned, Ended::Done);
             (i, ended, clock.now().saturating_sub(began))
         }));
     }
@@ -320,11 +321,10 @@ impl Run<'_> {
                 });
             }
             // Abandoned, or a wait inside the step ended, because the run does.
-            Ended::Abandoned | Ended::Done(Err(Error::Interrupted)) => {
-                self.status[i] = Status::Lost(address);
-            }
-            Ended::NotBegun => {
-                self.report.skipped.insert(address.clone());
+            Ended::NotBegun | Ended::Abandoned | Ended::Done(Err(Error::Interrupted)) => {
+                if !self.plan.steps[i].action.is_wait() {
+                    self.report.skipped.insert(address.clone());
+                }
                 self.status[i] = Status::Lost(address);
             }
             Ended::Done(Err(error)) => {
@@ -371,6 +371,19 @@ tokio::task_local! {
 /// Tells that the step under way waits; outside of a step nobody is told.
 pub(crate) fn tell_waiting(what: &str) {
     STEP.try_with(|cx| cx.tell_waiting(what)).ok();
+}
+
+/// Waits for the turn of a call that has not been sent. When the run is to end, the step under way is
+/// given up there, which is as if the process had been killed between two calls.
+pub(crate) async fn until_interrupted<T>(turn: impl Future<Output = T>) -> T {
+    let Ok(cx) = STEP.try_with(Cx::clone) else {
+        return turn.await;
+    };
+    tokio::select! {
+        biased;
+        turn = lend_slot(turn) => turn,
+        () = cx.interrupted() => match give_up().await {},
+    }
 }
 
 /// Does one step and remembers what AWS said.

@@ -7,6 +7,7 @@ mod clock;
 mod error;
 mod pacing;
 mod pages;
+mod quota;
 mod retry;
 pub(crate) mod tags;
 
@@ -174,7 +175,7 @@ impl Aws {
         if !turn.may_wait() {
             return None;
         }
-        crate::apply::lend_slot(async {
+        crate::apply::until_interrupted(async {
             self.clock.sleep(turn.wait).await;
             turn.pass(&self.clock).await
         })

@@ -5,9 +5,10 @@
 //! nobody from working.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// The slots of a run.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ struct Permit(Slots);
 pub(super) struct Slot {
     slots: Slots,
     permit: Arc<Mutex<Option<Permit>>>,
+    /// Told when the step is given up before its next call.
+    given_up: Arc<Notify>,
 }
 
 tokio::task_local! {
@@ -55,6 +58,7 @@ impl Slots {
         Slot {
             slots: self.clone(),
             permit: Arc::new(Mutex::new(permit)),
+            given_up: Arc::default(),
         }
     }
 
@@ -104,9 +108,14 @@ impl Drop for Permit {
 }
 
 impl Slot {
-    /// Does the work of the step that has this slot.
-    pub(super) async fn scope<T>(self, work: impl Future<Output = T>) -> T {
-        SLOT.scope(self, work).await
+    /// Does the work of the step that has this slot; `None` where it was given up.
+    pub(super) async fn scope<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        let given_up = Arc::clone(&self.given_up);
+        tokio::select! {
+            biased;
+            done = SLOT.scope(self, work) => Some(done),
+            () = given_up.notified() => None,
+        }
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Option<Permit>> {
@@ -142,6 +151,12 @@ pub(crate) async fn lend_slot<T>(wait: impl Future<Output = T>) -> T {
     let done = wait.await;
     slot.resume().await;
     done
+}
+
+/// Gives the step under way up: it is not gone on with, whatever it still waits for.
+pub(super) async fn give_up() -> Infallible {
+    SLOT.try_with(|slot| slot.given_up.notify_one()).ok();
+    std::future::pending().await
 }
 
 #[cfg(test)]

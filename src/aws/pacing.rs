@@ -161,7 +161,10 @@ impl Rate {
     /// The same with a little to spare for calls that arrive closer to each other than they left.
     fn safe(self) -> Self {
         Self {
-            burst: self.burst - self.burst / 10,
+            burst: match self.burst {
+                0 | 1 => self.burst,
+                burst => burst - (burst / 10).max(1),
+            },
             every: self.every + self.every / 50,
         }
     }

@@ -19,6 +19,7 @@ pub(super) mod stage;
 mod tag;
 
 use std::collections::BTreeMap;
+use std::ops::DerefMut;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -27,15 +28,16 @@ pub(super) use self::domain::regional_names;
 use self::domain::{DomainName, Release};
 use self::rest_api::RestApi;
 pub(super) use self::tag::tagged;
+use super::tracked::Tracked;
 use super::world::{Call, Refusal, World};
 
 /// What one region holds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// By id.
-    pub(super) apis: BTreeMap<String, RestApi>,
+    pub(super) apis: BTreeMap<String, Tracked<RestApi>>,
     /// By name.
-    pub(super) domains: BTreeMap<String, DomainName>,
+    pub(super) domains: Tracked<BTreeMap<String, DomainName>>,
     /// Certificates that domains gave back but whose hidden load balancers still hold them.
     releases: Vec<Release>,
     /// The role that API Gateway writes logs with, of the whole account.
@@ -351,7 +353,8 @@ fn api<'w>(world: &'w mut World, call: &Call<'_>) -> Result<&'w mut RestApi, Ref
         "Invalid API identifier specified {}:{id}",
         world.account
     ));
-    state(world, call).apis.get_mut(id).ok_or(unknown)
+    let api = state(world, call).apis.get_mut(id);
+    api.map(DerefMut::deref_mut).ok_or(unknown)
 }
 
 /// The page of `items` that the call asks for; `items` are in the order of their keys.

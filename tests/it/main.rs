@@ -32,6 +32,7 @@ mod quickstart;
 mod records;
 mod refusals;
 mod rotation;
+mod several;
 mod support;
 mod throttled;
 mod tidy;

@@ -26,6 +26,7 @@ use crate::sandbox::apigateway::policy::evaluation::{self, Decision};
 use crate::sandbox::apigateway::rest_api::RestApi;
 use crate::sandbox::apigateway::stage::Stage;
 use crate::sandbox::ec2::VpcEndpoint;
+use crate::sandbox::tracked::Tracked;
 use crate::sandbox::world::World;
 
 /// The most that the headers of a request to a private API may come to, in bytes.
@@ -311,7 +312,7 @@ fn domain_of<'w>(
 
 /// Finds the stage that a custom domain's mappings lead to.
 fn pick_by_domain<'w>(
-    apis: &'w BTreeMap<String, RestApi>,
+    apis: &'w BTreeMap<String, Tracked<RestApi>>,
     arrival: &Arrival<'_>,
     domain: &'w DomainName,
 ) -> Result<Picked<'w>, Answer> {
