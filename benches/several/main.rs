@@ -49,8 +49,11 @@ fn measure(count: usize, speed: f64) {
         }
     }
     let names = write_stacks(&stack, count);
+    report("the program", program.path());
 
-    println(&format!("\napply of {count} stacks of system P, time {speed} times as fast"));
+    println(&format!(
+        "\napply of {count} stacks of system P, time {speed} times as fast"
+    ));
     apply(&program, &stack, speed);
     println(&format!("\nplan of {count} unchanged stacks"));
     plan(&program, &stack, &names);
@@ -101,7 +104,10 @@ fn apply(program: &Program, stack: &Path, speed: f64) {
     let waits = rates::chain_around_domains(stack);
     report("calls", &results["calls"].to_string());
     report("the rates impose", &format!("{imposed:.0} s ({rule})"));
-    report("AWS's waits before and after that", &format!("{waits:.0} s"));
+    report(
+        "AWS's waits before and after that",
+        &format!("{waits:.0} s"),
+    );
     report("apply, all in all", &format!("{took:.0} s"));
     let over = |least: f64| format!("{:+.1} %", (took / least - 1.0) * 100.0);
     report("beyond what the rates impose", &over(imposed));
@@ -118,8 +124,7 @@ fn plan(program: &Program, stack: &Path, files: &[String]) {
             .into_iter()
             .chain(files[..count].iter().map(String::as_str))
             .collect();
-        let plan: Value =
-            serde_json::from_slice(&program.run(&command).stdout).expect("is JSON");
+        let plan: Value = serde_json::from_slice(&program.run(&command).stdout).expect("is JSON");
         let calls = plan["calls"].as_f64().expect("is a number");
         #[expect(clippy::cast_precision_loss, reason = "there are few")]
         let per_stack = calls / count as f64;
@@ -131,7 +136,11 @@ fn plan(program: &Program, stack: &Path, files: &[String]) {
     let arguments = ["plan", "--sandbox", "--detailed-exitcode", "stacks"];
     {
         let _served = Served::start(stack, &[], ROUND_TRIP);
-        report("time with 50 ms a call", &program.times(&arguments).to_string());
+        report("peak memory", &program.peak_memory(&arguments));
+        report(
+            "time with 50 ms a call",
+            &program.times(&arguments).to_string(),
+        );
     }
     let _served = Served::start(stack, &[], LONG_ROUND_TRIP);
     let before = program::rounds(stack).len();
@@ -152,7 +161,9 @@ fn exhaust(program: &Program, stack: &Path) {
     let mut outcomes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for one in results["stacks"].as_array().expect("is a list") {
         let outcome = outcomes.entry(one["outcome"].as_str().unwrap_or_default());
-        outcome.or_default().push(one["stack"].as_str().unwrap_or_default());
+        outcome
+            .or_default()
+            .push(one["stack"].as_str().unwrap_or_default());
     }
     report("exit code", &results["exit_code"].to_string());
     for (outcome, stacks) in outcomes {

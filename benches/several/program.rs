@@ -36,7 +36,8 @@ impl Served {
     /// How often each operation was refused for its rate.
     pub(crate) fn refused(&self) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("listens");
-        let request = "GET /_sandbox/refused HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n\r\n";
+        let request =
+            "GET /_sandbox/refused HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n\r\n";
         stream.write_all(request.as_bytes()).expect("takes it");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("answers");

@@ -30,7 +30,10 @@ pub(crate) fn imposed(calls: &BTreeMap<String, u64>) -> (String, f64) {
         .map(|(_, count)| *count as f64)
         .sum();
     let (rate, burst) = TOGETHER;
-    let together = ("all of API Gateway".to_owned(), (all - burst).max(0.0) / rate);
+    let together = (
+        "all of API Gateway".to_owned(),
+        (all - burst).max(0.0) / rate,
+    );
     let each = SINGLE.iter().map(|(name, every)| {
         let least = (count(name) - 1.0).max(0.0) * every;
         (format!("{name}, {} calls", count(name)), least)

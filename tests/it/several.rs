@@ -60,7 +60,7 @@ fn pairs(outcomes: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn a_directory_of_stacks_is_applied_in_one_run_and_verified() {
+fn a_directory_of_stacks_is_applied_in_one_run() {
     let scenario = teams(&["billing", "orders", "stock"]);
     let (applied, calls) = scenario.calls_of(["apply", "--yes", "stacks"]);
     let applied = applied.ok();
@@ -73,9 +73,26 @@ fn a_directory_of_stacks_is_applied_in_one_run_and_verified() {
     let made = calls.iter().filter(|call| *call == "s3:CreateBucket");
     assert_eq!(made.count(), 1, "the stacks share one bucket");
     let plan = scenario.run(["plan", "--detailed-exitcode"]).ok();
-    plan.says("3 stacks        0       0");
+    plan.says("3 stacks       0       0");
     let again = scenario.calls_of(["apply", "--yes", "stacks"]).1;
     assert!(again.iter().all(|call| is_reading(call)), "{again:?}");
+}
+
+#[test]
+fn every_stack_is_verified_after_the_apply_of_several() {
+    let scenario = teams(&["billing", "orders"]);
+    let outcome = scenario
+        .run(["apply", "--yes", "--json", "--verify", "stacks"])
+        .ok();
+    let lines = outcome.json_lines();
+    let verified = lines.iter().filter(|line| line["type"] == "verify");
+    let stacks: Vec<&Value> = verified.map(|line| &line["stack"]).collect();
+    assert_eq!(stacks, ["billing", "orders"]);
+    let summaries = lines.iter().filter(|line| line["type"] == "summary");
+    assert!(
+        summaries.clone().all(|line| line["verified"] == true),
+        "{outcome}"
+    );
 }
 
 #[test]
@@ -90,12 +107,7 @@ fn without_a_path_apply_takes_no_directory() {
 fn the_failure_of_one_stack_does_not_stop_the_others() {
     let mut scenario = teams(&["billing", "orders", "stock"]);
     // There is no such certificate, which only AWS knows.
-    edit(
-        &mut scenario,
-        "orders",
-        "request:",
-        "find:",
-    );
+    edit(&mut scenario, "orders", "request:", "find:");
     let outcome = scenario
         .run(["apply", "--yes", "--json", "stacks"])
         .exits(3);
