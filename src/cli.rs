@@ -62,7 +62,7 @@ pub struct Global {
     /// Print without colours
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// Change at most this many resources at a time
+    /// Change at most this many resources at a time, across all stacks
     #[arg(long, global = true, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub parallelism: u16,
     /// Wait at most this long for anything, such as 90s, 10m or 1h
@@ -87,7 +87,7 @@ pub enum Output {
 pub enum Command {
     /// Show what apply would change
     Plan(PlanArgs),
-    /// Make AWS as the stack file says
+    /// Make AWS as the stack files say
     Apply(ApplyArgs),
     /// Delete a stack's resources
     Destroy(DestroyArgs),
@@ -288,9 +288,9 @@ pub struct Allowances {
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// A stack file or a saved plan; ./stack.yaml
+    /// Stack files, directories of them, or a saved plan; ./stack.yaml
     #[arg(value_name = "PATH|PLAN")]
-    pub path: Option<PathBuf>,
+    pub paths: Vec<PathBuf>,
     /// Permissions.
     #[command(flatten)]
     pub allow: Allowances,

@@ -20,6 +20,7 @@ mod render;
 mod sandbox;
 mod saved;
 mod schema;
+mod several;
 mod status;
 mod trust;
 mod validate;

@@ -41,20 +41,24 @@ pub(super) async fn run(args: &VerifyArgs, global: &Global, view: &View) -> Resu
     Ok(exit_code(&report))
 }
 
-/// Probes what has just been applied; as JSON it is one more line.
+/// Probes what has just been applied.
 ///
 /// # Errors
 ///
 /// As for [`run`].
-pub(super) async fn after_apply(
+pub(super) async fn probe_applied(
     session: &Session,
     file: &Path,
     args: &ProbeArgs,
     (global, view): (&Global, &View),
-) -> Result<u8> {
+) -> Result<Report> {
     let patience = args.retry_for.unwrap_or(AFTER_APPLY);
     let probed = probe(session, file, (args, patience), (global, view));
-    let report = super::apply::unless_interrupted(probed).await?;
+    super::apply::unless_interrupted(probed).await
+}
+
+/// Shows what probes found after an apply, as JSON in one more line; gives the exit code.
+pub(super) fn show_applied(report: &Report, view: &View) -> u8 {
     if view.is_json() {
         let mut line = json!({"type": "verify"});
         if let (Some(line), Some(report)) = (line.as_object_mut(), report.json().as_object()) {
@@ -64,7 +68,7 @@ pub(super) async fn after_apply(
     } else {
         view.result(&report.text());
     }
-    Ok(exit_code(&report))
+    exit_code(report)
 }
 
 /// Refuses what probes could not ask for, before anything is changed or connected to.

@@ -21,6 +21,7 @@ mod tag;
 pub(super) mod vpc_link;
 
 use std::collections::BTreeMap;
+use std::ops::DerefMut;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -31,18 +32,19 @@ use self::rest_api::RestApi;
 pub(super) use self::tag::tagged;
 use self::vpc_link::VpcLink;
 pub(super) use self::vpc_link::holds_load_balancer;
+use super::tracked::Tracked;
 use super::world::{Call, Refusal, World};
 
 /// What one region holds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// By id.
-    pub(super) apis: BTreeMap<String, RestApi>,
+    pub(super) apis: BTreeMap<String, Tracked<RestApi>>,
     /// By name.
-    pub(super) domains: BTreeMap<String, DomainName>,
+    pub(super) domains: Tracked<BTreeMap<String, DomainName>>,
     /// By id.
     #[serde(default)]
-    pub(super) vpc_links: BTreeMap<String, VpcLink>,
+    pub(super) vpc_links: Tracked<BTreeMap<String, VpcLink>>,
     /// Certificates that domains gave back but whose hidden load balancers still hold them.
     releases: Vec<Release>,
     /// The role that API Gateway writes logs with, of the whole account.
@@ -368,7 +370,8 @@ fn api<'w>(world: &'w mut World, call: &Call<'_>) -> Result<&'w mut RestApi, Ref
         "Invalid API identifier specified {}:{id}",
         world.account
     ));
-    state(world, call).apis.get_mut(id).ok_or(unknown)
+    let api = state(world, call).apis.get_mut(id);
+    api.map(DerefMut::deref_mut).ok_or(unknown)
 }
 
 /// The page of `items` that the call asks for; `items` are in the order of their keys.

@@ -39,6 +39,7 @@ use self::rule::Rule;
 use self::tag::Tags;
 use self::target_group::TargetGroup;
 use self::trust_store::TrustStore;
+use super::tracked::Tracked;
 use super::world::{Call, Refusal, World};
 
 /// How long ELB's parts take to hear of each other: a trust store of a listener that is gone, a
@@ -49,17 +50,17 @@ const PROPAGATION: Duration = Duration::from_secs(5);
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// Load balancers of both types.
-    pub(super) load_balancers: BTreeMap<String, LoadBalancer>,
+    pub(super) load_balancers: Tracked<BTreeMap<String, LoadBalancer>>,
     /// Listeners of all load balancers.
-    pub(super) listeners: BTreeMap<String, Listener>,
+    pub(super) listeners: Tracked<BTreeMap<String, Listener>>,
     /// Rules of all listeners, without the default ones, which are part of their listener.
-    pub(super) rules: BTreeMap<String, Rule>,
+    pub(super) rules: Tracked<BTreeMap<String, Rule>>,
     /// Target groups with their targets.
-    pub(super) target_groups: BTreeMap<String, TargetGroup>,
+    pub(super) target_groups: Tracked<BTreeMap<String, TargetGroup>>,
     /// Trust stores with their revocations.
-    pub(super) trust_stores: BTreeMap<String, TrustStore>,
+    pub(super) trust_stores: Tracked<BTreeMap<String, TrustStore>>,
     /// Tags of everything above.
-    tags: BTreeMap<String, Tags>,
+    tags: Tracked<BTreeMap<String, Tags>>,
     /// Certificates that ACM still counts as used by a load balancer that has let go of them.
     released_certificates: Vec<ReleasedCertificate>,
 }

@@ -16,13 +16,14 @@ use serde_json::{Value, json};
 use self::name::Name;
 pub(super) use self::record::RecordSet;
 use self::zone::Zone;
+use super::tracked::Tracked;
 use super::world::{Call, Refusal, World};
 
 /// Hosted zones and changes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
     /// By id, without `/hostedzone/`.
-    zones: BTreeMap<String, Zone>,
+    zones: Tracked<BTreeMap<String, Zone>>,
     /// By id, without `/change/`.
     changes: BTreeMap<String, Change>,
 }

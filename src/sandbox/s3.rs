@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::tracked::Tracked;
 use super::world::{Call, Caller, Refusal, World, hex};
 
 pub(super) use self::digest::verify;
@@ -24,7 +25,7 @@ pub(super) use self::presign::{check as check_presigned, presigned_url};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// By name.
-    buckets: BTreeMap<String, Bucket>,
+    buckets: Tracked<BTreeMap<String, Bucket>>,
     /// Object contents by digest; the store keeps them as files.
     #[serde(skip)]
     bodies: BTreeMap<String, Arc<[u8]>>,

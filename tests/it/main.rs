@@ -33,6 +33,7 @@ mod quickstart;
 mod records;
 mod refusals;
 mod rotation;
+mod several;
 mod support;
 mod system_s;
 mod throttled;

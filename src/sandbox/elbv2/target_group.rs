@@ -212,7 +212,7 @@ pub(super) fn note_use(world: &mut World, call: &Call<'_>) {
         .flat_map(|(_, action)| action.target_groups())
         .map(str::to_owned)
         .collect();
-    for (arn, group) in &mut state.target_groups {
+    for (arn, group) in state.target_groups.iter_mut() {
         match (used.contains(arn), group.used_since) {
             (true, None) => group.used_since = Some(now),
             (false, Some(_)) => {

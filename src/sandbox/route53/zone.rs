@@ -62,7 +62,7 @@ impl Default for State {
             ..Zone::new(Name::parse("example.com").expect("a domain name"), None)
         };
         Self {
-            zones: BTreeMap::from([(zone.id.clone(), zone)]),
+            zones: BTreeMap::from([(zone.id.clone(), zone)]).into(),
             changes: BTreeMap::new(),
         }
     }

@@ -9,6 +9,7 @@ use crate::sandbox::apigateway::domain::DomainName;
 use crate::sandbox::apigateway::mapping::NONE;
 use crate::sandbox::apigateway::rest_api::RestApi;
 use crate::sandbox::apigateway::stage::Stage;
+use crate::sandbox::tracked::Tracked;
 use crate::sandbox::world::World;
 
 /// How a request names its API.
@@ -89,7 +90,7 @@ fn domain_of<'w>(
 
 /// Finds the stage that a custom domain's mappings lead to.
 fn pick_by_domain<'w>(
-    apis: &'w BTreeMap<String, RestApi>,
+    apis: &'w BTreeMap<String, Tracked<RestApi>>,
     arrival: &Arrival<'_>,
     domain: &'w DomainName,
 ) -> Result<Picked<'w>, Answer> {
