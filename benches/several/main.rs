@@ -147,7 +147,7 @@ fn plan(program: &Program, stack: &Path, files: &[String]) {
     program.run(&arguments);
     let rounds = program::rounds(stack).split_off(before);
     let rounds = rounds.into_iter().max().unwrap_or_default();
-    report("dependent round trips", &rounds.to_string());
+    report("dependent round trips, pages counted", &rounds.to_string());
 }
 
 /// Ten stacks more than there may be trust stores: which go on, and what the others are told.
@@ -169,8 +169,9 @@ fn exhaust(program: &Program, stack: &Path) {
     for (outcome, stacks) in outcomes {
         report(outcome, &format!("{}: {}", stacks.len(), stacks.join(" ")));
     }
-    let errors = String::from_utf8(output.stderr).expect("is text");
-    let told = errors.lines().filter(|line| line.contains("L-A8F7060B"));
+    let told = lines.lines().filter(|line| {
+        line.contains("\"failed\"") && line.contains("\"error\"") && line.contains("L-A8F7060B")
+    });
     report("told of L-A8F7060B", &told.count().to_string());
 }
 
