@@ -37,7 +37,8 @@ use crate::stack::PLACEHOLDER;
 pub(crate) use policy::{Policy, canonical_policy, policy_widens};
 pub(super) use report::PAGE;
 
-/// The tag `<digest of the document>:<digest of what AWS reported right after its import>`.
+/// The tag `<digest of the document>:<digest of what AWS reported right after its import>`, then
+/// `:<id of the VPC link>` where the document was imported with one.
 const DEFINITION: &str = "mtlsgw:definition";
 
 /// A REST API of ours.
@@ -91,10 +92,7 @@ impl Definition {
                 digest,
                 vpc_link: Some(link),
                 ..
-            } => {
-                let all = format!("{digest}\n{}", resolve(link)?);
-                Some(hex(&Sha256::digest(all)))
-            }
+            } => Some(linked(digest, &resolve(link)?)),
             Self::Document { digest, .. } => Some(digest.clone()),
             Self::Imported { digest, .. } => digest.clone(),
         }
@@ -272,14 +270,14 @@ impl RestApi {
     /// The tag is written last: an import that was interrupted is done again.
     async fn import(&self, cx: &Cx, id: &str) -> Result<()> {
         let Definition::Document {
-            document, vpc_link, ..
+            document,
+            digest,
+            vpc_link,
         } = &self.definition
         else {
             return Err(Error::step(&cx.address, "only a document can be imported"));
         };
         let link = vpc_link.as_ref().map(|link| cx.value(link)).transpose()?;
-        let digest = self.definition.digest(|id| cx.value(id).ok());
-        let digest = digest.unwrap_or_default();
         let body = importable(document, link.as_deref()).to_string();
         let answer = when_free(cx, || async {
             let put = cx
@@ -298,7 +296,8 @@ impl RestApi {
         self.put_properties(cx, id, &self.after_import(cx, id, &answer))
             .await?;
         let reported = report::digest(cx.aws(), id).await?;
-        let tags = Tags::default().with(DEFINITION, format!("{digest}:{reported}"));
+        let link = link.map(|link| format!(":{link}")).unwrap_or_default();
+        let tags = Tags::default().with(DEFINITION, format!("{digest}:{reported}{link}"));
         put_tags(cx, &path(id), &tags, &Tags::default()).await
     }
 
@@ -449,6 +448,11 @@ fn importable(document: &Value, vpc_link: Option<&str>) -> Value {
     document
 }
 
+/// The digest of a document that is imported with the id of a VPC link.
+fn linked(digest: &str, link: &str) -> String {
+    hex(&Sha256::digest(format!("{digest}\n{link}")))
+}
+
 /// Puts the VPC link's id where the document asks for it.
 fn fill_in(value: &mut Value, link: &str) {
     match value {
@@ -526,13 +530,17 @@ async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
             digest: None,
             intact: false,
         },
-        Some((digest, reported)) => {
+        Some((digest, rest)) => {
+            let (reported, digest) = match rest.split_once(':') {
+                Some((reported, link)) => (reported, linked(digest, link)),
+                None => (rest, digest.to_owned()),
+            };
             let mut wanted = reader.wanted::<RestApi>();
             // What is to be deleted need not be compared.
             let wanted = wanted.any(|(scope, at, _)| scope.name == *stack && at == address);
             let intact = !wanted || report::digest(&reader.aws, id).await? == reported;
             Definition::Imported {
-                digest: Some(digest.to_owned()),
+                digest: Some(digest),
                 intact,
             }
         }

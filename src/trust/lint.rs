@@ -290,6 +290,7 @@ mod tests {
         assert_eq!(codes.len(), rules.len());
         let sources = [
             include_str!("lint/authority.rs"),
+            include_str!("lint/backend.rs"),
             include_str!("lint/chain.rs"),
             include_str!("lint/client.rs"),
             include_str!("lint/extension.rs"),

@@ -131,7 +131,7 @@ fn an_api_is_built_up_to_its_backend_and_taken_away_again() {
     );
     let left = scenario.dump().to_string();
     assert!(!left.contains("mtlsgw:stack"), "{left}");
-    for gone in ["pets-", "backend.internal", "vpclink"] {
+    for gone in ["backend.internal", "vpclink"] {
         assert!(!left.contains(gone), "{gone}: {left}");
     }
 }

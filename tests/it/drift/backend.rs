@@ -1,6 +1,6 @@
 //! Rows of what leads from an API to a backend in the VPC.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::account::{Account, patch_at};
 use super::load_balancer::{Attributes, attributes};
@@ -103,23 +103,25 @@ pub(super) fn rows() -> Vec<Row> {
             let path = format!("/vpclinks/{}", account.id("vpc_link"));
             patch_at(&account.aws, &path, &[("replace", "/name", "theirs")]);
         }),
-        changed("vpc_link", "tags.Team", "theirs", |account| {
-            let id = account.id("vpc_link");
-            let path =
-                format!("/tags/arn%3Aaws%3Aapigateway%3Aap-northeast-1%3A%3A%2Fvpclinks%2F{id}");
-            account.gateway("PUT", &path, &json!({"tags": {"Team": "theirs"}}));
-        }),
+        changed("vpc_link", "tags.Team", Value::Null, |account| {
+            let arn = "arn%3Aaws%3Aapigateway%3Aap-northeast-1%3A%3A%2Fvpclinks%2F";
+            let keys = "tagKeys=Team&tagKeys=mtlsgw%3Atags";
+            let path = format!("/tags/{arn}{}?{keys}", account.id("vpc_link"));
+            account.gateway("DELETE", &path, &Value::Null);
+        })
+        .and("tags.mtlsgw:tags", Value::Null),
         changed(ZONE, "vpc", Value::Null, |account| {
             associate(account, "associatevpc", &their_vpc(account));
             associate(account, "disassociatevpc", &crate::acts::vpc(&account.aws));
         })
         .afterwards(|account| associate(account, "disassociatevpc", &their_vpc(account))),
-        changed(ZONE, "tags.Team", "theirs", |account| {
+        changed(ZONE, "tags.Team", Value::Null, |account| {
             let body = "<ChangeTagsForResourceRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\">\
-                <AddTags><Tag><Key>Team</Key><Value>theirs</Value></Tag></AddTags></ChangeTagsForResourceRequest>";
+                <RemoveTagKeys><Key>Team</Key><Key>mtlsgw:tags</Key></RemoveTagKeys></ChangeTagsForResourceRequest>";
             let path = format!("/2013-04-01/tags/hostedzone/{}", account.id(ZONE));
             account.aws.rest(("route53", "POST", &path), body).ok();
-        }),
+        })
+        .and("tags.mtlsgw:tags", Value::Null),
         gone(ZONE, |account| {
             delete_record(account);
             let path = format!("/2013-04-01/hostedzone/{}", account.id(ZONE));
