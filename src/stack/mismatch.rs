@@ -15,8 +15,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("apis", "vpc_link"),
     ("api", "insecure_skip_verification"),
     ("apis", "insecure_skip_verification"),
-    ("load_balancer", "access_logs"),
-    ("load_balancer", "connection_logs"),
     ("load_balancer", "web_acl"),
 ];
 

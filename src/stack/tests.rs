@@ -446,10 +446,6 @@ fn later_keys_are_recognised() {
     for (section, line) in [
         (
             "load_balancer",
-            "load_balancer: {subnets: [subnet-1, subnet-2], access_logs: true}",
-        ),
-        (
-            "load_balancer",
             "load_balancer: {subnets: [subnet-1, subnet-2], web_acl: x}",
         ),
         (
@@ -460,7 +456,6 @@ fn later_keys_are_recognised() {
             "api",
             "apis: {main: {sample: petstore, insecure_skip_verification: true}}",
         ),
-        ("target_group", "target_group: {targets: [i-0abc]}"),
         ("vpc", "vpc: vpc-1\nnetwork_load_balancer: {}"),
     ] {
         let errors = errors_with(section, line);
