@@ -163,10 +163,6 @@ fn what_is_not_supported_yet_is_refused_as_such() {
             "13:1: `network_load_balancer` is not supported yet",
         ),
         (
-            "load_balancer: { access_logs: true }",
-            "9:18: `load_balancer.access_logs` is not supported yet",
-        ),
-        (
             "load_balancer: { log_retention_days: 5 }",
             "9:18: `log_retention_days` has no effect without a log bucket of the stack's own\n\
              hint: write `connection_logs: true`, or remove it",
@@ -201,7 +197,8 @@ fn what_is_not_supported_yet_is_refused_as_such() {
         ),
         (
             "target_group: { targets: [i-0123456789ABCDEF0] }",
-            "8:27: `i-0123456789ABCDEF0` is no instance id",
+            "8:27: `i-0123456789ABCDEF0` is no instance id; allowed: `i-` and 8 or 17 hexadecimal digits: \
+             `i-0123456789abcdef0`",
         ),
         (
             "trust_store: { ca_bundle: [\"http://user:word@ca.example.com/root.pem?sig=1\"] }",
