@@ -9,7 +9,7 @@ use super::{Warning, Wiring};
 use crate::crl_source::{self, Fate, Mode, Outcome, Question, number};
 use crate::facts::{IssuedCertificate, Zone};
 use crate::resource::certificate::{
-    Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION,
+    Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION, usages,
 };
 use crate::resource::certificate_validation::CertificateValidation;
 use crate::resource::object::{self, Object, Payload};
@@ -418,13 +418,25 @@ impl Wiring<'_> {
         chain: Option<&Material>,
         key: &std::path::Path,
     ) -> Option<Import> {
-        let certificate = self
-            .parse("certificate.import.certificate", leaf)?
-            .into_iter()
-            .next()?;
-        let chain = match chain {
-            Some(chain) => self.parse("certificate.import.chain", chain)?,
-            None => Vec::new(),
+        let key_of_leaf = "certificate.import.certificate";
+        let mut given = self.parse(key_of_leaf, leaf)?;
+        let certificate = given.remove(own_place(&given));
+        let key_of_chain = match chain {
+            Some(chain) => {
+                given.extend(self.parse("certificate.import.chain", chain)?);
+                "certificate.import.chain"
+            }
+            None => key_of_leaf,
+        };
+        // Whatever the order of the files is: there is one in which they are a chain, or none.
+        let chain = match trust::arrange_chain(&certificate, &given) {
+            Ok(chain) => chain,
+            Err(error) => {
+                let hint =
+                    "name the issuer of the certificate and the issuer's issuers, and nothing else";
+                self.error(key_of_chain, error.to_string(), None, Some(hint));
+                return None;
+            }
         };
         let hosts: Vec<String> = self
             .stack
@@ -441,6 +453,7 @@ impl Wiring<'_> {
             fingerprints: all.map(|one| one.fingerprint.to_string()).collect(),
             shown: certificate.summary(),
             key_algorithm: acm_key_algorithm(&certificate.key_algorithm),
+            usages: usages(&certificate),
             files: Some(ImportFiles {
                 names: certificate.dns_names.clone(),
                 not_after: certificate.not_after,
@@ -465,6 +478,18 @@ impl Wiring<'_> {
             }
         }
     }
+}
+
+/// Where a server's own certificate stands in a file that has its issuers, too: it issued none of the others.
+fn own_place(certificates: &[trust::Certificate]) -> usize {
+    let issued_none = |one: &trust::Certificate| {
+        let mut others = certificates.iter().filter(|other| *other != one);
+        !others.any(|other| other.issuer.matches(&one.subject))
+    };
+    certificates
+        .iter()
+        .position(issued_none)
+        .unwrap_or_default()
 }
 
 /// A kind of key as ACM names it: `RSA_2048`, `EC_prime256v1`.

@@ -15,7 +15,7 @@ pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
             let rules = &call.input["LifecycleConfiguration"]["Rules"];
             check(rules)?;
             bucket.lifecycle = Some(rules.clone());
-            Ok(Value::Null)
+            Ok(json!({}))
         }
         "DeleteBucketLifecycle" => {
             bucket.lifecycle = None;
