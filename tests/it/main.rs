@@ -33,6 +33,7 @@ mod records;
 mod refusals;
 mod rotation;
 mod support;
+mod system_c;
 mod throttled;
 mod tidy;
 mod trust_check;
