@@ -48,6 +48,9 @@ fn missing(summary: &Summary) -> Option<Place> {
         }
         "RecordSet" => (Link::Dns, "record-missing"),
         "LoadBalancer" => (Link::LoadBalancer, "load-balancer-missing"),
+        "Bucket" if part(&summary.address) == "log_bucket" => {
+            (Link::LoadBalancer, "log-bucket-missing")
+        }
         "Certificate" => (Link::Tls, "certificate-missing"),
         "Listener" => (Link::Listener, "listener-missing"),
         "TrustStore" => (Link::TrustStore, "trust-store-missing"),
@@ -180,6 +183,9 @@ fn place(summary: &Summary, change: &Change) -> Option<Place> {
             (Link::SecurityGroups, "load-balancer-groups-differ")
         }
         "LoadBalancer" => (Link::LoadBalancer, "load-balancer-differs"),
+        "Bucket" if part(&summary.address) == "log_bucket" => {
+            (Link::LoadBalancer, "log-bucket-differs")
+        }
         "SecurityGroup" if of_balancer && is(&["ingress"]) => {
             (Link::LoadBalancer, "clients-not-admitted-as-written")
         }

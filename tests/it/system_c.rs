@@ -336,7 +336,7 @@ fn a_log_bucket_with_late_deliveries_is_emptied_again() {
     stage.verified();
     let aws = stage
         .scenario
-        .serve(&["--fault", "DeleteBucket#1=BucketNotEmpty"]);
+        .serve(&["--fault", "DeleteBucket#1=fail:BucketNotEmpty:409"]);
     let destroyed = stage
         .scenario
         .run(["destroy", "--yes", "--delete-logs"])

@@ -17,25 +17,31 @@ pub(super) fn all() -> Vec<Fault> {
         }),
         fault(
             "clients shut out",
-            "load-balancer-does-not-admit",
+            "clients-not-admitted-as-written",
             |account| {
                 rule(account, "RevokeSecurityGroupIngress", ("443", "443", "tcp"));
             },
         ),
         fault(
-            "imported certificate of another name",
-            "certificate-differs",
+            "certificate of somebody else's",
+            "listener-certificate-differs",
             |account| {
-                crate::drift::account::import(&account.aws, Some(&account.id("certificate")));
+                let other = crate::drift::account::import(&account.aws, None);
+                let shown = [("Certificates.member.1.CertificateArn", other.as_str())];
+                account.elb_at("ModifyListener", ("ListenerArn", "listener"), &shown);
             },
         ),
         fault("redirect deleted", "listener-missing", |account| {
             account.elb_at("DeleteListener", ("ListenerArn", "listener.redirect"), &[]);
         }),
-        fault("nobody verified", "client-not-verified", |account| {
-            let off = [("MutualAuthentication.Mode", "off")];
-            account.elb_at("ModifyListener", ("ListenerArn", "listener"), &off);
-        }),
+        fault(
+            "nobody verified",
+            "mutual-authentication-differs",
+            |account| {
+                let off = [("MutualAuthentication.Mode", "off")];
+                account.elb_at("ModifyListener", ("ListenerArn", "listener"), &off);
+            },
+        ),
         fault("header renamed", "listener-differs", |account| {
             let attribute = "routing.http.request.x_amzn_mtls_clientcert_subject.header_name";
             let renamed = [
@@ -66,7 +72,7 @@ pub(super) fn all() -> Vec<Fault> {
         }),
         fault(
             "health check of another page",
-            "target-group-differs",
+            "health-check-differs",
             |account| {
                 let path = [("HealthCheckPath", "/nothing")];
                 account.elb_at(
@@ -91,7 +97,7 @@ pub(super) fn all() -> Vec<Fault> {
                 );
             },
         ),
-        fault("servers stopped", "target-unhealthy", |account| {
+        fault("servers stopped", "bad-gateway", |account| {
             for place in crate::system_c::PLACES {
                 // Nothing listens on the port of discarded data.
                 let closed = format!("{place}=127.0.0.1:9");
@@ -107,7 +113,7 @@ pub(super) fn all() -> Vec<Fault> {
         }),
         fault(
             "log bucket's policy removed",
-            "load-balancer-differs",
+            "log-bucket-differs",
             |account| {
                 account.s3(
                     "DELETE",
