@@ -160,6 +160,7 @@ fn brief(value: &serde_json::Value) -> String {
 }
 
 /// Where a field of a kind matters to clients; `None` where it does not.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn place(summary: &Summary, change: &Change) -> Option<Place> {
     let path = change.path.as_str();
     let is = |names: &[&str]| {

@@ -416,9 +416,7 @@ impl Wiring<'_> {
             SecurityGroups::Existing(ids) => ids.iter().cloned().map(Late::Known).collect(),
             SecurityGroups::Own => vec![self.load_balancer_group(&balancer, &address, &vpc)],
         };
-        let (log_attributes, log_buckets) = self.own_logs(&balancer);
-        let mut attributes = balancer.attributes.clone();
-        attributes.extend(log_attributes);
+        let (attributes, log_buckets) = self.own_logs(&balancer);
         let tags = self.remembering(&address);
         let endpoint = endpoint_address();
         let endpoint_group = endpoint.part("security_group");
@@ -454,13 +452,13 @@ impl Wiring<'_> {
             .insert(address, resource);
     }
 
-    /// The stack's own log bucket where logs go there, and the attributes that say so.
+    /// The attributes, with those that have logs go to the stack's own log bucket, and that bucket.
     fn own_logs(
         &mut self,
         balancer: &OwnLoadBalancer,
     ) -> (BTreeMap<String, String>, Vec<Late<String>>) {
         if balancer.own_logs.is_empty() {
-            return (BTreeMap::new(), Vec::new());
+            return (balancer.attributes.clone(), Vec::new());
         }
         let address = LogBucket::address();
         let bucket = LogBucket::of(
@@ -475,7 +473,7 @@ impl Wiring<'_> {
                 (format!("{logs}.s3.bucket"), bucket.name.clone()),
             ]
         });
-        let attributes = attributes.collect();
+        let attributes = attributes.chain(balancer.attributes.clone()).collect();
         let reference = Late::id(&address);
         self.wired.resources.log_buckets.insert(address, bucket);
         (attributes, vec![reference])

@@ -194,11 +194,10 @@ fn addresses_behind_https_are_told_the_whole_chain_in_passthrough() {
             "{ subject: X-Client-Subject, serial_number: X-Client-Serial }",
             "{ clientcert: X-Client-Chain }",
         );
-    let stack: String = stack
+    let kept = stack
         .lines()
-        .filter(|line| !line.starts_with("trust_store"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+        .filter(|line| !line.starts_with("trust_store"));
+    let stack = kept.collect::<Vec<_>>().join("\n") + "\n";
     let own = Authority::server(&["whatever.internal"]);
     let mut stage = Stage::of(
         &stack.replace("echo_path", "expect: 403, echo_path"),

@@ -72,13 +72,12 @@ fn complaint(body: &str, name: &str, expected: &Header) -> Option<String> {
 /// Every value that a page gives for a header: in JSON by keys, otherwise in lines `NAME: VALUE`.
 fn printed(body: &str, name: &str) -> Vec<String> {
     let mut found = Vec::new();
-    match serde_json::from_str(body) {
-        Ok(document) => in_json(&document, name, &mut found),
-        Err(_) => {
-            let lines = body.lines().filter_map(|line| line.split_once(':'));
-            let named = lines.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
-            found.extend(named.map(|(_, value)| value.trim().to_owned()));
-        }
+    if let Ok(document) = serde_json::from_str(body) {
+        in_json(&document, name, &mut found);
+    } else {
+        let lines = body.lines().filter_map(|line| line.split_once(':'));
+        let named = lines.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+        found.extend(named.map(|(_, value)| value.trim().to_owned()));
     }
     found
 }
@@ -101,9 +100,9 @@ fn in_json(value: &serde_json::Value, name: &str, found: &mut Vec<String>) {
             }
         }
         serde_json::Value::Array(members) => {
-            members
-                .iter()
-                .for_each(|member| in_json(member, name, found));
+            for member in members {
+                in_json(member, name, found);
+            }
         }
         _ => {}
     }

@@ -4,6 +4,7 @@ use super::{Fault, fault};
 use crate::drift::account::Account;
 
 /// All of them, along the way of a request.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn all() -> Vec<Fault> {
     vec![
         fault("record deleted", "record-missing", |account| {

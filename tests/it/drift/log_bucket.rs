@@ -62,7 +62,7 @@ fn settings(account: &Account, method: &str, setting: &str, body: &str) {
 fn tag(account: &Account, change: impl Fn(&str) -> String) {
     let path = format!("/{LOG_BUCKET}?tagging");
     let tags = account.aws.rest(("s3", "GET", &path), "").ok().body;
-    account.s3("PUT", &path, &change(&tags));
+    account.s3("PUT", &path, change(&tags));
 }
 
 /// A set of tags without the one of this key.
