@@ -337,6 +337,9 @@ pub struct DestroyArgs {
     /// The stack's bucket, where its file named one and is gone
     #[arg(long, value_name = "NAME", requires = "stack")]
     pub bucket: Option<String>,
+    /// Delete the stack's own log bucket with all logs in it
+    #[arg(long)]
+    pub delete_logs: bool,
     /// Permissions.
     #[command(flatten)]
     pub allow: Allowances,

@@ -17,6 +17,7 @@ pub(crate) mod elbv2;
 pub(crate) mod hosted_zone;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
+pub(crate) mod log_bucket;
 pub(crate) mod node;
 pub(crate) mod object;
 pub(crate) mod reader;
@@ -458,6 +459,7 @@ pub(crate) trait Wanted: Resource {
 
 kinds! {
     buckets: bucket::Bucket,
+    log_buckets: log_bucket::LogBucket,
     objects: object::Object,
     security_groups: security_group::SecurityGroup,
     vpc_endpoints: vpc_endpoint::VpcEndpoint,

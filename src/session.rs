@@ -65,6 +65,8 @@ pub(crate) struct Subject {
     pub(crate) bucket: Option<String>,
     /// What it wants; `None` when it is to be destroyed.
     pub(crate) stack: Option<Stack>,
+    /// Whether deleting its log bucket takes the logs along.
+    pub(crate) delete_logs: bool,
 }
 
 /// An address of a stack at which something of somebody else's stands.
@@ -173,6 +175,7 @@ impl Subject {
             account,
             bucket: named_bucket(&bucket),
             stack: None,
+            delete_logs: false,
         })
     }
 
@@ -189,6 +192,7 @@ impl Subject {
             account: stack.account.clone(),
             bucket: named_bucket(&stack.bucket),
             stack: Some(stack),
+            delete_logs: false,
         })
     }
 }
@@ -304,6 +308,7 @@ impl Session {
             name: subject.name.clone(),
             bucket: bucket_of(subject, &identity),
             resources: Resources::default(),
+            delete_logs: false,
         };
         Ok(Reader::new(aws, identity, vec![scope]))
     }
@@ -500,6 +505,7 @@ impl Session {
                 name: subject.name.clone(),
                 bucket: bucket_of(subject, &identity),
                 resources: wired.resources.clone(),
+                delete_logs: subject.delete_logs,
             })
             .collect();
         let reader = Reader::new(Arc::clone(&aws), identity, scopes);

@@ -27,6 +27,7 @@ mod identity;
 mod listener;
 mod load_balancer;
 mod locate;
+mod log_destination;
 mod material;
 mod mismatch;
 mod mutual_authentication;

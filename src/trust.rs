@@ -60,5 +60,5 @@ pub use name::DistinguishedName;
 pub use private_key::PrivateKey;
 pub use quota::{CrlLoad, CrlSwap, DEFAULT_CRLS, DEFAULT_ENTRIES};
 pub use serial::Serial;
-pub use server::{ChainError, check_chain, covers};
+pub use server::{ChainError, arrange_chain, check_chain, covers};
 pub use source::{SourceContent, SourceEntry, SourceFile};

@@ -206,6 +206,11 @@ fn request(args: &ProbeArgs, stack: &Stack) -> Result<Request> {
     let path = path.or_else(|| section.map(|section| section.path.clone()));
     let path = path.unwrap_or_else(|| "/".to_owned());
     refuse_bad_path(&path)?;
+    let echo_path = args.echo_path.clone();
+    let echo_path = echo_path.or_else(|| section.and_then(|section| section.echo_path.clone()));
+    if let Some(path) = &echo_path {
+        refuse_bad_path(path)?;
+    }
     let asked_for =
         args.cert.is_some() || args.request_path.is_some() || args.expect_body.is_some();
     let expect = args
@@ -215,6 +220,6 @@ fn request(args: &ProbeArgs, stack: &Stack) -> Result<Request> {
         path,
         expect: expect.or_else(|| asked_for.then_some(200)),
         expect_body: args.expect_body.clone(),
-        echo_path: args.echo_path.clone(),
+        echo_path,
     })
 }

@@ -48,6 +48,9 @@ fn missing(summary: &Summary) -> Option<Place> {
         }
         "RecordSet" => (Link::Dns, "record-missing"),
         "LoadBalancer" => (Link::LoadBalancer, "load-balancer-missing"),
+        "Bucket" if part(&summary.address) == "log_bucket" => {
+            (Link::LoadBalancer, "log-bucket-missing")
+        }
         "Certificate" => (Link::Tls, "certificate-missing"),
         "Listener" => (Link::Listener, "listener-missing"),
         "TrustStore" => (Link::TrustStore, "trust-store-missing"),
@@ -193,6 +196,11 @@ const PLACES: &[(&str, &[&str], Place)] = &[
         &[],
         (Link::SecurityGroups, "endpoint-does-not-admit"),
     ),
+    (
+        "log_bucket",
+        &[],
+        (Link::LoadBalancer, "log-bucket-differs"),
+    ),
     ("Certificate", &[], (Link::Tls, "certificate-differs")),
     (
         "Listener",
@@ -306,6 +314,7 @@ fn place(summary: &Summary, change: &Change) -> Option<Place> {
     let kind = match kind(summary.type_name) {
         "RecordSet" if part(&summary.address) == "validation" => "validation",
         "SecurityGroup" if summary.address.as_str().starts_with("load_balancer") => "clients",
+        "Bucket" if part(&summary.address) == "log_bucket" => "log_bucket",
         other => other,
     };
     let mut rows = PLACES.iter();

@@ -58,6 +58,8 @@ pub(crate) struct LoadBalancer {
     pub(crate) attributes: BTreeMap<String, String>,
     /// Attributes that are left as they are.
     pub(crate) unmanaged: BTreeSet<String>,
+    /// The buckets that it writes logs to: there before, and gone only once it writes no more.
+    pub(crate) log_buckets: Vec<Late<String>>,
     /// The endpoint and its group that let it in, which have to do so before its own groups change.
     pub(crate) admitted_by: Vec<Address>,
     /// How clients find it, which decides whether it can be replaced.
@@ -160,9 +162,10 @@ impl Resource for LoadBalancer {
 
     fn needs(&self) -> Vec<Need> {
         // Its network interfaces outlive it and hold the groups.
-        self.security_groups
-            .iter()
-            .map(|group| Need::exists(group).holds_until_gone())
+        let groups = self.security_groups.iter();
+        let groups = groups.map(|group| Need::exists(group).holds_until_gone());
+        groups
+            .chain(self.log_buckets.iter().map(Need::exists))
             .collect()
     }
 
@@ -184,6 +187,7 @@ impl Resource for LoadBalancer {
             ip_address_type,
             attributes,
             unmanaged: _,
+            log_buckets: _,
             admitted_by: _,
             reached_by: _,
             tags,
@@ -710,6 +714,7 @@ fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadB
         ip_address_type: described
             .ip_address_type()
             .map_or_else(String::new, |kind| kind.as_str().to_owned()),
+        log_buckets: log_buckets(&attributes),
         attributes,
         unmanaged: BTreeSet::new(),
         admitted_by: Vec::new(),
@@ -717,6 +722,21 @@ fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadB
         tags,
         lingering: Tags::default(),
     }
+}
+
+/// The buckets that a live one writes to.
+fn log_buckets(attributes: &Attributes) -> Vec<Late<String>> {
+    let is_on = |logs: &&&str| {
+        attributes
+            .get(&format!("{logs}.enabled"))
+            .is_some_and(|on| on == "true")
+    };
+    let names = LOGS.iter().filter(is_on).filter_map(|logs| {
+        let name = attributes.get(&format!("{logs}.bucket"))?;
+        Some(name.clone())
+    });
+    let names: BTreeSet<String> = names.collect();
+    names.into_iter().map(Late::Known).collect()
 }
 
 /// DNS names are case-insensitive, and AWS keeps the case of the load balancer's name.
@@ -759,6 +779,7 @@ mod tests {
             ip_address_type: "ipv4".to_owned(),
             attributes: attributes.collect(),
             unmanaged: BTreeSet::new(),
+            log_buckets: Vec::new(),
             admitted_by: Vec::new(),
             reached_by: ReachedBy::Record,
             tags: Tags::default(),

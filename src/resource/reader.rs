@@ -19,6 +19,8 @@ pub(crate) struct Scope {
     pub(crate) bucket: String,
     /// What it wants; empty when it is to be destroyed.
     pub(crate) resources: Resources,
+    /// Whether deleting its log bucket takes the logs along.
+    pub(crate) delete_logs: bool,
 }
 
 /// One region of one account, and the stacks of the run in it.

@@ -48,6 +48,7 @@ impl Session {
             name: subject.name.clone(),
             bucket: bucket_of(subject, &identity),
             resources: Resources::default(),
+            delete_logs: false,
         };
         let reader = Reader::new(aws, identity.clone(), vec![scope]);
         let name = &subject.name;

@@ -125,6 +125,7 @@ impl Session {
             name: subject.name.clone(),
             bucket: bucket_of(subject, &identity),
             resources,
+            delete_logs: false,
         };
         let reader = Reader::new(aws, identity, vec![scope]);
         let (stores, revocations, objects) = futures::try_join!(

@@ -56,6 +56,7 @@ impl Wiring<'_> {
             attributes,
             unmanaged: BTreeSet::new(),
             admitted_by: Vec::new(),
+            log_buckets: Vec::new(),
             reached_by: if is_linked || balancer.record.is_some() {
                 ReachedBy::Record
             } else {

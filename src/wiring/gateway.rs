@@ -165,6 +165,11 @@ impl Wiring<'_> {
                     list.sort();
                     Late::Known(list)
                 }
+                Targets::Instances(list) => {
+                    let mut list = list.clone();
+                    list.sort();
+                    Late::Known(list)
+                }
             };
             let registration = TargetRegistration {
                 target_group: Late::id(&address),
@@ -196,11 +201,16 @@ impl Wiring<'_> {
         let ipv6 = matches!(&group.targets, Targets::Addresses(list) if list.iter().all(std::net::IpAddr::is_ipv6));
         let (protocol, port) = (group.protocol.as_str(), group.port.to_string());
         let ip_address_type = if ipv6 { "ipv6" } else { "ipv4" };
+        let target_type = if matches!(group.targets, Targets::Instances(_)) {
+            "instance"
+        } else {
+            "ip"
+        };
         let fixed = [
             vpc.id.as_str(),
             protocol,
             &port,
-            "ip",
+            target_type,
             ip_address_type,
             &balancer,
         ];
@@ -210,7 +220,7 @@ impl Wiring<'_> {
             vpc: vpc.id.clone(),
             protocol: protocol.to_owned(),
             port: group.port,
-            target_type: "ip".to_owned(),
+            target_type: target_type.to_owned(),
             ip_address_type: ip_address_type.to_owned(),
             load_balancer: self.load_balancer_reference(),
             health_check: HealthCheck {

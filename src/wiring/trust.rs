@@ -9,7 +9,7 @@ use super::{Warning, Wiring};
 use crate::crl_source::{self, Fate, Mode, Outcome, Question, number};
 use crate::facts::{IssuedCertificate, Zone};
 use crate::resource::certificate::{
-    Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION,
+    Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION, usages,
 };
 use crate::resource::certificate_validation::CertificateValidation;
 use crate::resource::object::{self, Object, Payload};
@@ -441,10 +441,25 @@ impl Wiring<'_> {
         place: &ImportPlace,
     ) -> Option<Import> {
         let at = format!("{}.certificate", place.key);
-        let certificate = self.parse(&at, leaf)?.into_iter().next()?;
-        let chain = match chain {
-            Some(chain) => self.parse(&format!("{}.chain", place.key), chain)?,
-            None => Vec::new(),
+        let mut given = self.parse(&at, leaf)?;
+        let certificate = given.remove(own_place(&given));
+        let key_of_chain = match chain {
+            Some(chain) => {
+                let key = format!("{}.chain", place.key);
+                given.extend(self.parse(&key, chain)?);
+                key
+            }
+            None => at.clone(),
+        };
+        // Whatever the order of the files is: there is one in which they are a chain, or none.
+        let chain = match trust::arrange_chain(&certificate, &given) {
+            Ok(chain) => chain,
+            Err(error) => {
+                let hint =
+                    "name the issuer of the certificate and the issuer's issuers, and nothing else";
+                self.error(&key_of_chain, error.to_string(), None, Some(hint));
+                return None;
+            }
         };
         let hosts: Vec<&str> = place.hosts.iter().map(String::as_str).collect();
         let findings = trust::lint_server_certificate(&certificate, &chain, &hosts, self.now);
@@ -454,6 +469,7 @@ impl Wiring<'_> {
             fingerprints: all.map(|one| one.fingerprint.to_string()).collect(),
             shown: certificate.summary(),
             key_algorithm: acm_key_algorithm(&certificate.key_algorithm),
+            usages: usages(&certificate),
             files: Some(ImportFiles {
                 names: certificate.dns_names.clone(),
                 not_after: certificate.not_after,
@@ -489,6 +505,18 @@ pub(super) struct ImportPlace {
     pub(super) key: &'static str,
     /// The names that clients connect to.
     pub(super) hosts: Vec<String>,
+}
+
+/// Where a server's own certificate stands in a file that has its issuers, too: it issued none of the others.
+fn own_place(certificates: &[trust::Certificate]) -> usize {
+    let issued_none = |one: &trust::Certificate| {
+        let mut others = certificates.iter().filter(|other| *other != one);
+        !others.any(|other| other.issuer.matches(&one.subject))
+    };
+    certificates
+        .iter()
+        .position(issued_none)
+        .unwrap_or_default()
 }
 
 /// A kind of key as ACM names it: `RSA_2048`, `EC_prime256v1`.

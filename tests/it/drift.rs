@@ -10,6 +10,7 @@ mod gateway;
 mod kinds;
 mod listener;
 mod load_balancer;
+mod log_bucket;
 mod network;
 mod reasons;
 mod trust;
@@ -337,6 +338,7 @@ fn every_field_of_every_kind_that_somebody_else_changes_is_shown_and_put_right()
         gateway::rows(),
         listener::rows(),
         load_balancer::rows(),
+        log_bucket::rows(),
         network::rows(),
         trust::rows(&bench.account),
     ];

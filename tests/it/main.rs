@@ -35,6 +35,7 @@ mod refusals;
 mod rotation;
 mod several;
 mod support;
+mod system_c;
 mod system_s;
 mod throttled;
 mod tidy;

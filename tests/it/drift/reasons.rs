@@ -1,9 +1,10 @@
 //! Fields that have no row, each with the reason.
 
 /// Kinds whose resources carry the tags that say whose they are.
-const TAGGED: [&str; 12] = [
+const TAGGED: [&str; 13] = [
     "AWS::ApiGateway::VpcLink",
     "AWS::Route53::HostedZone",
+    "AWS::S3::Bucket",
     "AWS::EC2::SecurityGroup",
     "AWS::EC2::VPCEndpoint",
     "AWS::ApiGateway::RestApi",
@@ -50,6 +51,8 @@ const REASONS: &[(&str, &str, &str)] = &[
         "key_algorithm",
         IMMUTABLE,
     ),
+    // Part of the certificate, which has a row.
+    ("AWS::CertificateManager::Certificate", "usages", IMMUTABLE),
     (
         "AWS::CertificateManager::Certificate",
         "status",
@@ -203,8 +206,18 @@ const IGNORED: &[(&str, &str, &str)] = &[
     ("deployment", "behind", RUN),
     ("domain_name", "lingering", RUN),
     ("hosted_zone", "load_balancer", RUN),
+    (
+        "log_bucket",
+        "delete_logs",
+        "a permission of the command line",
+    ),
     ("listener", "registration", RUN),
     ("listener", "revocations", RUN),
+    (
+        "load_balancer",
+        "log_buckets",
+        "part of the attributes, which are compared",
+    ),
     ("load_balancer", "lingering", RUN),
     ("load_balancer", "admitted_by", RUN),
     ("load_balancer", "reached_by", RUN),

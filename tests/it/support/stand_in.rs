@@ -82,9 +82,12 @@ impl Behaviour {
                     let Ok(stream) = acceptor.accept(stream).await else {
                         return;
                     };
+                    let client = client(&stream);
                     let service = service_fn(move |request| {
-                        let behaviour = Arc::clone(&behaviour);
-                        async move { Ok::<_, std::convert::Infallible>(behaviour.answer(&request)) }
+                        let (behaviour, client) = (Arc::clone(&behaviour), client.clone());
+                        async move {
+                            Ok::<_, std::convert::Infallible>(behaviour.answer(&request, client))
+                        }
                     });
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     let stream = TokioIo::new(stream);
@@ -102,13 +105,20 @@ impl Behaviour {
         address
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<http_body_util::Full<Bytes>> {
+    fn answer(
+        &self,
+        request: &Request<Incoming>,
+        client: Vec<String>,
+    ) -> Response<http_body_util::Full<Bytes>> {
         let mut lines = vec!["this is the API".to_owned()];
         for (name, value) in request.headers() {
             let is_forged = name.as_str().starts_with("x-amzn-mtls");
             if !is_forged || self.passes_forged_headers {
                 lines.push(format!("{name}: {}", value.to_str().unwrap_or_default()));
             }
+        }
+        if self.status == 200 {
+            lines.extend(client);
         }
         let body = http_body_util::Full::new(Bytes::from(lines.join("\n")));
         Response::builder()
@@ -230,4 +240,18 @@ fn in_background(work: impl Future<Output = ()> + Send + 'static) {
             .expect("there is a runtime");
         runtime.block_on(work);
     });
+}
+
+/// What a load balancer tells the backend of the client, if it has shown a certificate.
+fn client(stream: &tokio_rustls::server::TlsStream<tokio::net::TcpStream>) -> Vec<String> {
+    let sent = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let Some(own) = sent.first() else {
+        return Vec::new();
+    };
+    let own = mtlsgw::trust::Certificate::all_from_bytes(own).expect("is a certificate");
+    let headers = mtlsgw::trust::verify_headers(&own[0]);
+    let lines = headers.iter();
+    lines
+        .map(|header| format!("{}: {}", header.name, header.value))
+        .collect()
 }

@@ -249,7 +249,12 @@ fn without_a_name_of_its_own_the_load_balancers_is_used() {
         "direct_endpoint",
         "direct_regional",
     ];
-    let more = ["forged_headers", "http_redirect", "post_quantum"];
+    let more = [
+        "client_headers",
+        "forged_headers",
+        "http_redirect",
+        "post_quantum",
+    ];
     let skipped = names.iter().chain(&more).map(|probe| (*probe, "skipped"));
     let skipped: Vec<_> = skipped.collect();
     assert_eq!(stage.not_passed_here(&[]), named(&skipped));
