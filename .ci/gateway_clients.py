@@ -8,6 +8,7 @@ here wrote, and both have to come to the same verdict. In the end boto3 reads th
 """
 
 import gzip
+import http.server
 import json
 import os
 import pathlib
@@ -16,6 +17,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import urllib.error
 import urllib.request
 
 import boto3
@@ -33,7 +36,7 @@ name: proof
 region: {REGION}
 vpc: default
 endpoint: {{}}
-api: {{ sample: petstore, stage: dev }}
+api: {{ openapi: api.json, stage: dev }}
 domain: {{ name: {NAME} }}
 certificate: {{ request: "*.example.com" }}
 target_group: {{}}
@@ -47,6 +50,23 @@ record: {{ zone: example.com }}
 verify: {{ client_certificate: good_cert.pem, client_key: good_key.pem, path: /pets }}
 """
 
+MOCK = {
+    "type": "mock",
+    "requestTemplates": {"application/json": '{"statusCode": 200}'},
+    "responses": {"default": {"statusCode": "200"}},
+}
+ECHO = {"type": "http_proxy", "httpMethod": "GET", "uri": "http://echo.example.net/"}
+RESPONSES = {"200": {"description": "fine"}}
+
+API = {
+    "openapi": "3.0.1",
+    "info": {"title": "proof", "version": "1"},
+    "paths": {
+        "/pets": {"get": {"responses": RESPONSES, "x-amazon-apigateway-integration": MOCK}},
+        "/echo": {"get": {"responses": RESPONSES, "x-amazon-apigateway-integration": ECHO}},
+    },
+}
+
 EXTENSIONS = {
     "good": "client",
     "stray": "client",
@@ -55,6 +75,22 @@ EXTENSIONS = {
     "servers": "server",
     "revoked": "client",
 }
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """A backend that prints the headers of its requests."""
+
+    def do_GET(self):
+        """Answers with the headers."""
+        body = str(self.headers).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Says nothing."""
 
 
 class Outside:
@@ -138,6 +174,12 @@ class Outside:
         outputs = run(self.program, self.work, "output", "--json")
         return json.loads(outputs.stdout)["outputs"]["domain.regional_domain_name"]
 
+    def forged_headers_arrive(self):
+        """Whether the backend is told what the client says of itself."""
+        forged = ("--header", "X-Amzn-Mtls-Clientcert-Subject: CN=forged", "--header", "X-Amzn-Mtls-Clientcert: forged")
+        _, printed = self.curl("--cert", "good_cert.pem", "--key", "good_key.pem", *forged, path="/echo")
+        return "forged" in printed
+
     def past_the_load_balancer(self):
         """Whether API Gateway's public front gives the API away."""
         to = self.connect(self.regional_name(), 443)
@@ -166,9 +208,10 @@ class Outside:
             "revoked": not self.comes_with("revoked"),
             "good_certificate": status == "200",
             "ca_names": self.ca_names(),
-            "http_2": "STATUS 200 2" in http2,
+            "http_2": bool(re.search(r"STATUS \d+ 2$", http2.rstrip())),
             "resumption": not self.resumes(),
             "http_redirect": redirect in ("301", "302") and f"https://{NAME}" in headers.lower(),
+            "forged_headers": not self.forged_headers_arrive(),
             "direct_regional": not self.past_the_load_balancer(),
         }
 
@@ -193,7 +236,7 @@ def make_authority(work, name, subject):
 def make_client(work, name, authority, days):
     """A client of a CA; with negative days one that has ended."""
     openssl(work, "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}_key.pem", "-out", f"{name}.csr",
-            "-subj", f"/CN={name}", "-config", "openssl.cnf")
+            "-subj", f"/CN={name}.example.com", "-config", "openssl.cnf")
     dates = ["-days", str(days)] if days > 0 else ["-startdate", "20240101000000Z", "-enddate", "20240201000000Z"]
     openssl(work, "ca", "-batch", "-config", f"{authority}.cnf", "-extfile", "openssl.cnf", "-extensions", EXTENSIONS[name],
             "-in", f"{name}.csr", "-out", f"{name}_cert.pem", "-notext", *dates)
@@ -302,7 +345,9 @@ def compare(checks, situation, outside, report):
     for probe, good in theirs.items():
         result = ours.get(probe, "missing")
         if result == "skipped":
-            checks.that(f"{situation}: {probe} is tried", probe == "direct_endpoint", "skipped")
+            # Without a backend nobody can tell what reaches it.
+            untold = (situation, probe) == ("nobody behind", "forged_headers")
+            checks.that(f"{situation}: {probe} is tried", untold, "skipped")
             continue
         checks.equal(f"{situation}: {probe}, as curl and openssl see it", result == "passed", good)
 
@@ -333,8 +378,13 @@ def main(program):
         make_certificates(work)
         make_store(program, work)
         (work / "stack.yaml").write_text(STACK)
+        (work / "api.json").write_text(json.dumps(API))
+        echo = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+        threading.Thread(target=echo.serve_forever, daemon=True).start()
         with Served(program, work) as served:
             make_bucket(served.url)
+            host = f"echo.example.net:80=127.0.0.1:{echo.server_address[1]}".encode()
+            urllib.request.urlopen(f"{served.url}/_sandbox/hosts", data=host).close()
             applied = run(program, work, "apply", "--yes")
             checks.equal("apply succeeds", applied.returncode, 0)
             with urllib.request.urlopen(f"{served.url}/_sandbox/ca") as answer:
@@ -343,7 +393,8 @@ def main(program):
             for situation, change in changes(served.url, outputs):
                 change()
                 outside = Outside(work, program, served.url)
-                arguments = ["verify", "--json", "--timeout", "20s", "--revoked", "revoked_cert.pem", "revoked_key.pem"]
+                arguments = ["verify", "--json", "--timeout", "20s", "--echo-path", "/echo",
+                             "--revoked", "revoked_cert.pem", "revoked_key.pem"]
                 report = json.loads(run(program, work, *arguments).stdout)
                 compare(checks, situation, outside, report)
                 run(program, work, "apply", "--yes", "--allow-widening")

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-R, W, T, P = "src/resource/", "src/wiring/", "src/trust/", "src/pki/"
+R, W, T, P, V = "src/resource/", "src/wiring/", "src/trust/", "src/pki/", "src/verify/"
 
 # What is broken, in which file, the text and what takes its place, and the tests that may notice:
 # of the binary, or with `lib:` unit tests. Those beside the code come next, then
@@ -194,6 +194,31 @@ DEFECTS = [
      "        Access::Owner => 0o600,", "        Access::Owner => 0o640,", "pki::store"),
     ("pki writes lists in the order of revoking", P + "document.rs",
      "        list.revoked.sort_by_key(|revoked| revoked.serial);\n", "        list.revoked.reverse();\n", "lib:pki::authority"),
+    ("no connection passes for a refusal", V + "probes.rs",
+     "        Seen::Unreachable(_) => Outcome::unreachable(expected, text),\n        Seen::Refused(_)",
+     "        Seen::Unreachable(_) => Outcome::judged(expected, text, true),\n        Seen::Refused(_)",
+     "what_cannot_be_reached_has_refused_nobody"),
+    ("a handshake passes for being let in", V + "observe.rs",
+     "    note(&stream, shared);\n    let Some(ask)", "    note(&stream, shared);\n    return Seen::Handshaken;\n    let Some(ask)",
+     "a_good_gateway_passes_every_probe"),
+    ("what breaks TLS passes for a refusal", V + "tls.rs",
+     "return matches!(error, rustls::Error::AlertReceived(_));", "return true;", "lib:verify::tls"),
+    ("TLS that ends early passes for refusing the client", V + "probes.rs",
+     "Seen::NoTls(_) => Outcome::judged(expected, text, false)", "Seen::NoTls(_) => Outcome::judged(expected, text, true)",
+     "lib:verify::probes what_is_no_http_has_refused_nobody"),
+    ("a probe that is skipped counts as failed", "src/verify.rs",
+     "matches!(self.verdict, Verdict::Failed | Verdict::Unreachable)", "self.verdict != Verdict::Passed",
+     "a_good_gateway_passes_every_probe"),
+    ("a gateway that cannot be reached is good enough", "src/verify.rs",
+     "matches!(self.verdict, Verdict::Failed | Verdict::Unreachable)", "matches!(self.verdict, Verdict::Failed)",
+     "what_cannot_be_reached_has_refused_nobody"),
+    ("any root will do for the server's certificate", V + "server_trust.rs",
+     "        Err(match telling.or(reasons.first()) {", "        if !reasons.is_empty() {\n            return Ok(String::new());\n        }\n        Err(match telling.or(reasons.first()) {",
+     "lib:verify::server_trust"),
+    ("a forged header that arrives is not noticed", V + "probes/headers.rs",
+     "if answer.body.contains(&forgery) {", "if false && answer.body.contains(&forgery) {", "each_way_to_be_too_lenient_is_found"),
+    ("a resumed session is not noticed", V + "probes/server.rs",
+     "Outcome::judged(expected, observed, !is_resumed)", "Outcome::judged(expected, observed, true)", "each_way_to_be_too_lenient_is_found"),
 ]
 
 

@@ -1,5 +1,7 @@
 //! Runs a plan: as parallel as its edges allow, telling what happens, and stopping cleanly.
 
+mod slots;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
@@ -14,6 +16,9 @@ use crate::error::{Error, Result};
 use crate::plan::{Action, Plan};
 use crate::resource::context::Shared;
 use crate::resource::{Address, Cx, Node};
+
+use slots::give_up;
+pub(crate) use slots::{Slots, lend_slot};
 
 /// What a step does, for those who only want to tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -97,20 +102,43 @@ pub enum Event {
     },
 }
 
-/// Where events go.
+/// An event of one of the stacks of a run.
 #[derive(Debug, Clone)]
-pub struct Events(mpsc::UnboundedSender<Event>);
+pub struct Told {
+    /// The stack's name.
+    pub stack: Arc<str>,
+    /// What happens.
+    pub event: Event,
+}
+
+/// Where the events of a stack go.
+#[derive(Debug, Clone)]
+pub struct Events {
+    stack: Arc<str>,
+    sender: mpsc::UnboundedSender<Told>,
+}
 
 impl Events {
-    /// A channel of events.
-    pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
+    /// A channel of the events of one stack, or by [`Self::of`] of several.
+    pub fn channel(stack: &str) -> (Self, mpsc::UnboundedReceiver<Told>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), receiver)
+        let stack = Arc::from(stack);
+        (Self { stack, sender }, receiver)
+    }
+
+    /// The same channel for another stack's events.
+    #[must_use]
+    pub fn of(&self, stack: &str) -> Self {
+        Self {
+            stack: Arc::from(stack),
+            sender: self.sender.clone(),
+        }
     }
 
     /// Tells an event; nobody listening is no error.
     pub fn send(&self, event: Event) {
-        self.0.send(event).ok();
+        let stack = Arc::clone(&self.stack);
+        self.sender.send(Told { stack, event }).ok();
     }
 }
 
@@ -137,22 +165,33 @@ enum Status {
     Lost(Address),
 }
 
-/// What a step's future gives: its index, how it ended (`None`: abandoned), and how long it took.
-type Outcome = (usize, Option<Result<()>>, Duration);
+/// How a step's future ended.
+enum Ended {
+    /// There was no slot for it before the run was to end.
+    NotBegun,
+    /// It waited, for a state or for its turn at AWS, and the run is to end.
+    Abandoned,
+    /// By itself.
+    Done(Result<()>),
+}
+
+/// What a step's future gives: its index, how it ended, and how long it took.
+type Outcome = (usize, Ended, Duration);
 
 /// One apply in progress.
 struct Run<'a> {
     plan: &'a Plan,
     nodes: &'a [Box<dyn Node>],
     shared: &'a Arc<Shared>,
-    parallelism: usize,
+    slots: &'a Slots,
     status: Vec<Status>,
     running: FuturesUnordered<BoxFuture<'a, Outcome>>,
     waits: Vec<AbortHandle>,
     report: Report,
 }
 
-/// Runs `plan`; at most `parallelism` steps that call AWS to change something at a time.
+/// Runs `plan`; as many steps at a time call AWS to change something as there are `slots`, which
+/// several plans may share.
 ///
 /// The first time `interrupt` is ready no further step is begun, waits are abandoned and calls under
 /// way are finished.
@@ -160,7 +199,7 @@ pub(crate) async fn run(
     plan: &Plan,
     nodes: &[Box<dyn Node>],
     shared: &Arc<Shared>,
-    parallelism: usize,
+    slots: &Slots,
     interrupt: impl Future<Output = ()>,
 ) -> Report {
     let status = vec![Status::Waiting; plan.steps.len()];
@@ -170,7 +209,7 @@ pub(crate) async fn run(
         plan,
         nodes,
         shared,
-        parallelism,
+        slots,
         status,
         running,
         waits: Vec::new(),
@@ -194,9 +233,6 @@ pub(crate) async fn run(
 impl Run<'_> {
     /// Begins every step whose predecessors are done.
     fn launch(&mut self) {
-        let mut active = (0..self.plan.steps.len())
-            .filter(|i| self.status[*i] == Status::Running && !self.plan.steps[*i].action.is_wait())
-            .count();
         for i in 0..self.plan.steps.len() {
             if self.status[i] != Status::Waiting {
                 continue;
@@ -209,12 +245,7 @@ impl Run<'_> {
                 .iter()
                 .all(|before| self.status[*before] == Status::Done)
             {
-                if step.action.is_wait() {
-                    self.start(i);
-                } else if active < self.parallelism {
-                    active += 1;
-                    self.start(i);
-                }
+                self.start(i);
             }
         }
     }
@@ -239,28 +270,43 @@ impl Run<'_> {
         self.status[i] = Status::Lost(root);
     }
 
+    /// Begins a step, as soon as there is a slot for it where it changes something.
     fn start(&mut self, i: usize) {
         let (address, doing) = self.named(i);
         self.status[i] = Status::Running;
-        self.shared.events.send(Event::Started {
-            address: address.clone(),
-            doing,
-        });
-        let cx = Cx::new(address, Arc::clone(self.shared));
+        let cx = Cx::new(address.clone(), Arc::clone(self.shared));
         let (node, action) = (
             self.nodes[self.plan.steps[i].node].as_ref(),
             &self.plan.steps[i].action,
         );
-        let clock = self.shared.aws.clock.clone();
-        let began = clock.now();
-        let (handle, registration) = AbortHandle::new_pair();
-        if action.is_wait() {
-            self.waits.push(handle);
-        }
+        let (shared, slots) = (self.shared, self.slots);
+        let clock = shared.aws.clock.clone();
         let step = STEP.scope(cx.clone(), async move { perform(node, action, &cx).await });
-        let work = Abortable::new(step, registration);
+        let started = move || {
+            shared.events.send(Event::Started { address, doing });
+            clock.now()
+        };
+        let clock = shared.aws.clock.clone();
+        if action.is_wait() {
+            let (handle, registration) = AbortHandle::new_pair();
+            self.waits.push(handle);
+            let work = Abortable::new(step, registration);
+            let began = started();
+            self.running.push(Box::pin(async move {
+                let ended = work.await.map_or(Ended::Abandoned, Ended::Done);
+                (i, ended, clock.now().saturating_sub(began))
+            }));
+            return;
+        }
         self.running.push(Box::pin(async move {
-            let ended = work.await.ok();
+            let mut interrupt = shared.interrupt.subscribe();
+            let slot = tokio::select! {
+                biased;
+                _ = interrupt.wait_for(|ends| *ends) => return (i, Ended::NotBegun, Duration::ZERO),
+                slot = slots.begin() => slot,
+            };
+            let began = started();
+            let ended = slot.scope(step).await.map_or(Ended::Abandoned, Ended::Done);
             (i, ended, clock.now().saturating_sub(began))
         }));
     }
@@ -268,7 +314,7 @@ impl Run<'_> {
     fn settle(&mut self, (i, ended, elapsed): Outcome) {
         let (address, doing) = self.named(i);
         match ended {
-            Some(Ok(())) => {
+            Ended::Done(Ok(())) => {
                 self.status[i] = Status::Done;
                 self.report.done += usize::from(!self.plan.steps[i].action.is_wait());
                 self.shared.events.send(Event::Finished {
@@ -278,8 +324,13 @@ impl Run<'_> {
                 });
             }
             // Abandoned, or a wait inside the step ended, because the run does.
-            None | Some(Err(Error::Interrupted)) => self.status[i] = Status::Lost(address),
-            Some(Err(error)) => {
+            Ended::NotBegun | Ended::Abandoned | Ended::Done(Err(Error::Interrupted)) => {
+                if !self.plan.steps[i].action.is_wait() {
+                    self.report.skipped.insert(address.clone());
+                }
+                self.status[i] = Status::Lost(address);
+            }
+            Ended::Done(Err(error)) => {
                 let error = error.about(&address);
                 self.status[i] = Status::Lost(address.clone());
                 self.report.failed.push(error.clone());
@@ -325,6 +376,19 @@ pub(crate) fn tell_waiting(what: &str) {
     STEP.try_with(|cx| cx.tell_waiting(what)).ok();
 }
 
+/// Waits for the turn of a call that has not been sent. When the run is to end, the step under way is
+/// given up there, which is as if the process had been killed between two calls.
+pub(crate) async fn until_interrupted<T>(turn: impl Future<Output = T>) -> T {
+    let Ok(cx) = STEP.try_with(Cx::clone) else {
+        return turn.await;
+    };
+    tokio::select! {
+        biased;
+        turn = lend_slot(turn) => turn,
+        () = cx.interrupted() => match give_up().await {},
+    }
+}
+
 /// Does one step and remembers what AWS said.
 async fn perform(node: &dyn Node, action: &Action, cx: &Cx) -> Result<()> {
     match action {
@@ -366,7 +430,7 @@ mod tests {
             sandbox: Some(Speed::Instant),
             ..Target::default()
         };
-        let (events, mut receiver) = Events::channel();
+        let (events, mut receiver) = Events::channel("shop");
         let shared = Arc::new(Shared {
             aws: Arc::new(Aws::connect(&target, "eu-west-1").await.unwrap()),
             identity: Identity {
@@ -380,14 +444,14 @@ mod tests {
             events,
             interrupt: tokio::sync::watch::Sender::new(false),
         });
-        let report = run(&plan, &nodes, &shared, 2, interrupt).await;
+        let report = run(&plan, &nodes, &shared, &Slots::new(2), interrupt).await;
         let mut finished = Vec::new();
-        while let Ok(event) = receiver.try_recv() {
+        while let Ok(told) = receiver.try_recv() {
             if let Event::Finished {
                 address,
                 doing: Doing::Create,
                 ..
-            } = event
+            } = told.event
             {
                 finished.push(address.to_string());
             }

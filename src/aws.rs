@@ -7,6 +7,7 @@ mod clock;
 mod error;
 mod pacing;
 mod pages;
+mod quota;
 mod retry;
 pub(crate) mod tags;
 
@@ -170,9 +171,15 @@ impl Aws {
                 let seconds = turn.wait.as_secs();
                 crate::apply::tell_waiting(&format!("its turn in {seconds}s: {rule}"));
             }
-            self.clock.sleep(turn.wait).await;
         }
-        turn.pass(&self.clock).await
+        if !turn.may_wait() {
+            return None;
+        }
+        crate::apply::until_interrupted(async {
+            self.clock.sleep(turn.wait).await;
+            turn.pass(&self.clock).await
+        })
+        .await
     }
 
     /// `-v` tells of calls that change something, `-vv` of all.

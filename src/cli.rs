@@ -62,7 +62,7 @@ pub struct Global {
     /// Print without colours
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// Change at most this many resources at a time
+    /// Change at most this many resources at a time, across all stacks
     #[arg(long, global = true, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub parallelism: u16,
     /// Wait at most this long for anything, such as 90s, 10m or 1h
@@ -87,7 +87,7 @@ pub enum Output {
 pub enum Command {
     /// Show what apply would change
     Plan(PlanArgs),
-    /// Make AWS as the stack file says
+    /// Make AWS as the stack files say
     Apply(ApplyArgs),
     /// Delete a stack's resources
     Destroy(DestroyArgs),
@@ -111,7 +111,7 @@ pub enum Command {
     /// Say what a code of AWS or of this tool means and what to do about it
     Explain(ExplainArgs),
     /// Check stack files without calling AWS
-    Validate(Paths),
+    Validate(ValidateArgs),
     /// Print the resources that a stack file stands for, without calling AWS
     Render(Paths),
     /// Print the JSON Schema of the stack file
@@ -140,6 +140,49 @@ pub struct Paths {
     pub paths: Vec<PathBuf>,
 }
 
+/// Arguments of `validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Which stacks.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// A backend to look at.
+    #[command(flatten)]
+    pub backend: BackendArgs,
+}
+
+/// A backend of API Gateway to look at.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BackendArgs {
+    /// Fetch the backend's certificate there, and judge it as API Gateway does
+    #[arg(long, value_name = "HOST:PORT")]
+    pub probe_backend: Option<HostAndPort>,
+}
+
+/// A host, by name or address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAndPort {
+    /// The host; an IPv6 address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::str::FromStr for HostAndPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let split = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        let parsed = split.and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let (host, port) = parsed.ok_or_else(|| format!("`{text}` is not HOST:PORT"))?;
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        Ok(Self { host, port })
+    }
+}
+
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -161,6 +204,9 @@ pub struct PlanArgs {
     /// Who gets in.
     #[command(flatten)]
     pub clients: ClientsArgs,
+    /// A backend to look at.
+    #[command(flatten)]
+    pub backend: BackendArgs,
 }
 
 /// Clients that the user knows.
@@ -251,9 +297,9 @@ pub struct Allowances {
     reason = "each is a flag of its own on the command line"
 )]
 pub struct ApplyArgs {
-    /// A stack file or a saved plan; ./stack.yaml
+    /// Stack files, directories of them, or a saved plan; ./stack.yaml
     #[arg(value_name = "PATH|PLAN")]
-    pub path: Option<PathBuf>,
+    pub paths: Vec<PathBuf>,
     /// Permissions.
     #[command(flatten)]
     pub allow: Allowances,
@@ -303,6 +349,9 @@ pub struct DestroyArgs {
     /// The stack's bucket, where its file named one and is gone
     #[arg(long, value_name = "NAME", requires = "stack")]
     pub bucket: Option<String>,
+    /// Delete the stack's own log bucket with all logs in it
+    #[arg(long)]
+    pub delete_logs: bool,
     /// Permissions.
     #[command(flatten)]
     pub allow: Allowances,

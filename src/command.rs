@@ -1,6 +1,7 @@
 //! One file per verb, all with one signature: arguments, options, view -> exit code.
 
 mod apply;
+mod backend;
 mod completion;
 mod crl;
 mod destroy;
@@ -20,6 +21,7 @@ mod render;
 mod sandbox;
 mod saved;
 mod schema;
+mod several;
 mod status;
 mod trust;
 mod validate;
@@ -70,7 +72,7 @@ async fn dispatch(cli: Cli, view: &View) -> Result<u8> {
         Command::Output(args) => output::run(&args, global, view).await,
         Command::Logs(args) => logs::run(&args, global, view).await,
         Command::Explain(args) => explain::run(&args, view),
-        Command::Validate(args) => validate::run(&args, view),
+        Command::Validate(args) => validate::run(&args, global, view).await,
         Command::Render(args) => render::run(&args, view),
         Command::Schema(args) => schema::run(&args, view),
         Command::Trust(command) => trust::run(&command, global, view).await,

@@ -252,6 +252,41 @@ mod tests {
         );
     }
 
+    /// The codes in the source of this module.
+    fn codes() -> Vec<&'static str> {
+        let sources = [
+            include_str!("doctor/answer.rs"),
+            include_str!("doctor/connection.rs"),
+            include_str!("doctor/difference.rs"),
+            include_str!("doctor/reach.rs"),
+            include_str!("doctor/state.rs"),
+        ];
+        let code = sources
+            .iter()
+            .map(|text| text.split("#[cfg(test)]").next().unwrap_or(""));
+        let lines = code.flat_map(str::lines);
+        let words = lines.flat_map(|line| line.split('"').skip(1).step_by(2));
+        let is_code = |word: &&str| {
+            word.contains('-') && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        };
+        let filters = ["vpc-endpoint-id", "group-id"];
+        words
+            .filter(is_code)
+            .filter(|word| !filters.contains(word))
+            .collect()
+    }
+
+    #[test]
+    fn every_finding_is_explained() {
+        let codes = codes();
+        assert!(codes.len() > 80, "{}", codes.len());
+        let unknown: Vec<_> = codes
+            .into_iter()
+            .filter(|code| crate::explain::find(code).is_none())
+            .collect();
+        assert_eq!(unknown, [""; 0]);
+    }
+
     #[test]
     fn the_links_are_told_in_the_order_of_the_way() {
         assert!(Link::ALL.is_sorted());

@@ -7,6 +7,7 @@ mod answer;
 mod aws;
 mod certificate;
 mod connection;
+mod doctor;
 mod entry;
 mod find;
 mod own;
@@ -35,6 +36,7 @@ pub fn entries() -> Vec<Entry> {
         aws::S3,
         aws::ANY,
         own::ENTRIES,
+        doctor::ENTRIES,
     ];
     let mut entries: Vec<Entry> = tables.into_iter().flatten().copied().collect();
     let rules = trust::rules();

@@ -17,7 +17,8 @@ use crate::crl_source;
 use crate::error::{Error, Result};
 use crate::resource::ec2::filter;
 use crate::resource::{certificate, vpc_endpoint};
-use crate::stack::{CertificateSource, Endpoint, LoadBalancer, Stack};
+use crate::stack::{CertificateSource, Endpoint, LoadBalancer, PrivateZone, Stack};
+use crate::trust::Certificate;
 
 /// What one region of one account holds that stacks refer to.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub(crate) struct Facts {
     pub(crate) endpoints: BTreeMap<String, ExistingEndpoint>,
     /// Existing load balancers that stacks name, by ARN.
     pub(crate) load_balancers: BTreeMap<String, ExistingLoadBalancer>,
+    /// The roots of public CAs, as far as the system knows them; where a backend is to be judged.
+    pub(crate) public_cas: Vec<Certificate>,
     /// What is known of CRLs from URLs; filled in by the caller.
     pub(crate) crls: crl_source::Known,
 }
@@ -146,6 +149,7 @@ impl Facts {
             certificate_ends,
             endpoints,
             load_balancers,
+            public_cas: public_cas(stacks),
             ..Self::empty(&aws.region)
         };
         Ok(read)
@@ -165,6 +169,7 @@ impl Facts {
         Self {
             origin: Origin::StandIns,
             identity,
+            public_cas: public_cas(&[stack]),
             ..Self::empty(&stack.region)
         }
     }
@@ -186,9 +191,29 @@ impl Facts {
             certificate_ends: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             load_balancers: BTreeMap::new(),
+            public_cas: Vec::new(),
             crls: crl_source::Known::default(),
         }
     }
+}
+
+/// The public CAs that the system knows, where a certificate is to be judged by them.
+fn public_cas(stacks: &[&Stack]) -> Vec<Certificate> {
+    let speaks_tls = |stack: &&Stack| {
+        let mut apis = stack.apis.values();
+        apis.any(|api| {
+            let backends = api.definition.backends();
+            backends
+                .iter()
+                .any(|one| one.is_https && !one.skips_verification)
+        })
+    };
+    if !stacks.iter().any(speaks_tls) {
+        return Vec::new();
+    }
+    let found = rustls_native_certs::load_native_certs().certs;
+    let parsed = found.iter().map(|der| Certificate::from_der(der));
+    parsed.filter_map(Result::ok).collect()
 }
 
 /// What the stacks name and do not own.
@@ -272,7 +297,14 @@ fn tags(tags: &[aws_sdk_ec2::types::Tag]) -> BTreeMap<String, String> {
 async fn zones(aws: &Aws, stacks: &[&Stack]) -> Result<Vec<Zone>> {
     let requests = |stack: &&Stack| {
         let source = stack.certificate.as_ref().map(|one| &one.source);
-        !stack.records.is_empty() || matches!(source, Some(CertificateSource::Request { .. }))
+        let private = stack.network_load_balancer.as_ref();
+        let private = private.and_then(|one| one.record.as_ref());
+        !stack.records.is_empty()
+            || matches!(source, Some(CertificateSource::Request { .. }))
+            || matches!(
+                private.map(|record| &record.zone),
+                Some(PrivateZone::Existing(_))
+            )
     };
     if !stacks.iter().any(requests) {
         return Ok(Vec::new());

@@ -219,10 +219,20 @@ impl<'a> Lock<'a> {
             }
         }
         self.lost.store(true, Ordering::Relaxed);
-        Error::refused_with(
-            "the stack's lock was lost, so nothing more is begun",
-            "see who else works on the stack, then run the same command again",
-        )
+        lost()
+    }
+
+    /// Refuses to go on with a lock that was lost while it was kept.
+    ///
+    /// # Errors
+    ///
+    /// It was.
+    pub(crate) fn refuse_lost(&self) -> Result<()> {
+        if self.lost.load(Ordering::Relaxed) {
+            Err(lost())
+        } else {
+            Ok(())
+        }
     }
 
     async fn renew(&self) -> Result<()> {
@@ -268,6 +278,13 @@ fn is_lost(error: &Error) -> bool {
         || error.is_code("NoSuchKey")
         || error.is_code("NoSuchBucket")
         || error.is_code("HTTP 404")
+}
+
+fn lost() -> Error {
+    Error::refused_with(
+        "the stack's lock was lost, so nothing more is begun",
+        "see who else works on the stack, then run the same command again",
+    )
 }
 
 /// Where a stack's lock lies in its bucket.

@@ -14,8 +14,10 @@ pub(crate) mod deployment;
 pub(crate) mod domain_name;
 pub(crate) mod ec2;
 pub(crate) mod elbv2;
+pub(crate) mod hosted_zone;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
+pub(crate) mod log_bucket;
 pub(crate) mod node;
 pub(crate) mod object;
 pub(crate) mod reader;
@@ -29,6 +31,7 @@ pub(crate) mod target_registration;
 pub(crate) mod trust_store;
 pub(crate) mod trust_store_revocation;
 pub(crate) mod vpc_endpoint;
+pub(crate) mod vpc_link;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -490,6 +493,7 @@ pub(crate) trait Wanted: Resource {
 
 kinds! {
     buckets: bucket::Bucket,
+    log_buckets: log_bucket::LogBucket,
     objects: object::Object,
     security_groups: security_group::SecurityGroup,
     vpc_endpoints: vpc_endpoint::VpcEndpoint,
@@ -506,5 +510,7 @@ kinds! {
     trust_stores: trust_store::TrustStore,
     trust_store_revocations: trust_store_revocation::TrustStoreRevocation,
     listeners: listener::Listener,
+    hosted_zones: hosted_zone::HostedZone,
+    vpc_links: vpc_link::VpcLink,
     record_sets: record_set::RecordSet,
 }

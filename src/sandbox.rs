@@ -34,6 +34,7 @@ mod sts;
 mod tagging;
 #[cfg(test)]
 mod tests;
+mod tracked;
 mod wire;
 mod witness;
 mod world;

@@ -3,6 +3,7 @@
 mod gateway;
 mod logs;
 mod refresh;
+mod several;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use time::OffsetDateTime;
 
 use crate::apply::Events;
@@ -33,6 +34,7 @@ use crate::wiring::{self, Warning, Wired};
 pub(crate) use gateway::Live;
 pub(crate) use logs::Logs;
 pub(crate) use refresh::{Refresh, Widening};
+pub(crate) use several::Attempt;
 
 /// Where AWS is for this command; keeps the embedded one alive.
 pub(crate) struct Session {
@@ -53,7 +55,7 @@ pub(crate) struct Session {
 }
 
 /// A stack to be planned: with its file, or only by name to be destroyed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Subject {
     /// The stack's name.
     pub(crate) name: String,
@@ -65,6 +67,8 @@ pub(crate) struct Subject {
     pub(crate) bucket: Option<String>,
     /// What it wants; `None` when it is to be destroyed.
     pub(crate) stack: Option<Stack>,
+    /// Whether deleting its log bucket takes the logs along.
+    pub(crate) delete_logs: bool,
 }
 
 /// An address of a stack at which something of somebody else's stands.
@@ -85,6 +89,35 @@ struct Read {
     subjects: Vec<Subject>,
     wired: Vec<Wired>,
     nodes: Nodes,
+    /// Stacks that were left out, by their place among those asked for.
+    refused: BTreeMap<usize, (Subject, Error)>,
+}
+
+impl Read {
+    /// The same, with no stack left out.
+    ///
+    /// # Errors
+    ///
+    /// Why some were; of several files all that is wrong with any.
+    fn complete(mut self) -> Result<Self> {
+        let refused = std::mem::take(&mut self.refused);
+        match refuse_together(refused.into_values().map(|(_, error)| error)) {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
+    }
+}
+
+/// One error of several; what is wrong with files is told together.
+fn refuse_together(errors: impl IntoIterator<Item = Error>) -> Option<Error> {
+    let mut wrong = Vec::new();
+    for error in errors {
+        match error {
+            Error::Stack(errors) => wrong.extend(errors.iter().cloned()),
+            other => return Some(other),
+        }
+    }
+    (!wrong.is_empty()).then(|| StackErrors::from(wrong).into())
 }
 
 /// What was found of each stack, paired with what it wants.
@@ -129,13 +162,13 @@ fn adoption_leaves(left: &Left) -> Warning {
     }
 }
 
-/// Refuses ids in `adopt:` that lead to nothing, or to what another stack has.
-fn refuse_wrongly_named(reader: &Reader, nodes: &Nodes) -> Result<()> {
-    let there = |stack: &str, address: &Address| {
-        let mut nodes = nodes.get(stack).into_iter().flatten();
+/// Refuses ids in a stack's `adopt:` that lead to nothing, or to what another stack has.
+fn refuse_wrongly_named(reader: &Reader, stack: &str, nodes: &[Box<dyn Node>]) -> Result<()> {
+    let there = |address: &Address| {
+        let mut nodes = nodes.iter();
         nodes.any(|node| node.address() == address && !node.live().is_empty())
     };
-    let wrong = reader.wrongly_named(there);
+    let wrong = reader.wrongly_named(stack, there);
     if wrong.is_empty() {
         return Ok(());
     }
@@ -176,6 +209,7 @@ impl Subject {
             account,
             bucket: named_bucket(&bucket),
             stack: None,
+            delete_logs: false,
         })
     }
 
@@ -192,6 +226,7 @@ impl Subject {
             account: stack.account.clone(),
             bucket: named_bucket(&stack.bucket),
             stack: Some(stack),
+            delete_logs: false,
         })
     }
 }
@@ -325,6 +360,7 @@ impl Session {
             bucket: bucket_of(subject, &identity),
             resources: Resources::default(),
             adopt: BTreeMap::new(),
+            delete_logs: false,
         };
         Ok(Reader::new(aws, identity, vec![scope]))
     }
@@ -341,7 +377,7 @@ impl Session {
         }
     }
 
-    /// Plans stacks; those of one region are read together.
+    /// Plans stacks, all or none; those of one region are read together.
     ///
     /// # Errors
     ///
@@ -355,9 +391,20 @@ impl Session {
                 .push(subject);
         }
         let planned = regions
-            .into_iter()
-            .map(|(region, subjects)| self.plan_region(region, subjects));
-        Ok(try_join_all(planned).await?.into_iter().flatten().collect())
+            .iter()
+            .map(|(region, subjects)| self.plan_region(region, subjects.clone()));
+        let attempts = try_join_all(planned).await?.into_iter().flatten();
+        let (mut planned, mut refused) = (Vec::new(), Vec::new());
+        for attempt in attempts {
+            match attempt.planned {
+                Ok(one) => planned.push(one),
+                Err(error) => refused.push(error),
+            }
+        }
+        match refuse_together(refused) {
+            Some(error) => Err(error),
+            None => Ok(planned),
+        }
     }
 
     /// Reads what a stack has in AWS, with its outputs.
@@ -367,7 +414,7 @@ impl Session {
     /// What could not be read.
     pub(crate) async fn read(&self, subject: Subject) -> Result<Vec<Box<dyn Node>>> {
         let (name, region) = (subject.name.clone(), subject.region.clone());
-        let mut read = self.read_region(&region, vec![subject]).await?;
+        let mut read = self.read_region(&region, vec![subject]).await?.complete()?;
         Ok(read.nodes.remove(&name).unwrap_or_default())
     }
 
@@ -378,7 +425,10 @@ impl Session {
     /// As [`Self::plan`].
     pub(crate) async fn survey(&self, subject: Subject) -> Result<(Planned, Vec<Taken>)> {
         let region = subject.region.clone();
-        let mut read = self.read_and_fetch(&region, vec![subject]).await?;
+        let mut read = self
+            .read_and_fetch(&region, vec![subject])
+            .await?
+            .complete()?;
         let (subject, wired) = read
             .subjects
             .pop()
@@ -412,21 +462,45 @@ impl Session {
         Ok(read)
     }
 
-    async fn plan_region(&self, region: String, subjects: Vec<Subject>) -> Result<Vec<Planned>> {
+    /// Plans the stacks of a region from one read; in their order.
+    async fn plan_region(&self, region: &str, subjects: Vec<Subject>) -> Result<Vec<Attempt>> {
         let Read {
             reader,
             subjects,
             wired,
             mut nodes,
+            mut refused,
             ..
-        } = self.read_and_fetch(&region, subjects).await?;
-        refuse_wrongly_named(&reader, &nodes)?;
-        let mut planned = Vec::new();
-        for (subject, wired) in subjects.into_iter().zip(wired) {
+        } = self.read_and_fetch(region, subjects).await?;
+        let planned = subjects.into_iter().zip(wired).map(|(subject, wired)| {
             let nodes = nodes.remove(&subject.name).unwrap_or_default();
-            planned.push(self.plan_one(&reader, subject, wired, nodes).await?);
+            let (name, region) = (subject.name.clone(), subject.region.clone());
+            let well_named = refuse_wrongly_named(&reader, &name, &nodes);
+            let planned = self.plan_one(&reader, subject, wired, nodes);
+            async {
+                let planned = match well_named {
+                    Ok(()) => planned.await,
+                    Err(error) => Err(error),
+                };
+                Attempt {
+                    name,
+                    region,
+                    planned,
+                }
+            }
+        });
+        let mut planned = join_all(planned).await.into_iter();
+        let mut attempts = Vec::new();
+        loop {
+            let next = match refused.remove(&attempts.len()) {
+                Some((subject, error)) => Some(Attempt::failed(subject, error)),
+                None => planned.next(),
+            };
+            match next {
+                Some(attempt) => attempts.push(attempt),
+                None => return Ok(attempts),
+            }
         }
-        Ok(planned)
     }
 
     /// Wires once more, knowing what URLs serve and which CRLs are live, and pairs again with what
@@ -463,14 +537,24 @@ impl Session {
         // Without an identity nothing else is worth waiting for.
         let facts = async { Ok(Box::pin(Facts::read(&aws, &stacks)).await) };
         let (identity, facts) = futures::try_join!(aws.identity(), facts)?;
-        for subject in &subjects {
-            guard(subject, &identity)?;
-        }
         let facts = Facts {
             identity: identity.clone(),
             ..facts?
         };
-        let wired = wire_all(&subjects, &facts)?;
+        let (mut taken, mut wired, mut refused) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for (place, subject) in subjects.into_iter().enumerate() {
+            let one = guard(&subject, &identity).and_then(|()| wire_one(&subject, &facts));
+            match one {
+                Ok(one) => {
+                    taken.push(subject);
+                    wired.push(one);
+                }
+                Err(error) => {
+                    refused.insert(place, (subject, error));
+                }
+            }
+        }
+        let subjects = taken;
         let scopes = subjects
             .iter()
             .zip(&wired)
@@ -479,16 +563,22 @@ impl Session {
                 bucket: bucket_of(subject, &identity),
                 resources: wired.resources.clone(),
                 adopt: subject.adopt(),
+                delete_logs: subject.delete_logs,
             })
             .collect();
         let reader = Reader::new(Arc::clone(&aws), identity, scopes).adopting(self.adopting);
-        let nodes = resource::read_all(&reader).await?;
+        let nodes = if subjects.is_empty() {
+            Nodes::new()
+        } else {
+            resource::read_all(&reader).await?
+        };
         Ok(Read {
             reader,
             facts,
             subjects,
             wired,
             nodes,
+            refused,
         })
     }
 
@@ -684,26 +774,26 @@ fn guard(subject: &Subject, identity: &Identity) -> Result<()> {
     }
 }
 
-/// Wires every stack; one that is to be destroyed wants nothing.
+/// Wires every stack; all that is wrong with any of them is reported at once.
 fn wire_all(subjects: &[Subject], facts: &Facts) -> Result<Vec<Wired>> {
-    let now = OffsetDateTime::now_utc();
-    let mut wrong = Vec::new();
-    let mut wired = Vec::new();
+    let (mut wired, mut wrong) = (Vec::new(), Vec::new());
     for subject in subjects {
-        match subject
-            .stack
-            .as_ref()
-            .map(|stack| wiring::wire(stack, facts, now))
-        {
-            None => wired.push(Wired::default()),
-            Some(Ok(one)) => wired.push(one),
-            Some(Err(errors)) => wrong.extend(errors.iter().cloned()),
+        match wire_one(subject, facts) {
+            Ok(one) => wired.push(one),
+            Err(error) => wrong.push(error),
         }
     }
-    if wrong.is_empty() {
-        Ok(wired)
-    } else {
-        Err(StackErrors::from(wrong).into())
+    match refuse_together(wrong) {
+        Some(error) => Err(error),
+        None => Ok(wired),
+    }
+}
+
+/// Wires a stack; one that is to be destroyed wants nothing.
+fn wire_one(subject: &Subject, facts: &Facts) -> Result<Wired> {
+    match &subject.stack {
+        None => Ok(Wired::default()),
+        Some(stack) => Ok(wiring::wire(stack, facts, OffsetDateTime::now_utc())?),
     }
 }
 
@@ -747,6 +837,7 @@ const KINDS_OF_WAITS: &[&str] = &[
     "certificate_release",
     "domain",
     "mapping",
+    "vpc_link",
     "record",
     "bucket",
 ];
@@ -766,6 +857,7 @@ fn timeouts(of: &Timeouts) -> BTreeMap<String, Duration> {
         of.certificate_release,
         of.domain,
         of.mapping,
+        of.vpc_link,
         of.record,
         of.bucket,
     ];

@@ -12,6 +12,7 @@ use std::path::Path;
 mod adopt;
 mod api;
 mod attributes;
+mod backend;
 mod certificate;
 mod common;
 mod context;
@@ -27,9 +28,11 @@ mod identity;
 mod listener;
 mod load_balancer;
 mod locate;
+mod log_destination;
 mod material;
 mod mismatch;
 mod mutual_authentication;
+mod network_load_balancer;
 mod node;
 mod path;
 mod policy;
@@ -49,6 +52,8 @@ mod verify;
 mod tests;
 
 pub use api::{AccessLogs, Api, ApiPolicy, EndpointType, Throttling};
+pub use backend::Backend;
+pub(crate) use backend::PLACEHOLDER;
 pub use certificate::{Certificate, CertificateSource, KeyAlgorithm};
 pub(crate) use common::covers;
 pub use common::{Bucket, SecurityGroups, Subnets, Vpc, Zone};
@@ -61,6 +66,10 @@ pub use listener::Listener;
 pub use load_balancer::{IpAddressType, LoadBalancer, OwnLoadBalancer, Scheme};
 pub use material::{InputFile, Material};
 pub use mutual_authentication::MutualAuthentication;
+pub use network_load_balancer::{
+    NetworkHealthCheck, NetworkListener, NetworkLoadBalancer, NetworkProbe, NetworkProtocol,
+    NetworkTargets, PrivateRecord, PrivateZone,
+};
 pub use record::{Record, RecordTarget};
 pub use schema::{reference, schema};
 pub use target_group::{Protocol, TargetGroup, Targets};
@@ -106,6 +115,8 @@ pub struct Stack {
     pub target_groups: BTreeMap<String, TargetGroup>,
     /// The application load balancer.
     pub load_balancer: Option<LoadBalancer>,
+    /// The network load balancer in front of a backend of API Gateway.
+    pub network_load_balancer: Option<NetworkLoadBalancer>,
     /// The CAs and CRLs that client certificates are verified against.
     pub trust_store: Option<TrustStore>,
     /// HTTPS listeners by name; the singular section `listener` is `main`.

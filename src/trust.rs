@@ -51,14 +51,14 @@ pub use extension::Extensions;
 pub use general_name::{GeneralName, NameConstraints, NameKind, Subtree};
 pub use headers::{HEADER_BUDGET, Header, passthrough_header, verify_headers, wire_length};
 pub use lint::{
-    Finding, Rule, Severity, crl_predecessor, lint_backend_certificate, lint_bundle, lint_client,
-    lint_crl, lint_crls, lint_server_certificate, lint_sources, lint_succession, lint_successor,
-    rules,
+    BackendTrust, Finding, Rule, Severity, backend_without_tls12, crl_predecessor, judge_backend,
+    lint_bundle, lint_client, lint_crl, lint_crls, lint_server_certificate, lint_sources,
+    lint_succession, lint_successor, rules,
 };
 pub use lockout::{Affected, Gate, IssuerUnknown, KnownClient, Lockout, Seen};
 pub use name::DistinguishedName;
 pub use private_key::PrivateKey;
 pub use quota::{CrlLoad, CrlSwap, DEFAULT_CRLS, DEFAULT_ENTRIES};
 pub use serial::Serial;
-pub use server::{ChainError, check_chain, covers};
+pub use server::{ChainError, arrange_chain, check_chain, covers};
 pub use source::{SourceContent, SourceEntry, SourceFile};

@@ -8,6 +8,7 @@
 //! [`Probe::run`] tries a single probe, and [`observe::probe`] a single connection, for whoever wants to
 //! know how that goes.
 
+pub(crate) mod backend;
 mod hello;
 pub(crate) mod http;
 pub(crate) mod material;

@@ -6,6 +6,7 @@
 mod human;
 mod json;
 mod progress;
+mod table;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Instant;
@@ -15,10 +16,10 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 use zeroize::Zeroizing;
 
-use crate::apply::{Event, Report};
+use crate::apply::{Report, Told};
 use crate::cli::{Global, Output};
 use crate::error::{Error, Result};
-use crate::session::Planned;
+use crate::session::{Attempt, Planned};
 
 /// Where and how results and messages are shown.
 #[derive(Debug, Clone)]
@@ -29,6 +30,15 @@ pub(crate) struct View {
     draws: bool,
     /// When the command began.
     began: Instant,
+}
+
+/// Whether progress names the stack of each address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// There is only one.
+    Addresses,
+    /// There are several.
+    Stacks,
 }
 
 /// How an apply or destroy ended, in figures.
@@ -42,6 +52,39 @@ pub(crate) struct Figures {
     pub(crate) retained: Vec<(String, String)>,
     /// Requests that went out.
     pub(crate) calls: u64,
+}
+
+/// What became of one of several stacks.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// The stack's name.
+    pub(crate) stack: String,
+    /// What became of it.
+    pub(crate) fate: Fate,
+    /// What is left behind, and why.
+    pub(crate) retained: Vec<(String, String)>,
+    /// Whether probes came out as they should, where they were asked for.
+    pub(crate) verified: Option<Verified>,
+}
+
+/// What became of a stack.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// There was nothing to change.
+    Unchanged,
+    /// It was refused, or could not be planned, before anything of it was changed.
+    Refused(Error),
+    /// Its plan was run.
+    Ran(Report),
+}
+
+/// What probes said of a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verified {
+    /// All came out as they should.
+    Passed,
+    /// Some did not, or could not be made.
+    Failed,
 }
 
 impl View {
@@ -112,12 +155,66 @@ impl View {
         self.result(&format!("{value:#}\n"));
     }
 
-    /// Shows plans: the result of `plan`, and what `apply` asks about.
-    pub(crate) fn plans(&self, planned: &[Planned]) {
+    /// Shows plans: the result of `plan`.
+    pub(crate) fn plans(&self, attempts: &[Attempt]) {
         match self.output {
-            Output::Human => self.result(&planned.iter().map(human::plan).collect::<String>()),
-            Output::Json => self.document(&json::plans(planned)),
+            Output::Human => self.result(&human::plans(attempts)),
+            Output::Json => self.document(&json::plans(attempts)),
         }
+    }
+
+    /// Shows the plans of several stacks that apply is about to run.
+    pub(crate) fn plans_to_apply(&self, attempts: &[Attempt]) {
+        if !self.is_json() {
+            self.result(&human::plans(attempts));
+            return;
+        }
+        self.line(&json::version());
+        let planned = attempts
+            .iter()
+            .filter_map(|attempt| attempt.planned.as_ref().ok());
+        for line in planned.flat_map(json::planned) {
+            self.line(&line);
+        }
+    }
+
+    /// Shows what keeps a stack of several from being planned or applied; stacks of one and the same
+    /// error together.
+    pub(crate) fn refused(&self, refused: &[(&str, &Error)]) {
+        let mut told: Vec<(String, &Error, Vec<&str>)> = Vec::new();
+        for (stack, error) in refused {
+            let text = error.to_string();
+            match told.iter_mut().find(|(other, ..)| *other == text) {
+                Some((.., stacks)) => stacks.push(stack),
+                None => told.push((text, error, vec![stack])),
+            }
+        }
+        for (_, error, stacks) in told {
+            for stack in stacks.iter().filter(|_| self.is_json()) {
+                self.line(&json::error_of(stack, error));
+            }
+            self.note(&human::error_of(&stacks, error));
+        }
+    }
+
+    /// Shows what became of several stacks: of those whose plan was run in full, of all in a table.
+    pub(crate) fn endings(&self, endings: &[Ending], (code, calls): (u8, u64)) {
+        if self.is_json() {
+            for ending in endings {
+                self.line(&json::ending(ending, self.began.elapsed()));
+            }
+            let results = json::results(endings, (code, calls), self.began.elapsed());
+            self.line(&results);
+            return;
+        }
+        for ending in endings {
+            let text = human::ending(ending);
+            if !text.is_empty() {
+                self.note(text.trim_end());
+            }
+        }
+        self.note(&format!("\n{}", table::endings(endings)));
+        self.note(&human::results(endings, calls));
     }
 
     /// Shows how stacks stand.
@@ -142,12 +239,12 @@ impl View {
     }
 
     /// Shows what happens until the sender is gone.
-    pub(crate) async fn follow(&self, mut events: UnboundedReceiver<Event>) {
-        let mut progress = progress::Progress::new(self);
-        while let Some(event) = progress.next(&mut events).await {
+    pub(crate) async fn follow(&self, mut told: UnboundedReceiver<Told>, naming: Naming) {
+        let mut progress = progress::Progress::new(self, naming);
+        while let Some(told) = progress.next(&mut told).await {
             match self.output {
-                Output::Human => progress.show(&event),
-                Output::Json => self.line(&json::event(&event, self.began.elapsed())),
+                Output::Human => progress.show(&told),
+                Output::Json => self.line(&json::event(&told, self.began.elapsed())),
             }
         }
         progress.clear();

@@ -4,6 +4,7 @@
 //! endpoint -> domain mapping -> stage -> deployment -> API. Each section of the stack file becomes
 //! one or a few resources, wired to the others by [`Late`] references.
 
+mod backend;
 mod gateway;
 mod names;
 mod network;
@@ -19,6 +20,9 @@ use crate::facts::Facts;
 use crate::resource::{Address, Expiry, Late, Resources, bucket::Bucket};
 use crate::stack::{self, Stack, StackError, StackErrors};
 use crate::trust::Finding;
+
+pub(crate) use backend::findings as backend_findings;
+pub(crate) use gateway::api_address;
 
 /// What a stack comes to.
 #[derive(Debug, Default)]
@@ -79,9 +83,11 @@ pub(crate) fn wire(
     wiring.apis();
     wiring.domains();
     wiring.load_balancer();
+    wiring.network_load_balancer();
     wiring.target_groups();
     wiring.listeners();
     wiring.records();
+    wiring.judge_backends();
     wiring.adopt();
     wiring.finish()
 }

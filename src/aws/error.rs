@@ -6,6 +6,7 @@ use aws_sdk_acm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_acm::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::quota;
 use crate::explain;
 use crate::resource::Address;
 
@@ -144,7 +145,9 @@ impl AwsError {
             }
             "" => "check the network, the region and --endpoint-url, then run the same command again".to_owned(),
             code if code.starts_with("TooMany") && !code.contains("Requests") || code.contains("LimitExceeded") => {
-                "a quota is used up: remove what is not needed, or ask for more in Service Quotas".to_owned()
+                let codes = quota::codes(self.operation, code);
+                let named = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(" or ")) };
+                format!("a quota is used up{named}: remove what is not needed, or ask for more in Service Quotas")
             }
             "TrustStoreNotReady" => "the trust store is still being created: run `mtlsgw apply` again".to_owned(),
             "UnsupportedCertificate" => {

@@ -41,6 +41,8 @@ const OPERATIONS: &[(&str, Rate)] = &[
     ("apigateway:CreateDomainName", rate(1, 30_000)),
     ("apigateway:UpdateDomainName", rate(1, 30_000)),
     ("apigateway:DeleteDomainName", rate(1, 30_000)),
+    ("apigateway:CreateVpcLink", rate(1, 15_000)),
+    ("apigateway:DeleteVpcLink", rate(1, 30_000)),
     ("acm:ImportCertificate", rate(1, 1_000)),
     ("acm:RequestCertificate", rate(5, 200)),
     ("acm:AddTagsToCertificate", rate(5, 200)),
@@ -120,6 +122,11 @@ impl Pacing {
 }
 
 impl Turn {
+    /// Whether the call has to wait, or may have to for the answer to the one before.
+    pub(crate) fn may_wait(&self) -> bool {
+        !self.wait.is_zero() || self.gate.is_some()
+    }
+
     /// Passes the gate once the answer to the call before is long enough ago, if there is one.
     ///
     /// After the wait that was foretold only the time is left that the call before has taken.
@@ -156,7 +163,10 @@ impl Rate {
     /// The same with a little to spare for calls that arrive closer to each other than they left.
     fn safe(self) -> Self {
         Self {
-            burst: self.burst - self.burst / 10,
+            burst: match self.burst {
+                0 | 1 => self.burst,
+                burst => burst - (burst / 10).max(1),
+            },
             every: self.every + self.every / 50,
         }
     }

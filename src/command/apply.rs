@@ -1,17 +1,18 @@
 //! `apply`: plan, show, confirm, lock, plan again, run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::saved::{self, Saved};
-use crate::apply::{self as engine, Events, Report};
+use super::several::{self, Job};
+use crate::apply::{self as engine, Events, Report, Slots};
 use crate::cli::{Allowances, ApplyArgs, CrlQuotas, Global, ProbeArgs};
 use crate::error::{Error, Result, exit, listed};
 use crate::lock::Lock;
 use crate::resource::Address;
-use crate::session::{Planned, Session, Subject};
+use crate::session::{self, Planned, Session, Subject};
 use crate::trust::{CrlSwap, DEFAULT_CRLS, DEFAULT_ENTRIES};
-use crate::view::{Figures, View};
+use crate::view::{Figures, Naming, View};
 
 /// What the user allowed.
 #[derive(Debug, Clone, Copy)]
@@ -28,17 +29,16 @@ pub(super) struct Allowed {
     pub(super) quotas: CrlQuotas,
 }
 
-/// Applies a stack file or a saved plan.
+/// Applies stack files or saved plans.
 ///
 /// # Errors
 ///
 /// What was refused before anything was changed.
 pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Result<u8> {
-    let path = super::stack_file(args.path.as_ref(), "apply")?;
+    let jobs = jobs(&args.paths)?;
     refuse_unused(args)?;
     super::verify::refuse_bad_paths(&args.afterwards.probes)?;
-    let saved = saved::read(&path);
-    if args.adopt && saved.is_some() {
+    if args.adopt && jobs.iter().any(|job| job.saved.is_some()) {
         return Err(Error::refused_with(
             "a saved plan says itself what is done",
             "name the stack file with --adopt",
@@ -54,14 +54,60 @@ pub(super) async fn run(args: &ApplyArgs, global: &Global, view: &View) -> Resul
     let mut session = Session::open(global).await?;
     session.adopt(args.adopt);
     session.know_clients(&args.clients)?;
-    let mut result = apply(&session, &path, saved.as_ref(), allowed, (global, view)).await;
-    if args.afterwards.verify && matches!(result, Ok(exit::DONE)) {
-        let file = saved.as_ref().map_or(&path, |saved| &saved.stack_file);
-        let views = (global, view);
-        result = super::verify::after_apply(&session, file, &args.afterwards.probes, views).await;
-    }
+    let result = match jobs.as_slice() {
+        [job] => apply_one(&session, job, (args, allowed), (global, view)).await,
+        jobs => several::apply((&session, jobs), (args, allowed), (global, view)).await,
+    };
     session.close().await;
     result
+}
+
+async fn apply_one(
+    session: &Session,
+    Job { file, saved }: &Job,
+    (args, allowed): (&ApplyArgs, Allowed),
+    (global, view): (&Global, &View),
+) -> Result<u8> {
+    let result = apply(session, file, saved.as_ref(), allowed, (global, view)).await;
+    if !args.afterwards.verify || !matches!(result, Ok(exit::DONE)) {
+        return result;
+    }
+    let probes = &args.afterwards.probes;
+    let report = super::verify::probe_applied(session, file, probes, (global, view)).await?;
+    Ok(super::verify::show_applied(&report, view))
+}
+
+/// The stacks to apply: of one saved plan or of stack files; never more than `stack.yaml` unless
+/// they are named.
+fn jobs(paths: &[PathBuf]) -> Result<Vec<Job>> {
+    let saved: Vec<Saved> = paths.iter().flat_map(|path| saved::read(path)).collect();
+    if !saved.is_empty() && paths.len() > 1 {
+        return Err(Error::refused_with(
+            "a saved plan is applied alone",
+            "apply one after the other, or plan all stacks together: mtlsgw plan PATH… --out FILE",
+        ));
+    }
+    if !saved.is_empty() {
+        let job = |saved: Saved| Job {
+            file: saved.stack_file.clone(),
+            saved: Some(saved),
+        };
+        return Ok(saved.into_iter().map(job).collect());
+    }
+    let files = if paths.is_empty() {
+        let single = PathBuf::from("stack.yaml");
+        if !single.exists() && Path::new("stacks").is_dir() {
+            return Err(Error::refused_with(
+                "there is no stack.yaml here, and apply takes no other stack unasked",
+                "name the stacks: mtlsgw apply stacks/",
+            ));
+        }
+        vec![single]
+    } else {
+        session::stack_files(paths)?
+    };
+    let job = |file| Job { file, saved: None };
+    Ok(files.into_iter().map(job).collect())
 }
 
 /// Refuses options that would have no effect.
@@ -149,33 +195,36 @@ pub(super) fn refuse_moved(shown: &Planned, now: &Planned) -> Result<()> {
     ))
 }
 
-/// Runs the steps, renewing the lock and listening for Ctrl-C; a lost lock ends the run as Ctrl-C does.
+/// Runs the plan of one stack, told of as it happens, until Ctrl-C.
 pub(super) async fn run_plan(
     planned: &Planned,
     lock: &Lock<'_>,
     (global, view): (&Global, &View),
 ) -> Report {
-    let (events, receiver) = Events::channel();
+    let (events, receiver) = Events::channel(&planned.name);
+    let slots = Slots::new(usize::from(global.parallelism));
+    let work = run_steps(planned, lock, (events, &slots), interrupted(view));
+    let follow = view.follow(receiver, Naming::Addresses);
+    let (report, ()) = futures::join!(work, follow);
+    report
+}
+
+/// Runs the steps, renewing the lock; a lost lock ends the run as `stop` does.
+pub(super) async fn run_steps(
+    planned: &Planned,
+    lock: &Lock<'_>,
+    (events, slots): (Events, &Slots),
+    stop: impl Future<Output = ()>,
+) -> Report {
     let lost = Mutex::new(None);
     let interrupt = async {
         tokio::select! {
-            () = interrupted(view) => {}
+            () = stop => {}
             error = Box::pin(lock.keep()) => *lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
     };
-    let work = async {
-        let shared = planned.shared(events);
-        let parallelism = usize::from(global.parallelism);
-        engine::run(
-            &planned.plan,
-            &planned.nodes,
-            &shared,
-            parallelism,
-            interrupt,
-        )
-        .await
-    };
-    let (mut report, ()) = futures::join!(work, view.follow(receiver));
+    let shared = planned.shared(events);
+    let mut report = engine::run(&planned.plan, &planned.nodes, &shared, slots, interrupt).await;
     if let Some(error) = lost.into_inner().unwrap_or_else(PoisonError::into_inner) {
         report.interrupted = false;
         report.failed.push(error);
@@ -205,7 +254,7 @@ pub(super) async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>)
 }
 
 /// Ready at the first Ctrl-C (or SIGTERM); the second ends the process at once.
-async fn interrupted(view: &View) {
+pub(super) async fn interrupted(view: &View) {
     signal().await;
     view.note("interrupted: finishing the calls under way; once more to stop at once");
     tokio::spawn(async {
@@ -309,7 +358,15 @@ pub(super) fn refuse_quota(planned: &Planned, quotas: CrlQuotas) -> Result<()> {
 }
 
 /// Refuses to lock out clients that get in now, by what is known here or was when the plan was saved.
-fn refuse_lockout(planned: &Planned, saved: Option<&Saved>, allowed: Allowed) -> Result<()> {
+///
+/// # Errors
+///
+/// The clients, unless that was allowed.
+pub(super) fn refuse_lockout(
+    planned: &Planned,
+    saved: Option<&Saved>,
+    allowed: Allowed,
+) -> Result<()> {
     let now = planned
         .lockout
         .iter()

@@ -129,8 +129,12 @@ fn subject(args: &DestroyArgs) -> Result<Subject> {
             account: None,
             bucket: args.bucket.clone(),
             stack: None,
+            delete_logs: args.delete_logs,
         });
     }
     let path = super::stack_file(args.path.as_ref(), "destroy")?;
-    Ok(Subject::of_identity(&path)?)
+    Ok(Subject {
+        delete_logs: args.delete_logs,
+        ..Subject::of_identity(&path)?
+    })
 }

@@ -208,6 +208,10 @@ fn tell(text: &mut String, cause: &Finding) {
     );
     line(text, format_args!("  {}", cause.what));
     line(text, format_args!("  fix: {}", cause.fix));
+    line(
+        text,
+        format_args!("  more: `mtlsgw explain {}`", cause.code),
+    );
 }
 
 fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {

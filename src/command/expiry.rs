@@ -12,7 +12,10 @@ use crate::session::Planned;
 /// # Errors
 ///
 /// Everything that ends by then, or has ended already.
-pub(super) fn refuse_if_near(planned: &[Planned], within: Option<Duration>) -> Result<()> {
+pub(super) fn refuse_if_near<'a>(
+    planned: impl IntoIterator<Item = &'a Planned>,
+    within: Option<Duration>,
+) -> Result<()> {
     let Some(within) = within else {
         return Ok(());
     };
@@ -25,7 +28,7 @@ pub(super) fn refuse_if_near(planned: &[Planned], within: Option<Duration>) -> R
         };
         near.map(line).collect::<Vec<_>>()
     };
-    let near: Vec<String> = planned.iter().flat_map(of_stack).collect();
+    let near: Vec<String> = planned.into_iter().flat_map(of_stack).collect();
     if near.is_empty() {
         return Ok(());
     }

@@ -1,8 +1,9 @@
 //! `plan`: what apply would change.
 
 use crate::cli::{Global, PlanArgs};
-use crate::command::{expiry, saved};
-use crate::error::{Error, Result, exit};
+use crate::command::saved::{self, ToSave};
+use crate::command::{backend, expiry, several};
+use crate::error::{Result, exit};
 use crate::session::{self, Session};
 use crate::view::View;
 
@@ -13,32 +14,52 @@ use crate::view::View;
 /// What is wrong with a file, could not be read, or cannot be planned.
 pub(super) async fn run(args: &PlanArgs, global: &Global, view: &View) -> Result<u8> {
     let files = session::stack_files(&args.paths.paths)?;
-    if args.out.is_some() && files.len() != 1 {
-        return Err(Error::refused_with(
-            "--out saves the plan of one stack",
-            "name one stack file",
-        ));
-    }
     let subjects = session::load(&files)?;
-    let digests = subjects
-        .first()
-        .and_then(|subject| subject.stack.as_ref())
-        .map(saved::digests);
+    let digests: Vec<_> = subjects
+        .iter()
+        .filter_map(|subject| subject.stack.as_ref())
+        .map(saved::digests)
+        .collect();
     let mut session = Session::open(global).await?;
     session.adopt(args.adopt);
     session.know_clients(&args.clients)?;
-    let planned = session.plan(subjects).await;
+    let network = session.network(Vec::new());
+    let shown = backend::judge(&args.backend, &subjects, &network).await;
+    let attempts = match &shown {
+        Ok(_) => session.plan_each(subjects).await,
+        Err(_) => Vec::new(),
+    };
     session.close().await;
-    let planned = planned?;
-    view.plans(&planned);
-    if let (Some(out), Some(one)) = (&args.out, planned.first()) {
-        saved::save(out, &files[0], digests.unwrap_or_default(), one)?;
+    let shown = shown?;
+    let mut attempts = several::refuse_if_all_alike(attempts)?;
+    let mut planned = attempts.iter_mut();
+    if let Some(one) = planned.find_map(|attempt| attempt.planned.as_mut().ok()) {
+        one.warnings.extend(shown);
+    }
+    view.plans(&attempts);
+    let refused = several::refused(&attempts);
+    if !refused.is_empty() {
+        view.for_messages().refused(&refused);
+        return Ok(exit::FAILED);
+    }
+    let planned: Vec<_> = attempts
+        .iter()
+        .filter_map(|attempt| attempt.planned.as_ref().ok())
+        .collect();
+    if let Some(out) = &args.out {
+        let plans = files.iter().zip(digests).zip(&planned);
+        let plans = plans.map(|((file, digests), planned)| ToSave {
+            file,
+            digests,
+            planned,
+        });
+        saved::save(out, plans.collect())?;
         view.note(&format!(
             "saved; `mtlsgw apply {}` does exactly this, or refuses",
             out.display()
         ));
     }
-    expiry::refuse_if_near(&planned, args.expiry.fail_if_expires_within)?;
+    expiry::refuse_if_near(planned.iter().copied(), args.expiry.fail_if_expires_within)?;
     let changes = planned.iter().any(|one| !one.plan.is_empty());
     Ok(if changes && args.detailed_exitcode {
         exit::CHANGES

@@ -72,7 +72,7 @@ pub(super) async fn run(args: &QuickstartArgs, global: &Global, view: &View) -> 
 
 fn to_apply(file: &Path) -> ApplyArgs {
     ApplyArgs {
-        path: Some(file.to_owned()),
+        paths: vec![file.to_owned()],
         allow: Allowances {
             yes: true,
             with_foreign: false,
@@ -89,6 +89,7 @@ fn to_apply(file: &Path) -> ApplyArgs {
 
 fn to_plan(file: &Path) -> PlanArgs {
     PlanArgs {
+        backend: crate::cli::BackendArgs::default(),
         paths: Paths {
             paths: vec![file.to_owned()],
         },

@@ -39,6 +39,24 @@ pub(super) struct Saved {
     locked_out: Vec<String>,
 }
 
+/// The plans of several stacks as they are saved.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedTogether {
+    mtlsgw_plan: String,
+    stacks: Vec<Saved>,
+}
+
+/// A stack whose plan is to be saved: its file, the digests of what it was made from, its plan.
+pub(super) struct ToSave<'a> {
+    /// The stack file.
+    pub(super) file: &'a Path,
+    /// SHA-256 of every file that was read.
+    pub(super) digests: BTreeMap<PathBuf, String>,
+    /// The plan.
+    pub(super) planned: &'a Planned,
+}
+
 /// What a plan does: enough to tell whether another plan does the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -131,30 +149,22 @@ pub(super) fn digests(stack: &Stack) -> BTreeMap<PathBuf, String> {
         .collect()
 }
 
-/// Saves a plan, readable for its owner only.
+/// Saves plans, readable for their owner only.
 ///
 /// # Errors
 ///
 /// The file cannot be written.
-pub(super) fn save(
-    out: &Path,
-    stack_file: &Path,
-    files: BTreeMap<PathBuf, String>,
-    planned: &Planned,
-) -> Result<()> {
-    let stack_file = std::path::absolute(stack_file).unwrap_or_else(|_| stack_file.to_path_buf());
-    let saved = Saved {
-        mtlsgw_plan: FORMAT_VERSION.to_owned(),
-        stack_file,
-        name: planned.name.clone(),
-        account: planned.identity.account.clone(),
-        region: planned.aws.region.clone(),
-        files,
-        changes: Outline::of(&planned.plan),
-        locked_out: subjects(planned.lockout.as_ref()),
+pub(super) fn save(out: &Path, plans: Vec<ToSave<'_>>) -> Result<()> {
+    let mut stacks: Vec<Saved> = plans.into_iter().map(Saved::of).collect();
+    let text = if stacks.len() == 1 {
+        serde_json::to_string_pretty(&stacks.remove(0))
+    } else {
+        serde_json::to_string_pretty(&SavedTogether {
+            mtlsgw_plan: FORMAT_VERSION.to_owned(),
+            stacks,
+        })
     };
-    let text = serde_json::to_string_pretty(&saved).unwrap_or_default();
-    write_private(out, text.as_bytes()).map_err(|error| {
+    write_private(out, text.unwrap_or_default().as_bytes()).map_err(|error| {
         Error::refused(format!(
             "the plan cannot be saved as {}: {error}",
             out.display()
@@ -168,14 +178,42 @@ fn subjects(lockout: Option<&Lockout>) -> Vec<String> {
     clients.map(|client| client.subject.clone()).collect()
 }
 
-/// Reads a saved plan; `None` when the file is something else.
-pub(super) fn read(path: &Path) -> Option<Saved> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let saved: Saved = serde_json::from_str(&text).ok()?;
-    (saved.mtlsgw_plan == FORMAT_VERSION).then_some(saved)
+/// Reads saved plans, of one stack or of several; none when the file is something else.
+pub(super) fn read(path: &Path) -> Vec<Saved> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let version: Option<String> = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|value| Some(value.get("mtlsgw_plan")?.as_str()?.to_owned()));
+    if version.as_deref() != Some(FORMAT_VERSION) {
+        return Vec::new();
+    }
+    match serde_json::from_str::<Saved>(&text) {
+        Ok(saved) => vec![saved],
+        Err(_) => serde_json::from_str::<SavedTogether>(&text)
+            .map(|together| together.stacks)
+            .unwrap_or_default(),
+    }
 }
 
 impl Saved {
+    fn of(plan: ToSave<'_>) -> Self {
+        let ToSave {
+            file,
+            digests,
+            planned,
+        } = plan;
+        Self {
+            mtlsgw_plan: FORMAT_VERSION.to_owned(),
+            stack_file: std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf()),
+            name: planned.name.clone(),
+            account: planned.identity.account.clone(),
+            region: planned.aws.region.clone(),
+            files: digests,
+            changes: Outline::of(&planned.plan),
+            locked_out: subjects(planned.lockout.as_ref()),
+        }
+    }
+
     /// The clients that were said to be locked out.
     pub(super) fn locked_out(&self) -> &[String] {
         &self.locked_out

@@ -1,10 +1,11 @@
-//! `validate`: everything that can be told without AWS.
+//! `validate`: everything that can be told without AWS, and what a backend shows where one is named.
 
 use serde_json::json;
 
-use crate::cli::Paths;
+use crate::cli::{Global, ValidateArgs};
+use crate::command::backend;
 use crate::error::{Result, exit};
-use crate::session;
+use crate::session::{self, Session};
 use crate::stack::StackErrors;
 use crate::view::View;
 
@@ -13,11 +14,12 @@ use crate::view::View;
 /// # Errors
 ///
 /// All that is wrong with any of them.
-pub(super) fn run(args: &Paths, view: &View) -> Result<u8> {
-    let files = session::stack_files(&args.paths)?;
+pub(super) async fn run(args: &ValidateArgs, global: &Global, view: &View) -> Result<u8> {
+    let files = session::stack_files(&args.paths.paths)?;
     let mut wrong = Vec::new();
     let mut warnings = Vec::new();
-    for subject in session::load(&files)? {
+    let subjects = session::load(&files)?;
+    for subject in &subjects {
         let Some(stack) = &subject.stack else {
             continue;
         };
@@ -28,6 +30,13 @@ pub(super) fn run(args: &Paths, view: &View) -> Result<u8> {
     }
     if !wrong.is_empty() {
         return Err(StackErrors::from(wrong).into());
+    }
+    if args.backend.probe_backend.is_some() {
+        let session = Session::open(global).await?;
+        let network = session.network(Vec::new());
+        let shown = backend::judge(&args.backend, &subjects, &network).await;
+        session.close().await;
+        warnings.extend(shown?);
     }
     if view.is_json() {
         view.document(&json!({"format_version": "1", "valid": true, "warnings": warnings}));

@@ -41,20 +41,24 @@ pub(super) async fn run(args: &VerifyArgs, global: &Global, view: &View) -> Resu
     Ok(exit_code(&report))
 }
 
-/// Probes what has just been applied; as JSON it is one more line.
+/// Probes what has just been applied.
 ///
 /// # Errors
 ///
 /// As for [`run`].
-pub(super) async fn after_apply(
+pub(super) async fn probe_applied(
     session: &Session,
     file: &Path,
     args: &ProbeArgs,
     (global, view): (&Global, &View),
-) -> Result<u8> {
+) -> Result<Report> {
     let patience = args.retry_for.unwrap_or(AFTER_APPLY);
     let probed = probe(session, file, (args, patience), (global, view));
-    let report = super::apply::unless_interrupted(probed).await?;
+    super::apply::unless_interrupted(probed).await
+}
+
+/// Shows what probes found after an apply, as JSON in one more line; gives the exit code.
+pub(super) fn show_applied(report: &Report, view: &View) -> u8 {
     if view.is_json() {
         let mut line = json!({"type": "verify"});
         if let (Some(line), Some(report)) = (line.as_object_mut(), report.json().as_object()) {
@@ -64,7 +68,7 @@ pub(super) async fn after_apply(
     } else {
         view.result(&report.text());
     }
-    Ok(exit_code(&report))
+    exit_code(report)
 }
 
 /// Refuses what probes could not ask for, before anything is changed or connected to.
@@ -202,6 +206,11 @@ fn request(args: &ProbeArgs, stack: &Stack) -> Result<Request> {
     let path = path.or_else(|| section.map(|section| section.path.clone()));
     let path = path.unwrap_or_else(|| "/".to_owned());
     refuse_bad_path(&path)?;
+    let echo_path = args.echo_path.clone();
+    let echo_path = echo_path.or_else(|| section.and_then(|section| section.echo_path.clone()));
+    if let Some(path) = &echo_path {
+        refuse_bad_path(path)?;
+    }
     let asked_for =
         args.cert.is_some() || args.request_path.is_some() || args.expect_body.is_some();
     let expect = args
@@ -211,6 +220,6 @@ fn request(args: &ProbeArgs, stack: &Stack) -> Result<Request> {
         path,
         expect: expect.or_else(|| asked_for.then_some(200)),
         expect_body: args.expect_body.clone(),
-        echo_path: args.echo_path.clone(),
+        echo_path,
     })
 }

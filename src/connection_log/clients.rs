@@ -123,8 +123,26 @@ fn is_of(seen: &SeenClient, client: &KnownClient) -> bool {
         || parts(&seen.subject) == parts(client.certificate.subject.as_str())
 }
 
+/// The name with octets in place of their hexadecimal escapes: `\C3\BC` is `ü` to some writers.
+fn without_hex_escapes(name: &str) -> String {
+    let mut octets = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let pair = after.get(..2).filter(|_| *first == b'\\');
+        let octet = pair
+            .and_then(|pair| str::from_utf8(pair).ok())
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+            // ASCII is escaped for a reason: a comma would part the name.
+            .filter(|octet| !octet.is_ascii());
+        octets.push(octet.unwrap_or(*first));
+        rest = if octet.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(octets).unwrap_or_else(|_| name.to_owned())
+}
+
 /// The parts of a name in an order of their own; writers disagree on order, case and spaces.
 fn parts(name: &str) -> Vec<String> {
+    let name = without_hex_escapes(name);
     let mut parts = vec![String::new()];
     let mut is_escaped = false;
     for character in name.chars() {
@@ -170,6 +188,14 @@ mod tests {
             sent: Vec::new(),
             seen: None,
         }
+    }
+
+    #[test]
+    fn octets_escaped_in_hexadecimal_are_the_letters_that_they_stand_for() {
+        assert_eq!(parts("CN=J\\C3\\BCrgen,O=B"), parts("O=b, CN=Jürgen"));
+        assert_ne!(parts("CN=a\\2C O=b"), parts("CN=a, O=b"));
+        assert_eq!(without_hex_escapes("CN=a\\FF\\"), "CN=a\\FF\\");
+        assert_eq!(without_hex_escapes("CN=a\\+b"), "CN=a\\+b");
     }
 
     #[test]

@@ -77,8 +77,8 @@ fn off(arn: &str) -> Error {
         format!(
             "the load balancer `{name}` writes no connection logs, so nobody can tell who came"
         ),
-        "switch them on in the stack file and apply it: `load_balancer: { attributes: { \
-         connection_logs.s3.enabled: true, connection_logs.s3.bucket: BUCKET } }`; what the bucket \
-         has to allow is in docs/logs.md",
+        "switch them on in the stack file and apply it: `load_balancer: { connection_logs: true }` for a \
+         bucket of the stack's own, or `connection_logs: { bucket: BUCKET }`; docs/logs.md says what that \
+         has to allow",
     )
 }

@@ -50,6 +50,9 @@ fn missing(summary: &Summary) -> Option<Place> {
         }
         "RecordSet" => (Link::Dns, "record-missing"),
         "LoadBalancer" => (Link::LoadBalancer, "load-balancer-missing"),
+        "Bucket" if part(&summary.address) == "log_bucket" => {
+            (Link::LoadBalancer, "log-bucket-missing")
+        }
         "Certificate" => (Link::Tls, "certificate-missing"),
         "Listener" => (Link::Listener, "listener-missing"),
         "TrustStore" => (Link::TrustStore, "trust-store-missing"),
@@ -158,73 +161,167 @@ fn brief(value: &serde_json::Value) -> String {
     }
 }
 
-/// Where a field of a kind matters to clients; `None` where it does not.
+/// Fields that no client notices.
+const UNNOTICED: &[&str] = &["tags", "name", "description", "vpc"];
+
+/// Where fields of a kind matter to clients: the first row that fits; without fields it fits all.
+const PLACES: &[(&str, &[&str], Place)] = &[
+    ("validation", &[], (Link::Tls, "validation-record-differs")),
+    (
+        "RecordSet",
+        &["alias.dns_name", "alias.zone"],
+        (Link::Dns, "record-points-elsewhere"),
+    ),
+    ("RecordSet", &[], (Link::Dns, "record-differs")),
+    (
+        "LoadBalancer",
+        &["security_groups"],
+        (Link::SecurityGroups, "load-balancer-groups-differ"),
+    ),
+    (
+        "LoadBalancer",
+        &[],
+        (Link::LoadBalancer, "load-balancer-differs"),
+    ),
+    (
+        "clients",
+        &["ingress"],
+        (Link::LoadBalancer, "clients-not-admitted-as-written"),
+    ),
+    (
+        "clients",
+        &[],
+        (Link::SecurityGroups, "load-balancer-may-not-call"),
+    ),
+    (
+        "SecurityGroup",
+        &[],
+        (Link::SecurityGroups, "endpoint-does-not-admit"),
+    ),
+    (
+        "log_bucket",
+        &[],
+        (Link::LoadBalancer, "log-bucket-differs"),
+    ),
+    ("Certificate", &[], (Link::Tls, "certificate-differs")),
+    (
+        "Listener",
+        &["certificate", "additional_certificates"],
+        (Link::Tls, "listener-certificate-differs"),
+    ),
+    (
+        "Listener",
+        &["ssl_policy"],
+        (Link::Tls, "tls-policy-differs"),
+    ),
+    (
+        "Listener",
+        &["mutual_authentication.trust_store"],
+        (Link::TrustStore, "other-trust-store"),
+    ),
+    (
+        "Listener",
+        &["mutual_authentication"],
+        (Link::Listener, "mutual-authentication-differs"),
+    ),
+    (
+        "Listener",
+        &["default_action", "target_group"],
+        (Link::Listener, "forwards-elsewhere"),
+    ),
+    ("Listener", &[], (Link::Listener, "listener-differs")),
+    ("TrustStore", &[], (Link::TrustStore, "ca-bundle-differs")),
+    (
+        "TrustStoreRevocation",
+        &[],
+        (Link::TrustStore, "crl-differs"),
+    ),
+    (
+        "TargetGroup",
+        &["health_check"],
+        (Link::Health, "health-check-differs"),
+    ),
+    (
+        "TargetGroup",
+        &[],
+        (Link::TargetGroup, "target-group-differs"),
+    ),
+    (
+        "TargetRegistration",
+        &[],
+        (Link::TargetGroup, "targets-differ"),
+    ),
+    (
+        "VPCEndpoint",
+        &["security_groups"],
+        (Link::SecurityGroups, "endpoint-groups-differ"),
+    ),
+    (
+        "VPCEndpoint",
+        &["policy"],
+        (Link::Policy, "endpoint-policy-differs"),
+    ),
+    (
+        "VPCEndpoint",
+        &["private_dns"],
+        (Link::Endpoint, "private-dns-differs"),
+    ),
+    ("VPCEndpoint", &[], (Link::Endpoint, "endpoint-differs")),
+    (
+        "RestApi",
+        &["policy"],
+        (Link::Policy, "resource-policy-differs"),
+    ),
+    (
+        "RestApi",
+        &["endpoint_type", "vpc_endpoints"],
+        (Link::Policy, "api-reachability-differs"),
+    ),
+    ("RestApi", &[], (Link::Integration, "definition-differs")),
+    ("DomainName", &[], (Link::Domain, "domain-differs")),
+    (
+        "BasePathMapping",
+        &[],
+        (Link::Mapping, "mapping-points-elsewhere"),
+    ),
+    (
+        "Stage",
+        &["deployment"],
+        (Link::Deployment, "stage-serves-another-deployment"),
+    ),
+    (
+        "Stage",
+        &["throttling"],
+        (Link::Stage, "stage-throttling-differs"),
+    ),
+    (
+        "Stage",
+        &["variables"],
+        (Link::Integration, "stage-variables-differ"),
+    ),
+    ("Stage", &[], (Link::Stage, "stage-differs")),
+    ("Deployment", &[], (Link::Deployment, "not-deployed")),
+];
+
+/// Where a field of a resource matters to clients; `None` where it does not.
 fn place(summary: &Summary, change: &Change) -> Option<Place> {
     let path = change.path.as_str();
-    let is = |names: &[&str]| {
-        names
-            .iter()
-            .any(|name| path == *name || path.starts_with(&format!("{name}.")))
+    let is = |name: &&str| {
+        path.strip_prefix(*name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    if is(&["tags", "name", "description", "vpc"]) {
+    if UNNOTICED.iter().any(is) {
         return None;
     }
-    let of_balancer = summary.address.as_str().starts_with("load_balancer");
-    Some(match kind(summary.type_name) {
-        "RecordSet" if part(&summary.address) == "validation" => {
-            (Link::Tls, "validation-record-differs")
-        }
-        "RecordSet" if is(&["alias.dns_name", "alias.zone"]) => {
-            (Link::Dns, "record-points-elsewhere")
-        }
-        "RecordSet" => (Link::Dns, "record-differs"),
-        "LoadBalancer" if is(&["security_groups"]) => {
-            (Link::SecurityGroups, "load-balancer-groups-differ")
-        }
-        "LoadBalancer" => (Link::LoadBalancer, "load-balancer-differs"),
-        "SecurityGroup" if of_balancer && is(&["ingress"]) => {
-            (Link::LoadBalancer, "clients-not-admitted-as-written")
-        }
-        "SecurityGroup" if of_balancer => (Link::SecurityGroups, "load-balancer-may-not-call"),
-        "SecurityGroup" => (Link::SecurityGroups, "endpoint-does-not-admit"),
-        "Certificate" => (Link::Tls, "certificate-differs"),
-        "Listener" if is(&["certificate", "additional_certificates"]) => {
-            (Link::Tls, "listener-certificate-differs")
-        }
-        "Listener" if is(&["ssl_policy"]) => (Link::Tls, "tls-policy-differs"),
-        "Listener" if is(&["mutual_authentication.trust_store"]) => {
-            (Link::TrustStore, "other-trust-store")
-        }
-        "Listener" if is(&["mutual_authentication"]) => {
-            (Link::Listener, "mutual-authentication-differs")
-        }
-        "Listener" if is(&["default_action", "target_group"]) => {
-            (Link::Listener, "forwards-elsewhere")
-        }
-        "Listener" => (Link::Listener, "listener-differs"),
-        "TrustStore" => (Link::TrustStore, "ca-bundle-differs"),
-        "TrustStoreRevocation" => (Link::TrustStore, "crl-differs"),
-        "TargetGroup" if is(&["health_check"]) => (Link::Health, "health-check-differs"),
-        "TargetGroup" => (Link::TargetGroup, "target-group-differs"),
-        "TargetRegistration" => (Link::TargetGroup, "targets-differ"),
-        "VPCEndpoint" if is(&["security_groups"]) => {
-            (Link::SecurityGroups, "endpoint-groups-differ")
-        }
-        "VPCEndpoint" if is(&["policy"]) => (Link::Policy, "endpoint-policy-differs"),
-        "VPCEndpoint" if is(&["private_dns"]) => (Link::Endpoint, "private-dns-differs"),
-        "VPCEndpoint" => (Link::Endpoint, "endpoint-differs"),
-        "RestApi" if is(&["policy"]) => (Link::Policy, "resource-policy-differs"),
-        "RestApi" if is(&["endpoint_type", "vpc_endpoints"]) => {
-            (Link::Policy, "api-reachability-differs")
-        }
-        "RestApi" => (Link::Integration, "definition-differs"),
-        "DomainName" => (Link::Domain, "domain-differs"),
-        "BasePathMapping" => (Link::Mapping, "mapping-points-elsewhere"),
-        "Stage" if is(&["deployment"]) => (Link::Deployment, "stage-serves-another-deployment"),
-        "Stage" if is(&["throttling"]) => (Link::Stage, "stage-throttling-differs"),
-        "Stage" if is(&["variables"]) => (Link::Integration, "stage-variables-differ"),
-        "Stage" => (Link::Stage, "stage-differs"),
-        "Deployment" => (Link::Deployment, "not-deployed"),
-        _ => return None,
-    })
+    let kind = match kind(summary.type_name) {
+        "RecordSet" if part(&summary.address) == "validation" => "validation",
+        "SecurityGroup" if summary.address.as_str().starts_with("load_balancer") => "clients",
+        "Bucket" if part(&summary.address) == "log_bucket" => "log_bucket",
+        other => other,
+    };
+    let mut rows = PLACES.iter();
+    let fits = |(of, fields, _): &&(&str, &[&str], Place)| {
+        *of == kind && (fields.is_empty() || fields.iter().any(is))
+    };
+    rows.find(fits).map(|(_, _, place)| *place)
 }

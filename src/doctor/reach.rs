@@ -1,4 +1,4 @@
-//! Whether security groups let the load balancer through to the endpoint.
+//! Whether security groups let the load balancer through to the endpoint, or out to servers.
 
 use std::net::IpAddr;
 
@@ -116,10 +116,43 @@ impl Between<'_> {
     }
 }
 
+/// The servers that the load balancer's own groups do not let it call, as `ID:PORT`.
+///
+/// Which groups servers are in is theirs to say; what these refuse shows as a time-out of the health check.
+pub(super) fn not_called(groups: &[SecurityGroup], targets: &[(String, i32)]) -> Vec<String> {
+    let rules: Vec<&IpPermission> = groups
+        .iter()
+        .flat_map(SecurityGroup::ip_permissions_egress)
+        .collect();
+    let may_call = |(id, port): &&(String, i32)| {
+        let mut fitting = rules.iter().filter(|rule| is_for(rule, *port));
+        fitting.any(|rule| match id.parse::<IpAddr>() {
+            // A group or a prefix list may hold it; nobody is accused by what has not been looked into.
+            Ok(_) => {
+                let v4 = rule.ip_ranges().iter().filter_map(|range| range.cidr_ip());
+                let v6 = rule
+                    .ipv6_ranges()
+                    .iter()
+                    .filter_map(|range| range.cidr_ipv6());
+                v4.chain(v6).any(|range| holds(range, id))
+                    || !rule.user_id_group_pairs().is_empty()
+                    || !rule.prefix_list_ids().is_empty()
+            }
+            Err(_) => true,
+        })
+    };
+    let blocked = targets.iter().filter(|target| !may_call(target));
+    blocked.map(|(id, port)| format!("{id}:{port}")).collect()
+}
+
 fn is_for_port(rule: &IpPermission) -> bool {
+    is_for(rule, PORT)
+}
+
+fn is_for(rule: &IpPermission, port: i32) -> bool {
     let protocol = rule.ip_protocol().unwrap_or_default();
     let ports = rule.from_port().unwrap_or(0)..=rule.to_port().unwrap_or(65_535);
-    protocol == "-1" || (["tcp", "6"].contains(&protocol) && ports.contains(&PORT))
+    protocol == "-1" || (["tcp", "6"].contains(&protocol) && ports.contains(&port))
 }
 
 /// Whether a range holds an address; what is neither holds nothing.

@@ -8,8 +8,8 @@ use aws_sdk_acm::types::CertificateStatus;
 use aws_sdk_apigateway::types::{DomainNameStatus, EndpointAccessMode};
 use aws_sdk_ec2::types::VpcEndpoint;
 use aws_sdk_elasticloadbalancingv2::types::{
-    LoadBalancer, LoadBalancerStateEnum, Rule, TargetHealthDescription, TargetHealthReasonEnum,
-    TargetHealthStateEnum,
+    ActionTypeEnum, LoadBalancer, LoadBalancerStateEnum, Rule, TargetHealthDescription,
+    TargetHealthReasonEnum, TargetHealthStateEnum,
 };
 use futures::future::try_join_all;
 use time::OffsetDateTime;
@@ -52,13 +52,14 @@ impl<'a> Examined<'a> {
         examined.domains().await?;
         examined.apis().await?;
         let endpoint = examined.endpoint().await?;
-        examined.health().await?;
+        let targets = examined.health().await?;
         let diagnosis = &mut *examined.diagnosis;
         diagnosis.differences(&planned.plan.summaries);
-        if let (Some(balancer), Some(endpoint)) = (balancer, endpoint) {
-            examined.reach(&balancer, &endpoint).await?;
+        match (balancer, endpoint) {
+            (Some(balancer), Some(endpoint)) => examined.reach(&balancer, &endpoint).await,
+            (Some(balancer), None) => examined.reach_servers(&balancer, &targets).await,
+            (None, _) => Ok(()),
         }
-        Ok(())
     }
 
     fn aws(&self) -> &'a Aws {
@@ -124,7 +125,7 @@ impl<'a> Examined<'a> {
             _ => self
                 .live("LoadBalancer")
                 .into_iter()
-                .next()
+                .find(|(address, _)| address.as_str() == "load_balancer")
                 .map(|(_, live)| live.id),
         };
         let Some(arn) = arn else { return Ok(None) };
@@ -357,8 +358,8 @@ impl<'a> Examined<'a> {
         Ok(Some(endpoint))
     }
 
-    /// Targets, and whether they answer.
-    async fn health(&mut self) -> Result<()> {
+    /// Targets, and whether they answer; gives their ids and ports.
+    async fn health(&mut self) -> Result<Vec<(String, i32)>> {
         let groups = self.live("TargetGroup");
         let aws = self.aws();
         let healths = groups.iter().map(async |(_, live)| {
@@ -370,7 +371,10 @@ impl<'a> Examined<'a> {
             let answer = aws.call("elbv2:DescribeTargetHealth", send).await?;
             Ok::<_, Error>(answer.target_health_descriptions.unwrap_or_default())
         });
+        let mut targets = Vec::new();
         for ((address, _), health) in groups.iter().zip(try_join_all(healths).await?) {
+            let described = health.iter().filter_map(|one| one.target());
+            targets.extend(described.filter_map(|one| Some((one.id()?.to_owned(), one.port()?))));
             if health.is_empty() {
                 self.diagnosis.find(
                     Finding::new(Link::TargetGroup, "targets-missing", address.as_str())
@@ -397,6 +401,45 @@ impl<'a> Examined<'a> {
                 self.diagnosis.find(sick(address, one));
             }
         }
+        Ok(targets)
+    }
+
+    /// Whether the load balancer's own groups let it call servers.
+    async fn reach_servers(
+        &mut self,
+        balancer: &LoadBalancer,
+        targets: &[(String, i32)],
+    ) -> Result<()> {
+        let ids = balancer.security_groups().to_vec();
+        if self.diagnosis.is_explained(Link::SecurityGroups) || ids.is_empty() || targets.is_empty()
+        {
+            return Ok(());
+        }
+        let send = self
+            .aws()
+            .ec2
+            .describe_security_groups()
+            .filters(filter("group-id", ids.clone()))
+            .send();
+        let answer = self.aws().call("ec2:DescribeSecurityGroups", send).await?;
+        let blocked = reach::not_called(answer.security_groups(), targets);
+        if blocked.is_empty() {
+            self.diagnosis.sound(
+                Link::SecurityGroups,
+                "the load balancer's own let it call its targets",
+            );
+            return Ok(());
+        }
+        let arn = balancer.load_balancer_arn().unwrap_or_default();
+        let groups = ids.join(", ");
+        self.diagnosis.find(
+            Finding::new(Link::SecurityGroups, "load-balancer-may-not-call", arn)
+                .what(format!(
+                    "no egress rule of {groups} lets the load balancer call {}",
+                    blocked.join(", ")
+                ))
+                .fix(format!("allow TCP from {groups} to them on that port")),
+        );
         Ok(())
     }
 
@@ -458,7 +501,7 @@ fn rule_in_front(address: &str, rule: &Rule) -> Finding {
     let actions: Vec<&str> = rule
         .actions()
         .iter()
-        .filter_map(|action| action.r#type().map(|kind| kind.as_str()))
+        .filter_map(|action| action.r#type().map(ActionTypeEnum::as_str))
         .collect();
     Finding::new(Link::Listener, "rule-in-front", address)
         .what(format!(
@@ -494,7 +537,7 @@ fn sick(address: &str, one: &TargetHealthDescription) -> Finding {
         (_, Some(TargetHealthReasonEnum::ResponseCodeMismatch)) => (
             Link::Health,
             "target-answers-otherwise",
-            "let `target_group.health_check.matcher` hold what it answers; a private API's endpoint answers 403",
+            "let `target_group.health_check.matcher` hold what it answers to `health_check.path`; a private API's endpoint answers 403",
         ),
         (_, Some(TargetHealthReasonEnum::NotInUse)) => (
             Link::Health,

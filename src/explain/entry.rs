@@ -52,13 +52,15 @@ pub enum Kind {
     Aws,
     /// As a warning of this tool.
     Own,
+    /// As a finding of `doctor`.
+    Doctor,
     /// As a finding of `trust lint`.
     Lint,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ConnectionLog,
         Self::Answer,
         Self::Status,
@@ -72,6 +74,7 @@ impl Kind {
         Self::S3,
         Self::Aws,
         Self::Own,
+        Self::Doctor,
         Self::Lint,
     ];
 
@@ -91,6 +94,7 @@ impl Kind {
             Self::S3 => "Errors of S3",
             Self::Aws => "Errors of any AWS service",
             Self::Own => "Warnings of mtlsgw",
+            Self::Doctor => "Findings of `doctor`",
             Self::Lint => "Findings of `trust lint`",
         }
     }

@@ -39,6 +39,20 @@ pub(super) const ENTRIES: &[Entry] = &[
     )
     .at("api.openapi"),
     entry(
+        "unused_network_load_balancer",
+        "The stack has a network load balancer to which no API has a VPC link, and no private name.",
+        "Set `api.vpc_link` and use `${vpc_link}` in the OpenAPI file, or name a `private_zone`.",
+        PLAN,
+    )
+    .at("network_load_balancer"),
+    entry(
+        "hidden_zone",
+        "A private zone hides the public zone of the same name within its VPC, where names that it lacks are not found.",
+        "Take a name for the private zone that no public name ends with, such as `backend.internal`.",
+        PLAN,
+    )
+    .at("network_load_balancer.private_zone"),
+    entry(
         "crl_not_fetched",
         "A URL of CRLs could not be fetched; the live CRLs stay as they are.",
         "Look whether the URL answers from here, and run `mtlsgw crl refresh` again.",

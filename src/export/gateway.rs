@@ -407,7 +407,7 @@ fn tell_others(seen: &Seen, draft: &mut Draft) {
         match &one.spec.listens {
             Listens::Redirect(redirect)
                 if *port == 80 && seen.listeners.contains_key(&redirect.port) => {}
-            Listens::Redirect(_) | Listens::Other(_) => {
+            Listens::Redirect(_) | Listens::Other(_) | Listens::Network(_) => {
                 draft.leave_out(
                     "listener",
                     format!(

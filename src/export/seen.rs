@@ -98,7 +98,7 @@ impl Listening {
     pub(super) fn https(&self) -> Option<&Https> {
         match &self.spec.listens {
             Listens::Https(https) => Some(https),
-            Listens::Redirect(_) | Listens::Other(_) => None,
+            Listens::Network(_) | Listens::Redirect(_) | Listens::Other(_) => None,
         }
     }
 
@@ -138,6 +138,14 @@ impl Seen {
                 "name it as the console does, or by its ARN; --region says where it is",
             )
         })?;
+        if load_balancer.spec.kind != load_balancer::Type::Application {
+            return Err(Error::refused_with(
+                format!(
+                    "`{arn_or_name}` is no application load balancer, and clients with certificates come by one"
+                ),
+                "name the application load balancer that they connect to",
+            ));
+        }
         let (groups, listeners) = futures::try_join!(
             groups(aws, &load_balancer.spec.security_groups),
             listeners(aws, &load_balancer.id)

@@ -166,17 +166,21 @@ pub(crate) async fn make(aws: &Aws, identity: &Identity, name: &str) -> Result<(
     if !is_own(name, identity, &aws.region) {
         return Err(missing(name));
     }
-    create(aws, name).await?;
+    create(aws, name, &Tags::default()).await?;
     block_public_access(aws, identity, name).await?;
     mark_shared(aws, identity, name).await
 }
 
-async fn create(aws: &Aws, name: &str) -> Result<()> {
+/// Makes a bucket with its tags; that it is there already is success.
+pub(super) async fn create(aws: &Aws, name: &str, tags: &Tags) -> Result<()> {
     // us-east-1 is the one region whose constraint must not be given.
-    let location = (aws.region != "us-east-1").then(|| {
-        let constraint = BucketLocationConstraint::from(aws.region.as_str());
+    let constraint =
+        (aws.region != "us-east-1").then(|| BucketLocationConstraint::from(aws.region.as_str()));
+    let tags = (!tags.0.is_empty()).then(|| sdk_tags(tags)).transpose()?;
+    let configuration = (constraint.is_some() || tags.is_some()).then(|| {
         CreateBucketConfiguration::builder()
-            .location_constraint(constraint)
+            .set_location_constraint(constraint)
+            .set_tags(tags)
             .build()
     });
     for tried in 1.. {
@@ -184,7 +188,7 @@ async fn create(aws: &Aws, name: &str) -> Result<()> {
             .s3
             .create_bucket()
             .bucket(name)
-            .set_create_bucket_configuration(location.clone())
+            .set_create_bucket_configuration(configuration.clone())
             .send();
         match aws.call("s3:CreateBucket", send).await {
             // A bucket of the name has just been deleted.
@@ -201,13 +205,25 @@ async fn create(aws: &Aws, name: &str) -> Result<()> {
 /// Sets our tag; S3 replaces all tags at once, so the others are sent again.
 async fn mark_shared(aws: &Aws, identity: &Identity, name: &str) -> Result<()> {
     let marked = tags(aws, identity, name).await?.with(SHARED, "true");
+    put_tags(aws, identity, name, &marked).await
+}
+
+fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>> {
     let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
-    let tagging = marked
-        .0
-        .iter()
-        .map(tag)
-        .collect::<Result<Vec<_>, _>>()
-        .and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build())
+    let tags = tags.0.iter().map(tag).collect::<Result<Vec<_>, _>>();
+    tags.map_err(|error| Error::refused(error.to_string()))
+}
+
+/// Sets these tags in place of all that the bucket has.
+pub(super) async fn put_tags(
+    aws: &Aws,
+    identity: &Identity,
+    name: &str,
+    tags: &Tags,
+) -> Result<()> {
+    let tagging = Tagging::builder()
+        .set_tag_set(Some(sdk_tags(tags)?))
+        .build()
         .map_err(|error| Error::refused(error.to_string()))?;
     let send = aws
         .s3
@@ -221,7 +237,7 @@ async fn mark_shared(aws: &Aws, identity: &Identity, name: &str) -> Result<()> {
 }
 
 /// The bucket's tags; none of a bucket that does not exist.
-async fn tags(aws: &Aws, identity: &Identity, name: &str) -> Result<Tags> {
+pub(super) async fn tags(aws: &Aws, identity: &Identity, name: &str) -> Result<Tags> {
     let send = aws
         .s3
         .get_bucket_tagging()
@@ -241,7 +257,8 @@ fn is_marked(tags: &Tags) -> bool {
     tags.get(SHARED) == Some("true")
 }
 
-async fn block_public_access(aws: &Aws, identity: &Identity, name: &str) -> Result<()> {
+/// Switches all four blocks of public access on.
+pub(super) async fn block_public_access(aws: &Aws, identity: &Identity, name: &str) -> Result<()> {
     let all = PublicAccessBlockConfiguration::builder()
         .block_public_acls(true)
         .ignore_public_acls(true)
@@ -261,34 +278,58 @@ async fn block_public_access(aws: &Aws, identity: &Identity, name: &str) -> Resu
 
 /// The bucket as it is; `None` when there is none.
 async fn read(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<Bucket>> {
+    let (exists, blocked, tags) = futures::join!(
+        exists(aws, identity, name),
+        is_public_access_blocked(aws, identity, name),
+        tags(aws, identity, name),
+    );
+    if !exists? {
+        return Ok(None);
+    }
+    Ok(Some(Bucket {
+        name: name.to_owned(),
+        public_access_blocked: blocked?,
+        shared: is_marked(&tags?),
+    }))
+}
+
+/// Whether there is a bucket of this name.
+///
+/// # Errors
+///
+/// S3 refuses: it is another account's, or the caller may not look.
+pub(super) async fn exists(aws: &Aws, identity: &Identity, name: &str) -> Result<bool> {
     let head = aws
         .s3
         .head_bucket()
         .bucket(name)
         .expected_bucket_owner(&identity.account)
         .send();
+    match aws.call("s3:HeadBucket", head).await {
+        Err(error) if error.is("NotFound") || error.is("HTTP 404") || error.is("NoSuchBucket") => {
+            Ok(false)
+        }
+        other => other.map(|_| true).map_err(|error| explain(error, name)),
+    }
+}
+
+/// Whether all four blocks of public access are on.
+pub(super) async fn is_public_access_blocked(
+    aws: &Aws,
+    identity: &Identity,
+    name: &str,
+) -> Result<bool> {
     let block = aws
         .s3
         .get_public_access_block()
         .bucket(name)
         .expected_bucket_owner(&identity.account)
         .send();
-    let (head, block, tags) = futures::join!(
-        aws.call("s3:HeadBucket", head),
-        aws.call("s3:GetPublicAccessBlock", block),
-        tags(aws, identity, name),
-    );
-    match head {
-        Err(error) if error.is("NotFound") || error.is("HTTP 404") || error.is("NoSuchBucket") => {
-            return Ok(None);
-        }
-        other => drop(other.map_err(|error| explain(error, name))?),
-    }
-    let public_access_blocked = match block {
-        Err(error) if error.is("NoSuchPublicAccessBlockConfiguration") => false,
-        other => other?
-            .public_access_block_configuration
-            .is_some_and(|block| {
+    match aws.call("s3:GetPublicAccessBlock", block).await {
+        Err(error) if error.is("NoSuchPublicAccessBlockConfiguration") => Ok(false),
+        other => {
+            let configuration = other?.public_access_block_configuration;
+            Ok(configuration.is_some_and(|block| {
                 [
                     block.block_public_acls,
                     block.ignore_public_acls,
@@ -297,13 +338,9 @@ async fn read(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<Bucke
                 ]
                 .iter()
                 .all(|on| *on == Some(true))
-            }),
-    };
-    Ok(Some(Bucket {
-        name: name.to_owned(),
-        public_access_blocked,
-        shared: is_marked(&tags?),
-    }))
+            }))
+        }
+    }
 }
 
 /// A 403 on a bucket of our name: denied, or another account was first to take the name.

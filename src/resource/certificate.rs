@@ -36,6 +36,7 @@ use crate::aws::tags::Tags;
 use crate::aws::{Aws, Once, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
+use crate::trust::PrivateKey;
 
 /// The tag that makes destroy leave a certificate behind.
 pub(crate) const RETAIN: &str = "mtlsgw:retain";
@@ -93,6 +94,8 @@ pub(crate) struct Import {
     pub(crate) shown: String,
     /// As requests spell it; an import in place has to keep it.
     pub(crate) key_algorithm: String,
+    /// What the certificate says that its key is for; an import in place may take none of it away.
+    pub(crate) usages: BTreeSet<String>,
     /// What is sent; nothing on the live side.
     pub(crate) files: Option<ImportFiles>,
 }
@@ -351,6 +354,7 @@ impl Import {
             fingerprints,
             shown,
             key_algorithm,
+            usages,
             files: _,
         } = self;
         let before = live.map(|live| (&live.fingerprints, live.shown.as_str().into()));
@@ -362,9 +366,40 @@ impl Import {
         }
         if let Some(live) = live {
             diff.field("key_algorithm", key_algorithm, Some(&live.key_algorithm))
-                .replaces();
+                .replaces()
+                .note(|| NEW_KEY.to_owned());
+            let lost: Vec<&str> = live.usages.difference(usages).map(String::as_str).collect();
+            diff.compares("usages");
+            if !lost.is_empty() {
+                diff.field("usages", usages, Some(&live.usages))
+                    .replaces()
+                    .note(|| format!("it is no more for {}: {LESS_USAGE}", lost.join(", ")));
+            }
         }
     }
+}
+
+/// Why another kind of key is another certificate.
+const NEW_KEY: &str = "ACM imports the same kind and size of key in place only: a new certificate is imported, \
+                       the listeners move to it, and the old one is deleted";
+/// Why fewer usages are another certificate.
+const LESS_USAGE: &str = "ACM takes no usage away in place, so a new certificate is imported, the listeners move \
+                          to it, and the old one is deleted";
+
+/// The usages that an import in place has to keep. ACM lets go of `clientAuth`, and of `keyEncipherment`
+/// where the key is ECDSA.
+pub(crate) fn usages(certificate: &crate::trust::Certificate) -> BTreeSet<String> {
+    let is_ecdsa = !matches!(
+        certificate.key_algorithm,
+        crate::trust::KeyAlgorithm::Rsa(_)
+    );
+    let usages = certificate.key_usage.iter().flatten();
+    let usages = usages.map(|usage| (*usage).to_owned());
+    let purposes = certificate.extended_key_usage.iter().flatten().cloned();
+    usages
+        .filter(|usage| !(is_ecdsa && usage == "keyEncipherment"))
+        .chain(purposes.filter(|purpose| purpose != "clientAuth"))
+        .collect()
 }
 
 async fn request(cx: &Cx, wanted: &Request, tags: &Tags) -> Result<String> {
@@ -438,6 +473,7 @@ async fn import(
             ),
         )
     })?;
+    refuse_other_key(cx, files, &key)?;
     let chain = (!files.chain.is_empty()).then(|| Blob::new(files.chain.as_bytes()));
     let tags = tags.map(acm_tags).transpose()?;
     let send = cx
@@ -458,6 +494,36 @@ async fn import(
         .await?
         .certificate_arn
         .unwrap_or_default())
+}
+
+/// Refuses a key that is not the certificate's before it is sent anywhere.
+fn refuse_other_key(cx: &Cx, files: &ImportFiles, key: &[u8]) -> Result<()> {
+    let path = files.private_key.display();
+    let step = |message: String, hint: &str| Error::Step {
+        address: cx.address.clone(),
+        message,
+        hint: Some(hint.to_owned()),
+    };
+    let key = PrivateKey::from_bytes(key).map_err(|error| {
+        let hint =
+            "ACM takes one unencrypted private key: `openssl pkey -in KEY -out server_key.pem`";
+        step(
+            format!("the private key {path} cannot be used: {error}"),
+            hint,
+        )
+    })?;
+    let certificate = crate::trust::Certificate::from_pem(&files.certificate)
+        .map_err(|error| step(error.to_string(), "name the server's certificate"))?;
+    if key.matches(&certificate) {
+        return Ok(());
+    }
+    let message = format!(
+        "the private key {path} ({}) is not that of the certificate of {} ({})",
+        key.algorithm(),
+        certificate.subject,
+        certificate.key_algorithm
+    );
+    Err(step(message, "name the two files that were made together"))
 }
 
 /// Nobody of ours writes the records, so apply ends in part and says which are needed.
@@ -575,10 +641,7 @@ pub(crate) async fn list(aws: &Aws) -> Result<Vec<CertificateSummary>> {
 }
 
 /// A certificate with its tags and, if it was imported, its content.
-async fn read(
-    reader: &Reader,
-    arn: &str,
-) -> Result<Option<(CertificateDetail, Tags, Vec<String>)>> {
+async fn read(reader: &Reader, arn: &str) -> Result<Option<(CertificateDetail, Tags, Content)>> {
     let aws = reader.aws.as_ref();
     let (detail, tags) = futures::try_join!(describe(aws, arn), tags(aws, arn))?;
     let Some(detail) = detail else {
@@ -586,12 +649,12 @@ async fn read(
     };
     let tags = reader.claimed::<Certificate>(arn, tags, |_, _| false);
     let imported = detail.r#type() == Some(&CertificateType::Imported) && tags.stack().is_some();
-    let fingerprints = if imported {
-        fingerprints(aws, arn).await?
+    let content = if imported {
+        content(aws, arn).await?
     } else {
-        Vec::new()
+        Content::default()
     };
-    Ok(Some((detail, tags, fingerprints)))
+    Ok(Some((detail, tags, content)))
 }
 
 /// The tags of a certificate; none when there is no such certificate any more.
@@ -613,7 +676,14 @@ pub(crate) async fn tags(aws: &Aws, arn: &str) -> Result<Tags> {
     }
 }
 
-async fn fingerprints(aws: &Aws, arn: &str) -> Result<Vec<String>> {
+/// What is compared of an imported certificate.
+#[derive(Default)]
+struct Content {
+    fingerprints: Vec<String>,
+    usages: BTreeSet<String>,
+}
+
+async fn content(aws: &Aws, arn: &str) -> Result<Content> {
     let send = aws.acm.get_certificate().certificate_arn(arn).send();
     let answer = aws.call("acm:GetCertificate", send).await?;
     let pem = [
@@ -626,14 +696,15 @@ async fn fingerprints(aws: &Aws, arn: &str) -> Result<Vec<String>> {
             "the live certificate {arn} cannot be read: {error}"
         ))
     })?;
-    Ok(parsed
-        .iter()
-        .map(|certificate| certificate.fingerprint.to_string())
-        .collect())
+    let fingerprints = parsed.iter().map(|one| one.fingerprint.to_string());
+    Ok(Content {
+        fingerprints: fingerprints.collect(),
+        usages: parsed.first().map(usages).unwrap_or_default(),
+    })
 }
 
 fn found_by_tags(
-    (detail, tags, fingerprints): (CertificateDetail, Tags, Vec<String>),
+    (detail, tags, content): (CertificateDetail, Tags, Content),
 ) -> Option<Found<Certificate>> {
     let status = detail.status().map_or("", CertificateStatus::as_str);
     Some(Found {
@@ -646,7 +717,7 @@ fn found_by_tags(
             .get(RETAIN)
             .map(|_| "the stack file says `retain: true`".to_owned()),
         spec: Certificate {
-            source: source_of(&detail, fingerprints),
+            source: source_of(&detail, content),
             status: status.to_owned(),
             validation: None,
             tags,
@@ -655,7 +726,7 @@ fn found_by_tags(
     })
 }
 
-fn source_of(detail: &CertificateDetail, fingerprints: Vec<String>) -> Source {
+fn source_of(detail: &CertificateDetail, content: Content) -> Source {
     let name = detail.domain_name().unwrap_or_default().to_owned();
     if detail.r#type() == Some(&CertificateType::Imported) {
         let expiry = detail
@@ -663,9 +734,10 @@ fn source_of(detail: &CertificateDetail, fingerprints: Vec<String>) -> Source {
             .map(ToString::to_string)
             .unwrap_or_default();
         return Source::Imported(Import {
-            fingerprints,
+            fingerprints: content.fingerprints,
             shown: format!("{name} (expires {expiry})"),
             key_algorithm: key_algorithm(detail),
+            usages: content.usages,
             files: None,
         });
     }
@@ -767,6 +839,7 @@ mod tests {
         Certificate {
             source: Source::Imported(Import {
                 fingerprints: vec![fingerprint.to_owned()],
+                usages: BTreeSet::new(),
                 shown: format!("certificate {fingerprint}"),
                 key_algorithm: "RSA_2048".to_owned(),
                 files: None,

@@ -222,17 +222,26 @@ impl Cx {
         }
     }
 
+    /// Resolves as soon as the run is to end.
+    pub(crate) async fn interrupted(&self) {
+        let mut interrupt = self.shared.interrupt.subscribe();
+        // An error is the end of the sender, which the step itself keeps alive.
+        interrupt.wait_for(|ends| *ends).await.ok();
+    }
+
     /// Sleeps on the clock.
     ///
     /// # Errors
     ///
     /// [`Error::Interrupted`] as soon as the run is to end.
     pub(crate) async fn pause(&self, duration: Duration) -> Result<()> {
-        let mut interrupt = self.shared.interrupt.subscribe();
-        tokio::select! {
-            () = self.shared.aws.clock.sleep(duration) => Ok(()),
-            _ = interrupt.wait_for(|ends| *ends) => Err(Error::Interrupted),
-        }
+        crate::apply::lend_slot(async {
+            tokio::select! {
+                () = self.shared.aws.clock.sleep(duration) => Ok(()),
+                () = self.interrupted() => Err(Error::Interrupted),
+            }
+        })
+        .await
     }
 
     /// Tells that the step waits.

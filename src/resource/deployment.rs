@@ -8,7 +8,7 @@
 //! AWS: API Gateway REST API Reference, `CreateDeployment`; Developer Guide, "Updates to a REST API
 //! that require redeployment".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use super::context::{Wait, hex};
 use super::rest_api::{self, Policy, RestApi, Tagged};
 use super::{
-    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage,
+    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, listener,
+    stage, vpc_link,
 };
 use crate::aws::{Aws, Once, pages, tolerate};
 use crate::diff::{Change, Diff};
@@ -33,6 +34,8 @@ pub(crate) struct Deployment {
     pub(crate) api: Late<String>,
     /// What it is a snapshot of.
     pub(crate) content: Content,
+    /// What its methods lead through: what has to work first, or of a live one may not go before it.
+    pub(crate) behind: Vec<Need>,
 }
 
 /// What a deployment freezes.
@@ -48,6 +51,8 @@ pub(crate) enum Content {
         vpc_endpoints: Vec<Late<String>>,
         /// `PRIVATE` or `REGIONAL`.
         endpoint_type: &'static str,
+        /// The VPC link that the definition is imported with.
+        vpc_link: Option<Late<String>>,
     },
     /// As it is: the digest that the description carries.
     Digest(String),
@@ -64,6 +69,7 @@ impl Content {
                 policy,
                 vpc_endpoints,
                 endpoint_type,
+                vpc_link,
             } => {
                 let policy = match policy {
                     Some(policy) => Some(policy.canonical(&resolve)?),
@@ -71,7 +77,16 @@ impl Content {
                 };
                 let endpoints: BTreeSet<String> =
                     vpc_endpoints.iter().map(&resolve).collect::<Option<_>>()?;
-                let all = json!([definition, policy, endpoints, endpoint_type]);
+                let mut all = vec![
+                    json!(definition),
+                    json!(policy),
+                    json!(endpoints),
+                    json!(endpoint_type),
+                ];
+                if let Some(link) = vpc_link {
+                    all.push(json!(resolve(link)?));
+                }
+                let all = serde_json::Value::from(all);
                 Some(hex(&Sha256::digest(all.to_string())))
             }
             Self::Digest(digest) => Some(digest.clone()),
@@ -81,15 +96,17 @@ impl Content {
 
     /// The ids in it that other resources give.
     fn ids(&self) -> impl Iterator<Item = &Late<String>> {
-        let (policy, endpoints) = match self {
+        let (policy, endpoints, link) = match self {
             Self::Snapshot {
                 policy,
                 vpc_endpoints,
+                vpc_link,
                 ..
-            } => (policy.as_ref(), vpc_endpoints.as_slice()),
-            Self::Digest(_) | Self::Undescribed(_) => (None, [].as_slice()),
+            } => (policy.as_ref(), vpc_endpoints.as_slice(), vpc_link.as_ref()),
+            Self::Digest(_) | Self::Undescribed(_) => (None, [].as_slice(), None),
         };
-        endpoints.iter().chain(policy.and_then(Policy::endpoint))
+        let policy = policy.and_then(Policy::endpoint);
+        endpoints.iter().chain(policy).chain(link)
     }
 }
 
@@ -100,11 +117,16 @@ impl Resource for Deployment {
         let ids = self.content.ids().map(|id| Need::of(id, Until::Created));
         std::iter::once(Need::exists(&self.api).parent())
             .chain(ids)
+            .chain(self.behind.iter().cloned())
             .collect()
     }
 
     fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
-        let Self { api, content } = self;
+        let Self {
+            api,
+            content,
+            behind: _,
+        } = self;
         diff.late("api", api, live.map(|live| &live.api)).replaces();
         if let Some(Content::Undescribed(before)) = live.map(|live| &live.content) {
             let after = content.digest(|id| diff.resolve(id));
@@ -153,7 +175,8 @@ impl Resource for Deployment {
         let apis = rest_api::tagged(reader).await?;
         let deployments =
             futures::future::try_join_all(apis.iter().map(|api| list(&reader.aws, &api.id)));
-        let (deployments, stages) = futures::try_join!(deployments, stage::by_api(reader))?;
+        let (deployments, stages, behind) =
+            futures::try_join!(deployments, stage::by_api(reader), behind(reader, &apis))?;
         let adoptable = adoptable(reader).await?;
         let of_api = |(api, deployments): (&Tagged, Vec<aws_sdk_apigateway::types::Deployment>)| {
             let stages = stages.get(&api.id).map(Vec::as_slice).unwrap_or_default();
@@ -161,10 +184,11 @@ impl Resource for Deployment {
             let ours = deployments
                 .iter()
                 .filter(|one| one.id().is_some_and(|id| !lent.contains(id)));
-            let ours = ours.filter_map(|one| found(api, one));
+            let behind = behind.get(&api.stack).map_or(&[][..], Vec::as_slice);
+            let ours = ours.filter_map(|one| found(api, one, behind));
             let adopted = deployments
                 .iter()
-                .filter_map(|one| undescribed(api, one, &adoptable));
+                .filter_map(|one| undescribed(api, one, (behind, &adoptable)));
             ours.chain(adopted).collect::<Vec<_>>()
         };
         Ok(apis.iter().zip(deployments).flat_map(of_api).collect())
@@ -225,11 +249,11 @@ async fn adoptable(reader: &Reader) -> Result<BTreeSet<String>> {
         futures::try_join!(reader.found::<RestApi>(), reader.found::<stage::Stage>())?;
     let wanted = |stack: &str, address: &Address| {
         let want = reader.wanted_in::<RestApi>(stack).remove(address)?;
-        want.definition.digest().map(str::to_owned)
+        want.definition.digest(rest_api::known)
     };
     let is_wanted = |api: &&Found<RestApi>| {
         let live = &api.spec.definition;
-        live.is_intact() && live.digest().map(str::to_owned) == wanted(&api.stack, &api.address)
+        live.is_intact() && live.digest(rest_api::known) == wanted(&api.stack, &api.address)
     };
     let served = apis.iter().filter(is_wanted).flat_map(|api| {
         let of_api = |stage: &&Found<stage::Stage>| {
@@ -249,7 +273,7 @@ async fn adoptable(reader: &Reader) -> Result<BTreeSet<String>> {
 fn undescribed(
     api: &Tagged,
     deployment: &aws_sdk_apigateway::types::Deployment,
-    adoptable: &BTreeSet<String>,
+    (behind, adoptable): (&[Need], &BTreeSet<String>),
 ) -> Option<Found<Deployment>> {
     let (id, description) = (deployment.id()?, deployment.description());
     let description = description.unwrap_or_default();
@@ -266,6 +290,7 @@ fn undescribed(
         spec: Deployment {
             api: Late::Known(api.id.clone()),
             content: Content::Undescribed(description.to_owned()),
+            behind: behind.to_vec(),
         },
         outputs: Outputs::new(),
     })
@@ -327,9 +352,26 @@ async fn list(aws: &Aws, api: &str) -> Result<Vec<aws_sdk_apigateway::types::Dep
     .await
 }
 
+/// The VPC links and the listeners behind them of each stack: what a live deployment may lead through.
+async fn behind(reader: &Reader, apis: &[Tagged]) -> Result<BTreeMap<String, Vec<Need>>> {
+    let mut behind: BTreeMap<String, Vec<Need>> = BTreeMap::new();
+    for api in apis {
+        let links = vpc_link::ids_of(reader, &api.stack).await?;
+        if links.is_empty() || behind.contains_key(&api.stack) {
+            continue;
+        }
+        let listeners = listener::network_ids_of(reader, &api.stack).await?;
+        let ids = links.into_iter().chain(listeners).map(Late::Known);
+        let needs = ids.map(|id| Need::exists(&id)).collect();
+        behind.insert(api.stack.clone(), needs);
+    }
+    Ok(behind)
+}
+
 fn found(
     api: &Tagged,
     deployment: &aws_sdk_apigateway::types::Deployment,
+    behind: &[Need],
 ) -> Option<Found<Deployment>> {
     let digest = deployment.description()?.strip_prefix(MARK)?;
     Some(Found {
@@ -343,6 +385,7 @@ fn found(
         spec: Deployment {
             api: Late::Known(api.id.clone()),
             content: Content::Digest(digest.to_owned()),
+            behind: behind.to_vec(),
         },
         outputs: Outputs::new(),
     })
@@ -365,6 +408,7 @@ mod tests {
                 .map(|id| Late::Known((*id).to_owned()))
                 .collect(),
             endpoint_type: "PRIVATE",
+            vpc_link: None,
         }
     }
 
@@ -381,8 +425,14 @@ mod tests {
         let live = Deployment {
             api: api.clone(),
             content: live,
+            behind: Vec::new(),
         };
-        Deployment { api, content: want }.diff(Some(&live), &mut diff);
+        let want = Deployment {
+            api,
+            content: want,
+            behind: Vec::new(),
+        };
+        want.diff(Some(&live), &mut diff);
         diff.into_changes()
     }
 

@@ -1,4 +1,5 @@
-//! A listener: HTTPS with mutual authentication, or HTTP that redirects to it.
+//! A listener: HTTPS with mutual authentication, HTTP that redirects to it, or TCP or TLS of a network
+//! load balancer.
 //!
 //! Natural key: its port on the load balancer, with which it goes. Port and protocol are fixed
 //! here: AWS could change them, but not without a moment in which neither is served.
@@ -13,6 +14,7 @@
 //! `RemoveListenerCertificates`, `AddTags`, `RemoveTags`, `DeleteListener`.
 //! AWS: ELB API Reference 2015-12-01, `CreateListener`, `MutualAuthenticationAttributes`.
 
+mod network;
 mod tls_policy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +39,7 @@ use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
+pub(crate) use network::{EndsTls, Network};
 pub(crate) use tls_policy::{Protocols, protocols};
 
 /// A listener of ours.
@@ -59,6 +62,8 @@ pub(crate) enum Listens {
     Https(Box<Https>),
     /// Sends HTTP clients to HTTPS.
     Redirect(Redirect),
+    /// Passes on connections.
+    Network(Box<Network>),
     /// Something else over HTTP, in words; only a live one does.
     Other(String),
 }
@@ -190,6 +195,9 @@ impl Resource for Listener {
 
     fn needs(&self) -> Vec<Need> {
         let mut needs = vec![Need::exists(&self.load_balancer).parent()];
+        if let Listens::Network(network) = &self.listens {
+            needs.extend(network.needs());
+        }
         let Listens::Https(https) = &self.listens else {
             return needs;
         };
@@ -212,7 +220,7 @@ impl Resource for Listener {
 
     /// Requests go to another group only when something is registered there.
     fn update_needs(&self) -> Vec<Need> {
-        let target_group = self.https().and_then(|https| https.target_group.address());
+        let target_group = self.target_group().and_then(Late::address);
         target_group
             .map(|address| Need::address(&address.part("targets"), Until::Exists))
             .into_iter()
@@ -239,6 +247,7 @@ impl Resource for Listener {
             .replaces();
         match listens {
             Listens::Https(https) => https.diff(live.and_then(Self::https), diff),
+            Listens::Network(network) => network.diff(live.and_then(Self::network), diff),
             Listens::Redirect(_) | Listens::Other(_) => {
                 let before = live.map(|live| live.listens.in_words());
                 diff.field("default_action", &listens.in_words(), before.as_ref());
@@ -302,9 +311,9 @@ impl Resource for Listener {
             "default_action",
         ];
         if touches(changes, "target_group")
-            && let Some(https) = self.https()
+            && let Some(target_group) = self.target_group()
         {
-            warm_up(cx, &live.id, &cx.value(&https.target_group)?).await?;
+            warm_up(cx, &live.id, &cx.value(target_group)?).await?;
         }
         if main.iter().any(|path| touches(changes, path)) {
             self.modify(cx, &live.id, changes).await?;
@@ -339,6 +348,9 @@ impl Resource for Listener {
     }
 
     async fn foreign_children(reader: &Reader, live: &Found<Self>) -> Result<Vec<String>> {
+        if live.spec.network().is_some() {
+            return Ok(Vec::new());
+        }
         rules(&reader.aws, &live.id).await
     }
 }
@@ -347,6 +359,22 @@ impl Listener {
     fn https(&self) -> Option<&Https> {
         match &self.listens {
             Listens::Https(https) => Some(https),
+            Listens::Network(_) | Listens::Redirect(_) | Listens::Other(_) => None,
+        }
+    }
+
+    fn network(&self) -> Option<&Network> {
+        match &self.listens {
+            Listens::Network(network) => Some(network),
+            Listens::Https(_) | Listens::Redirect(_) | Listens::Other(_) => None,
+        }
+    }
+
+    /// Where it forwards to.
+    fn target_group(&self) -> Option<&Late<String>> {
+        match &self.listens {
+            Listens::Https(https) => Some(&https.target_group),
+            Listens::Network(network) => Some(&network.target_group),
             Listens::Redirect(_) | Listens::Other(_) => None,
         }
     }
@@ -423,6 +451,7 @@ impl Listens {
     fn protocol(&self) -> &'static str {
         match self {
             Self::Https(_) => "HTTPS",
+            Self::Network(network) => network.protocol(),
             Self::Redirect(_) | Self::Other(_) => "HTTP",
         }
     }
@@ -430,7 +459,7 @@ impl Listens {
     /// What is done by default, for people.
     pub(crate) fn in_words(&self) -> String {
         match self {
-            Self::Https(_) => "forward".to_owned(),
+            Self::Https(_) | Self::Network(_) => "forward".to_owned(),
             Self::Redirect(Redirect { port }) => format!("redirect to HTTPS:{port}"),
             Self::Other(words) => words.clone(),
         }
@@ -440,6 +469,7 @@ impl Listens {
     fn wire(&self, cx: &Cx) -> Result<Wire> {
         match self {
             Self::Https(https) => https.wire(cx),
+            Self::Network(network) => network.wire(cx),
             Self::Redirect(redirect) => Ok(Wire {
                 action: redirect.action(),
                 certificate: None,
@@ -510,15 +540,7 @@ impl Https {
 
     /// The group that is forwarded to, or all that a live one forwards to.
     fn target_group_needs(&self) -> Vec<Need> {
-        match &self.target_group {
-            Late::From(..) => vec![Need::exists(&self.target_group)],
-            Late::Known(words) => {
-                let groups = words.split(' ').filter(|word| word.starts_with("arn:"));
-                groups
-                    .map(|arn| Need::exists(&Late::Known(arn.to_owned())))
-                    .collect()
-            }
-        }
+        group_needs(&self.target_group)
     }
 
     /// The wanted attributes without empty ones, which stand for the default.
@@ -681,6 +703,19 @@ impl Redirect {
             && kept(config.query(), "#{query}");
         let port = config.port()?.parse().ok()?;
         plain.then_some(Self { port })
+    }
+}
+
+/// The group that is forwarded to, or all that a live listener forwards to.
+fn group_needs(target_group: &Late<String>) -> Vec<Need> {
+    match target_group {
+        Late::From(..) => vec![Need::exists(target_group)],
+        Late::Known(words) => {
+            let groups = words.split(' ').filter(|word| word.starts_with("arn:"));
+            groups
+                .map(|arn| Need::exists(&Late::Known(arn.to_owned())))
+                .collect()
+        }
     }
 }
 
@@ -953,6 +988,15 @@ async fn describe(aws: &Aws, load_balancer: &str) -> Result<Vec<Described>> {
     elbv2::absent_is(listeners.await, "LoadBalancerNotFound", Vec::new())
 }
 
+/// The ids of a stack's listeners of network load balancers.
+pub(super) async fn network_ids_of(reader: &Reader, stack: &str) -> Result<Vec<String>> {
+    let listeners = reader.found::<Listener>().await?;
+    let of_stack = listeners.iter().filter(|one| {
+        one.owner == Owner::Ours && one.stack == stack && one.spec.network().is_some()
+    });
+    Ok(of_stack.map(|one| one.id.clone()).collect())
+}
+
 /// Whether AWS still knows a listener, of whomever it is.
 pub(super) async fn exists(aws: &Aws, arn: &str) -> Result<bool> {
     Ok(describe_one(aws, arn).await?.is_some())
@@ -1063,6 +1107,9 @@ fn live_spec(listed: &Listed, settings: Settings) -> Listener {
                 revocations: Vec::new(),
                 registration: None,
             }))
+        }
+        Some(ProtocolEnum::Tcp | ProtocolEnum::Tls) => {
+            Listens::Network(Box::new(Network::live(described)))
         }
         _ => match action.and_then(Redirect::live) {
             Some(redirect) => Listens::Redirect(redirect),

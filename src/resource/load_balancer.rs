@@ -1,20 +1,23 @@
-//! The application load balancer that clients connect to.
+//! A load balancer: the application load balancer that clients connect to, or the network load
+//! balancer through which API Gateway reaches a backend.
 //!
-//! Natural key: its name, unique in the account and region. Scheme and VPC are fixed: another one means
-//! another load balancer, with listeners and target groups of its own. Attributes that the stack
-//! does not mention are held at AWS's defaults.
+//! Natural key: its name, unique in the account and region. Type, scheme and VPC are fixed: another one
+//! means another load balancer, with listeners and target groups of its own. A network load balancer
+//! never leaves a subnet either, and has security groups from the beginning or never. Attributes that the
+//! stack does not mention are held at AWS's defaults.
 //!
 //! IAM: `elasticloadbalancing:DescribeLoadBalancers`, `DescribeLoadBalancerAttributes`,
 //! `DescribeTags`, `CreateLoadBalancer`, `ModifyLoadBalancerAttributes`, `SetSubnets`,
 //! `SetSecurityGroups`, `SetIpAddressType`, `AddTags`, `RemoveTags`, `DeleteLoadBalancer`;
-//! `ec2:DescribeNetworkInterfaces`.
+//! `ec2:DescribeNetworkInterfaces`; apigateway:GET on /vpclinks.
 //! AWS: ELB API Reference 2015-12-01, `CreateLoadBalancer`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    IpAddressType, LoadBalancer as Described, LoadBalancerAttribute, LoadBalancerSchemeEnum,
+    EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum as EnforceRules, IpAddressType,
+    LoadBalancer as Described, LoadBalancerAttribute, LoadBalancerSchemeEnum,
     LoadBalancerStateEnum, LoadBalancerTypeEnum,
 };
 use futures::future::try_join_all;
@@ -26,17 +29,19 @@ use super::{
     Address, Created, Cx, Found, Guard, Late, Need, Outputs, Owner, Reader, Replacement, Resource,
     Until,
 };
-use super::{ec2, listener, record_set};
+use super::{ec2, listener, record_set, vpc_link};
 use crate::aws::tags::Tags;
-use crate::aws::{Aws, pages};
+use crate::aws::{Aws, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
-/// An application load balancer of ours.
+/// A load balancer of ours.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadBalancer {
     /// Its name, at most 32 characters.
     pub(crate) name: String,
+    /// Which of AWS's load balancers it is; fixed.
+    pub(crate) kind: Type,
     /// `internet-facing` or `internal`; fixed.
     pub(crate) scheme: String,
     /// The VPC of its subnets; fixed.
@@ -45,12 +50,16 @@ pub(crate) struct LoadBalancer {
     pub(crate) subnets: BTreeSet<String>,
     /// Its security groups.
     pub(crate) security_groups: Vec<Late<String>>,
+    /// Whether the rules of its groups count for VPC links, too; without groups nothing counts.
+    pub(crate) filters_private_link: bool,
     /// `ipv4`, `dualstack` or `dualstack-without-public-ipv4`.
     pub(crate) ip_address_type: String,
     /// Attributes that differ from AWS's default; of a live one, all.
     pub(crate) attributes: BTreeMap<String, String>,
     /// Attributes that are left as they are.
     pub(crate) unmanaged: BTreeSet<String>,
+    /// The buckets that it writes logs to: there before, and gone only once it writes no more.
+    pub(crate) log_buckets: Vec<Late<String>>,
     /// The endpoint and its group that let it in, which have to do so before its own groups change.
     pub(crate) admitted_by: Vec<Address>,
     /// How clients find it, which decides whether it can be replaced.
@@ -59,6 +68,41 @@ pub(crate) struct LoadBalancer {
     pub(crate) tags: Tags,
     /// Tags of a live one that remember records nothing wants any more, which still stand.
     pub(crate) lingering: Tags,
+}
+
+/// Which of AWS's load balancers one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// It speaks HTTP.
+    Application,
+    /// It passes on connections.
+    Network,
+}
+
+impl Type {
+    /// The value as AWS spells it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::Network => "network",
+        }
+    }
+
+    fn live(wire: Option<&LoadBalancerTypeEnum>) -> Option<Self> {
+        match wire? {
+            LoadBalancerTypeEnum::Application => Some(Self::Application),
+            LoadBalancerTypeEnum::Network => Some(Self::Network),
+            _ => None,
+        }
+    }
+
+    /// AWS's defaults.
+    fn defaults(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Application => &DEFAULTS,
+            Self::Network => &NETWORK_DEFAULTS,
+        }
+    }
 }
 
 /// How clients find a load balancer.
@@ -95,6 +139,15 @@ const DEFAULTS: [(&str, &str); 15] = [
     ("zonal_shift.config.enabled", "false"),
 ];
 
+/// AWS's defaults of network load balancers.
+const NETWORK_DEFAULTS: [(&str, &str); 5] = [
+    ("access_logs.s3.enabled", "false"),
+    (DELETION_PROTECTION, "false"),
+    ("dns_record.client_routing_policy", "any_availability_zone"),
+    ("load_balancing.cross_zone.enabled", "false"),
+    ("zonal_shift.config.enabled", "false"),
+];
+
 /// The kinds of logs, each with a switch, a bucket and a prefix.
 const LOGS: [&str; 3] = [
     "access_logs.s3",
@@ -109,9 +162,10 @@ impl Resource for LoadBalancer {
 
     fn needs(&self) -> Vec<Need> {
         // Its network interfaces outlive it and hold the groups.
-        self.security_groups
-            .iter()
-            .map(|group| Need::exists(group).holds_until_gone())
+        let groups = self.security_groups.iter();
+        let groups = groups.map(|group| Need::exists(group).holds_until_gone());
+        groups
+            .chain(self.log_buckets.iter().map(Need::exists))
             .collect()
     }
 
@@ -124,13 +178,16 @@ impl Resource for LoadBalancer {
     fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
         let Self {
             name,
+            kind,
             scheme,
             vpc,
             subnets,
             security_groups,
+            filters_private_link,
             ip_address_type,
             attributes,
             unmanaged: _,
+            log_buckets: _,
             admitted_by: _,
             reached_by: _,
             tags,
@@ -139,17 +196,39 @@ impl Resource for LoadBalancer {
         if live.is_none() {
             diff.field("name", name, None);
         }
+        diff.field(
+            "type",
+            &kind.as_str(),
+            live.map(|live| live.kind.as_str()).as_ref(),
+        )
+        .replaces();
         diff.field("scheme", scheme, live.map(|live| &live.scheme))
             .replaces()
             .widens_if(|| scheme == "internet-facing");
         diff.field("vpc", vpc, live.map(|live| &live.vpc))
             .replaces();
-        diff.field("subnets", subnets, live.map(|live| &live.subnets));
+        let subnets_left = live.is_some_and(|live| self.cannot_leave(live));
+        let mark = diff.field("subnets", subnets, live.map(|live| &live.subnets));
+        if subnets_left {
+            mark.replaces();
+        }
         let live_groups = live.map(|live| live.security_groups.as_slice());
         let wider = live_groups.is_some_and(|live| adds_group(security_groups, live, diff));
         // The rules of all its groups count together, so one group more can only let more in.
-        diff.late_set("security_groups", security_groups, live_groups)
+        let fixed = live.is_some_and(|live| self.cannot_have_groups_of(live));
+        let mark = diff
+            .late_set("security_groups", security_groups, live_groups)
             .widens_if(|| wider);
+        if fixed {
+            mark.replaces();
+        }
+        if *kind == Type::Network && !security_groups.is_empty() {
+            diff.field(
+                "filters_private_link",
+                filters_private_link,
+                live.map(|live| &live.filters_private_link),
+            );
+        }
         diff.field(
             "ip_address_type",
             ip_address_type,
@@ -198,16 +277,17 @@ impl Resource for LoadBalancer {
             .iter()
             .map(|group| cx.value(group))
             .collect();
+        let groups = groups?;
         let aws = cx.aws();
         let send = aws
             .elbv2
             .create_load_balancer()
             .name(&self.name)
-            .r#type(LoadBalancerTypeEnum::Application)
+            .r#type(LoadBalancerTypeEnum::from(self.kind.as_str()))
             .scheme(LoadBalancerSchemeEnum::from(self.scheme.as_str()))
             .ip_address_type(IpAddressType::from(self.ip_address_type.as_str()))
             .set_subnets(Some(self.subnets.iter().cloned().collect()))
-            .set_security_groups(Some(groups?))
+            .set_security_groups(Some(groups.clone()).filter(|groups| !groups.is_empty()))
             .set_tags(Some(elbv2::sdk_tags(&self.tags)))
             .send();
         let described = match aws.call("elbv2:CreateLoadBalancer", send).await {
@@ -225,7 +305,11 @@ impl Resource for LoadBalancer {
             id: arn(&described),
             outputs: outputs(&described),
         };
-        put_attributes(cx, &created.id, &elbv2::beyond(&DEFAULTS, &self.attributes)).await?;
+        if self.kind == Type::Network && !groups.is_empty() {
+            self.set_security_groups(cx, &created.id, groups).await?;
+        }
+        let beyond = elbv2::beyond(self.kind.defaults(), &self.attributes);
+        put_attributes(cx, &created.id, &beyond).await?;
         Ok(created)
     }
 
@@ -255,8 +339,8 @@ impl Resource for LoadBalancer {
     async fn update(&self, cx: &Cx, live: &Found<Self>, changes: &[Change]) -> Result<Outputs> {
         let (aws, id) = (cx.aws(), &live.id);
         let groups = self.group_swap(cx, live)?;
-        if !groups.joined().is_empty() {
-            set_security_groups(cx, id, groups.between()).await?;
+        if !groups.joined().is_empty() || touches(changes, "filters_private_link") {
+            self.set_security_groups(cx, id, groups.between()).await?;
         }
         if touches(changes, "subnets") {
             let subnets = self.subnets.iter().cloned().collect();
@@ -295,25 +379,36 @@ impl Resource for LoadBalancer {
         if groups.left_last().is_empty() {
             return Ok(());
         }
-        set_security_groups(cx, &live.id, groups.want()).await
+        self.set_security_groups(cx, &live.id, groups.want()).await
     }
 
     async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
-        let send = cx
-            .aws()
-            .elbv2
-            .delete_load_balancer()
-            .load_balancer_arn(&live.id)
-            .send();
-        match cx.aws().call("elbv2:DeleteLoadBalancer", send).await {
-            Err(error) if error.is("LoadBalancerNotFound") => Ok(()),
-            Err(error) if error.is("OperationNotPermitted") => {
-                let hint = "with deletion protection on, set `deletion_protection: false` in the \
-                            stack file and apply that first";
-                Err(elbv2::with_hint(cx, &error.into(), hint))
-            }
-            other => other.map(drop).map_err(Error::from),
-        }
+        // The endpoint service behind a VPC link outlives the link for a moment.
+        let wait = Wait::new("the VPC link to let go of the load balancer", 10, 300);
+        let in_use = |error: &Error| error.is_code("ResourceInUse");
+        let deleted = cx.retry_while(wait, in_use, async || {
+            let send = cx
+                .aws()
+                .elbv2
+                .delete_load_balancer()
+                .load_balancer_arn(&live.id)
+                .send();
+            tolerate(
+                cx.aws().call("elbv2:DeleteLoadBalancer", send).await,
+                &["LoadBalancerNotFound"],
+            )
+        });
+        deleted.await.map_err(|error| {
+            let hint = if error.is_code("OperationNotPermitted") {
+                "with deletion protection on, set `deletion_protection: false` in the stack file \
+                 and apply that first"
+            } else if in_use(&error) {
+                "a VPC link or an endpoint service that is not this stack's uses it: delete that first"
+            } else {
+                return error;
+            };
+            elbv2::with_hint(cx, &error, hint)
+        })
     }
 
     async fn gone(cx: &Cx, live: &Found<Self>) -> Result<()> {
@@ -342,18 +437,23 @@ impl Resource for LoadBalancer {
         let foreign = listeners.iter().filter(|one| {
             one.load_balancer() == live.id && one.tags.stack() != Some(live.stack.as_str())
         });
-        Ok(foreign
+        let mut named: Vec<String> = foreign
             .map(|one| format!("the listener on port {} ({})", one.port(), one.arn()))
-            .collect())
+            .collect();
+        if live.spec.kind == Type::Network {
+            named.extend(vpc_link::foreign_on(reader, &live.id, &live.stack).await?);
+        }
+        Ok(named)
     }
 }
 
 impl LoadBalancer {
     /// All attributes that are managed, as they should be.
     fn held(&self) -> Attributes {
-        let mut defaults: BTreeMap<&str, &str> = DEFAULTS.into();
+        let defaults = self.kind.defaults().iter().copied();
+        let mut defaults: BTreeMap<&str, &str> = defaults.collect();
         // AWS's default for internal ones depends on how they came to be.
-        if self.scheme != "internal" {
+        if self.scheme != "internal" && self.kind == Type::Application {
             defaults.insert("ipv6.deny_all_igw_traffic", "false");
         }
         let mut held = elbv2::held(&self.attributes, defaults, &self.unmanaged);
@@ -417,7 +517,7 @@ async fn put_attributes(cx: &Cx, id: &str, attributes: &[(String, String)]) -> R
     Ok(())
 }
 
-/// The application load balancers whose names could be ours or stand in the place of ours.
+/// The load balancers whose names could be ours or stand in the place of ours.
 pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Described>>> {
     struct Listing;
     let read = || async {
@@ -426,7 +526,7 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Described>>> {
             elbv2::known::<LoadBalancer>(reader)
         )?;
         let candidate = |one: &Described| {
-            one.r#type() == Some(&LoadBalancerTypeEnum::Application)
+            Type::live(one.r#type()).is_some()
                 && (reader.may_be_ours(one.load_balancer_name().unwrap_or_default())
                     || known.contains(&arn(one)))
         };
@@ -455,19 +555,46 @@ impl LoadBalancer {
     fn group_swap(&self, cx: &Cx, live: &Found<Self>) -> Result<GroupSwap> {
         GroupSwap::new(cx, &self.security_groups, &live.spec.security_groups)
     }
+
+    /// Puts the load balancer into these security groups, and out of all others.
+    async fn set_security_groups(&self, cx: &Cx, id: &str, groups: Vec<String>) -> Result<()> {
+        let enforce = (self.kind == Type::Network).then(|| {
+            let word = if self.filters_private_link {
+                "on"
+            } else {
+                "off"
+            };
+            EnforceRules::from(word)
+        });
+        let send = cx
+            .aws()
+            .elbv2
+            .set_security_groups()
+            .load_balancer_arn(id)
+            .set_security_groups(Some(groups))
+            .set_enforce_security_group_inbound_rules_on_private_link_traffic(enforce)
+            .send();
+        cx.aws().call("elbv2:SetSecurityGroups", send).await?;
+        Ok(())
+    }
+
+    /// Whether it would have to leave a subnet, which a network load balancer cannot.
+    fn cannot_leave(&self, live: &Self) -> bool {
+        self.kind == Type::Network && !live.subnets.is_subset(&self.subnets)
+    }
+
+    /// Whether it has groups and the live one has none, or the other way round: AWS decides that once.
+    fn cannot_have_groups_of(&self, live: &Self) -> bool {
+        self.kind == Type::Network
+            && self.security_groups.is_empty() != live.security_groups.is_empty()
+    }
 }
 
-/// Puts the load balancer into these security groups, and out of all others.
-async fn set_security_groups(cx: &Cx, id: &str, groups: Vec<String>) -> Result<()> {
-    let send = cx
-        .aws()
-        .elbv2
-        .set_security_groups()
-        .load_balancer_arn(id)
-        .set_security_groups(Some(groups))
-        .send();
-    cx.aws().call("elbv2:SetSecurityGroups", send).await?;
-    Ok(())
+/// Whether a stack of the run may have a network load balancer, by the names that there are.
+pub(super) async fn may_have_network(reader: &Reader) -> Result<bool> {
+    let listed = listing(reader).await?;
+    let mut kinds = listed.iter().map(|one| Type::live(one.r#type()));
+    Ok(kinds.any(|kind| kind == Some(Type::Network)))
 }
 
 async fn describe_all(aws: &Aws) -> Result<Vec<Described>> {
@@ -583,6 +710,10 @@ fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadB
             .load_balancer_name()
             .unwrap_or_default()
             .to_owned(),
+        kind: Type::live(described.r#type()).unwrap_or(Type::Application),
+        filters_private_link: described
+            .enforce_security_group_inbound_rules_on_private_link_traffic()
+            .is_none_or(|word| word != "off"),
         scheme: described
             .scheme()
             .map_or_else(String::new, |scheme| scheme.as_str().to_owned()),
@@ -592,6 +723,7 @@ fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadB
         ip_address_type: described
             .ip_address_type()
             .map_or_else(String::new, |kind| kind.as_str().to_owned()),
+        log_buckets: log_buckets(&attributes),
         attributes,
         unmanaged: BTreeSet::new(),
         admitted_by: Vec::new(),
@@ -599,6 +731,21 @@ fn live_spec(described: &Described, attributes: Attributes, tags: Tags) -> LoadB
         tags,
         lingering: Tags::default(),
     }
+}
+
+/// The buckets that a live one writes to.
+fn log_buckets(attributes: &Attributes) -> Vec<Late<String>> {
+    let is_on = |logs: &&&str| {
+        attributes
+            .get(&format!("{logs}.enabled"))
+            .is_some_and(|on| on == "true")
+    };
+    let names = LOGS.iter().filter(is_on).filter_map(|logs| {
+        let name = attributes.get(&format!("{logs}.bucket"))?;
+        Some(name.clone())
+    });
+    let names: BTreeSet<String> = names.collect();
+    names.into_iter().map(Late::Known).collect()
 }
 
 /// DNS names are case-insensitive, and AWS keeps the case of the load balancer's name.
@@ -711,6 +858,8 @@ mod tests {
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         LoadBalancer {
             name: "shop-1".to_owned(),
+            kind: Type::Application,
+            filters_private_link: false,
             scheme: "internal".to_owned(),
             vpc: "vpc-1".to_owned(),
             subnets: BTreeSet::from(["subnet-1".to_owned(), "subnet-2".to_owned()]),
@@ -718,6 +867,7 @@ mod tests {
             ip_address_type: "ipv4".to_owned(),
             attributes: attributes.collect(),
             unmanaged: BTreeSet::new(),
+            log_buckets: Vec::new(),
             admitted_by: Vec::new(),
             reached_by: ReachedBy::Record,
             tags: Tags::default(),
@@ -788,5 +938,28 @@ mod tests {
             outputs(&described)["dns_name"],
             ["shop-1.eu-west-1.elb.amazonaws.com"]
         );
+    }
+
+    #[test]
+    fn a_network_load_balancer_never_leaves_a_subnet_and_joins_others() {
+        let (mut want, mut live) = (load_balancer(&[]), load_balancer(&[]));
+        for one in [&mut want, &mut live] {
+            one.kind = Type::Network;
+        }
+        want.subnets.insert("subnet-3".to_owned());
+        assert!(!changes(&want, &live)[0].replaces);
+        assert!(changes(&live, &want)[0].replaces);
+    }
+
+    #[test]
+    fn a_network_load_balancer_has_groups_from_the_beginning_or_never() {
+        let (mut want, mut live) = (load_balancer(&[]), load_balancer(&[]));
+        for one in [&mut want, &mut live] {
+            one.kind = Type::Network;
+        }
+        live.security_groups.clear();
+        assert!(changes(&want, &live)[0].replaces);
+        live.security_groups = vec![Late::Known("sg-2".to_owned())];
+        assert!(!changes(&want, &live)[0].replaces);
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Scope {
     pub(crate) resources: Resources,
     /// What its file says stands at an address by AWS's id, whether it is the stack's by now or not.
     pub(crate) adopt: BTreeMap<Address, String>,
+    /// Whether deleting its log bucket takes the logs along.
+    pub(crate) delete_logs: bool,
 }
 
 /// One region of one account, and the stacks of the run in it.
@@ -111,23 +113,24 @@ impl Reader {
         }
     }
 
-    /// What is wrong with what the stack files name to be adopted, by address.
+    /// What is wrong with what a stack's file names to be adopted, by address.
     ///
     /// Asked after everything has been read. What was adopted and deleted since is made anew.
     pub(crate) fn wrongly_named(
         &self,
-        there: impl Fn(&str, &Address) -> bool,
+        stack: &str,
+        there: impl Fn(&Address) -> bool,
     ) -> Vec<(Address, String)> {
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wrong = Vec::new();
-        for scope in &self.scopes {
+        for scope in self.scopes.iter().filter(|scope| scope.name == stack) {
             for (address, id) in &scope.adopt {
                 let why = match named.get(id) {
                     Some(Some(stack)) if *stack != scope.name => {
                         format!("`{id}` belongs to the stack `{stack}`, and is not adopted")
                     }
                     Some(_) => continue,
-                    None if there(&scope.name, address) => continue,
+                    None if there(address) => continue,
                     None => format!("`{id}` is not there, or is nothing that can stand here"),
                 };
                 wrong.push((address.clone(), why));

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::context::{Wait, hex};
 use super::domain_name::DomainName;
+use super::hosted_zone::{self, HostedZone};
 use super::listener::Listener;
 use super::load_balancer::LoadBalancer;
 use super::{Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until};
@@ -42,7 +43,7 @@ const TIME_TO_LIVE: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub(crate) struct RecordSet {
     /// The hosted zone's id.
-    pub(crate) zone: String,
+    pub(crate) zone: Late<String>,
     /// Full name, lower case, no trailing dot.
     pub(crate) name: String,
     /// `A` or `AAAA`.
@@ -105,7 +106,8 @@ impl Resource for RecordSet {
             .makes_room
             .iter()
             .map(|address| Need::address(address, Until::Exists));
-        [alias, domain]
+        let zone = Need::of(&self.zone, Until::Created);
+        [alias, domain, zone]
             .into_iter()
             .chain(listeners)
             .chain(destinations)
@@ -128,7 +130,7 @@ impl Resource for RecordSet {
             held: _,
             forgets: _,
         } = self;
-        diff.field("zone", zone, live.map(|live| &live.zone))
+        diff.late("zone", zone, live.map(|live| &live.zone))
             .replaces();
         diff.field("name", name, live.map(|live| &live.name))
             .replaces();
@@ -168,6 +170,7 @@ impl Resource for RecordSet {
                 );
             }
         }
+        found.extend(in_own_zones(reader, &targets).await?);
         let listeners = reader.found::<Listener>().await?;
         for record in &mut found {
             let of_stack = listeners
@@ -179,7 +182,8 @@ impl Resource for RecordSet {
     }
 
     async fn create(&self, cx: &Cx) -> Result<Created> {
-        let id = format!("{}/{}/{}", self.zone, self.name, self.record_type);
+        let zone = cx.value(&self.zone)?;
+        let id = format!("{zone}/{}/{}", self.name, self.record_type);
         let changes = vec![(ChangeAction::Create, self.record(cx)?)];
         let outputs = self.put(cx, changes).await?;
         Ok(Created { id, outputs })
@@ -213,7 +217,7 @@ impl Resource for RecordSet {
     async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
         let held = live.spec.held.iter().cloned();
         let batch = held.map(|held| (ChangeAction::Delete, held)).collect();
-        match change(cx, &live.spec.zone, batch).await {
+        match change(cx, &cx.value(&live.spec.zone)?, batch).await {
             Ok(change) => cx.learn(Outputs::from([("deletion", vec![change])])),
             // Somebody was faster: the record is gone, or is no longer the one that was ours.
             Err(error)
@@ -256,7 +260,7 @@ impl RecordSet {
         cx: &Cx,
         changes: Vec<(ChangeAction, ResourceRecordSet)>,
     ) -> Result<Outputs> {
-        match change(cx, &self.zone, changes).await {
+        match change(cx, &cx.value(&self.zone)?, changes).await {
             Ok(change) => Ok(Outputs::from([("change", vec![change])])),
             // The answer to an earlier attempt was lost, or somebody else wrote there since.
             Err(error) if error.is_code("InvalidChangeBatch") => {
@@ -279,7 +283,8 @@ impl RecordSet {
     /// Whether the record is there as it should be.
     async fn stands(&self, cx: &Cx) -> Result<bool> {
         let want = self.record(cx)?;
-        let sets = at_name(cx.aws(), &self.zone, &self.name).await?;
+        let zone = cx.value(&self.zone)?;
+        let sets = at_name(cx.aws(), &zone, &self.name).await?;
         let target = |set: &ResourceRecordSet| {
             let alias = set.alias_target()?;
             let zone = alias.hosted_zone_id().to_owned();
@@ -356,7 +361,7 @@ async fn until_forgotten(cx: &Cx) {
 /// They stay while the name still leads there with the record of another type.
 async fn forget(cx: &Cx, live: &Found<RecordSet>) -> Result<()> {
     let RecordSet {
-        zone,
+        zone: Late::Known(zone),
         name,
         alias_dns_name: Late::Known(old),
         forgets,
@@ -645,10 +650,13 @@ fn places(reader: &Reader, targets: &[Pointed]) -> BTreeSet<Place> {
         .wanted::<RecordSet>()
         .filter_map(|(scope, address, want)| {
             let address = Address::parse(address.as_str().rsplit_once('.')?.0);
+            let Late::Known(zone) = &want.zone else {
+                return None;
+            };
             Some(Place {
                 stack: scope.name.clone(),
                 address,
-                zone: want.zone.clone(),
+                zone: zone.clone(),
                 name: want.name.clone(),
             })
         });
@@ -673,6 +681,36 @@ fn merged(wanted: BTreeSet<Place>, remembered: impl IntoIterator<Item = Place>) 
         .filter(|(key, _)| !taken.contains(key))
         .collect();
     wanted.into_iter().chain(remembered.into_values()).collect()
+}
+
+/// The records in zones of our own: those that lead to us, whatever their names, and what stands where
+/// one is wanted.
+///
+/// The zone is their tagged parent, so that nothing has to remember where they are.
+async fn in_own_zones(reader: &Reader, targets: &[Pointed]) -> Result<Vec<Found<RecordSet>>> {
+    let zones = reader.found::<HostedZone>().await?;
+    let zones = zones.iter().filter(|zone| zone.owner == Owner::Ours);
+    let read = zones.map(async |zone| -> Result<_> {
+        let sets = hosted_zone::contents(&reader.aws, &zone.id, &zone.spec.name).await?;
+        let holder = zone.address.as_str().rsplit_once('.');
+        let address = Address::parse(holder.map_or("", |(holder, _)| holder)).part("record");
+        let wanted = reader.wanted_in::<RecordSet>(&zone.stack);
+        let judged = sets.iter().filter_map(|set| {
+            let place = Place {
+                stack: zone.stack.clone(),
+                address: address.clone(),
+                zone: zone.id.clone(),
+                name: plain_name(set.name()),
+            };
+            let found = judge(reader, &place, set, targets)?;
+            let is_wanted = wanted
+                .get(&found.address)
+                .is_some_and(|want| want.name == place.name);
+            (found.owner == Owner::Ours || is_wanted).then_some(found)
+        });
+        Ok(judged.collect::<Vec<_>>())
+    });
+    Ok(try_join_all(read).await?.into_iter().flatten().collect())
 }
 
 /// What a record at a place of ours is to the stack.
@@ -715,7 +753,7 @@ fn judge(
         protected: None,
         retained: None,
         spec: RecordSet {
-            zone: place.zone.clone(),
+            zone: Late::Known(place.zone.clone()),
             name: place.name.clone(),
             record_type,
             alias_dns_name: Late::Known(dns_name),
@@ -750,7 +788,7 @@ fn leads_to_us(region: &str, place: &Place, dns_name: &str, targets: &[Pointed])
 }
 
 /// Whether only a load balancer of this stack can have had that DNS name:
-/// `[internal-]<stack>-<8 hex>-….<region>.elb.…`.
+/// `[internal-]<stack>-<8 hex>-….<region>.elb.…`, and `….elb.<region>.…` of network load balancers.
 fn made_by(stack: &str, region: &str, dns_name: &str) -> bool {
     let plain = dns_name.strip_prefix("internal-").unwrap_or(dns_name);
     let hash = plain
@@ -760,7 +798,9 @@ fn made_by(stack: &str, region: &str, dns_name: &str) -> bool {
     hash.is_some_and(|(hash, rest)| {
         hash.len() == 8
             && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-            && rest.contains(&format!(".{region}.elb."))
+            && [format!(".{region}.elb."), format!(".elb.{region}.")]
+                .iter()
+                .any(|part| rest.contains(part))
     })
 }
 
@@ -862,7 +902,7 @@ mod tests {
     fn clients_are_sent_only_to_what_works_and_it_stays_while_they_remember() {
         let load_balancer = Address::parse("load_balancer");
         let record = RecordSet {
-            zone: "Z1".to_owned(),
+            zone: Late::Known("Z1".to_owned()),
             name: "api.example.com".to_owned(),
             record_type: "A".to_owned(),
             alias_dns_name: Late::From(load_balancer.clone(), "dns_name"),
@@ -899,6 +939,8 @@ mod tests {
     fn a_load_balancer_that_is_gone_is_still_known_by_its_name() {
         assert!(made_by("shop", REGION, GONE));
         assert!(made_by("shop", REGION, &GONE["internal-".len()..]));
+        let network = "shop-1a2b3c4d-0123456789abcdef.elb.eu-west-1.amazonaws.com";
+        assert!(made_by("shop", REGION, network));
         let window = "shop-window-123.eu-west-1.elb.amazonaws.com";
         assert!(!made_by("shop", REGION, window));
     }

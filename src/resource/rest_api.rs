@@ -22,21 +22,25 @@ use aws_sdk_apigateway::operation::put_rest_api::PutRestApiOutput;
 use aws_sdk_apigateway::primitives::Blob;
 use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType, Op, PatchOperation, PutMode};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use super::context::Wait;
+use super::context::{Wait, hex};
 use super::{
     Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, stage,
+    vpc_link,
 };
 use crate::aws::tags::Tags;
 use crate::aws::{Aws, AwsError, Identity, Once, pages, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
+use crate::stack::PLACEHOLDER;
 
 pub(crate) use export::{definition_of, export, is_deployed};
 pub(crate) use policy::{Policy, canonical_policy, policy_widens};
 pub(super) use report::PAGE;
 
-/// The tag `<digest of the document>:<digest of what AWS reported right after its import>`.
+/// The tag `<digest of the document>:<digest of what AWS reported right after its import>`, then
+/// `:<id of the VPC link>` where the document was imported with one.
 const DEFINITION: &str = "mtlsgw:definition";
 
 /// A REST API of ours.
@@ -54,6 +58,8 @@ pub(crate) struct RestApi {
     pub(crate) policy: Option<Policy>,
     /// Its resources, methods, integrations, models and gateway responses.
     pub(crate) definition: Definition,
+    /// Of a live one, the VPC links that its methods may lead through; not compared.
+    pub(crate) vpc_links: Vec<Late<String>>,
     /// Its tags.
     pub(crate) tags: Tags,
 }
@@ -67,6 +73,8 @@ pub(crate) enum Definition {
         document: Value,
         /// Its SHA-256 in hex.
         digest: String,
+        /// The VPC link whose id it is imported with, in place of [`PLACEHOLDER`].
+        vpc_link: Option<Late<String>>,
     },
     /// As it is: made from a document that only its digest is known of.
     Imported {
@@ -78,11 +86,28 @@ pub(crate) enum Definition {
 }
 
 impl Definition {
-    /// The digest of the document, where it is known.
-    pub(super) fn digest(&self) -> Option<&str> {
+    /// The digest of what is or was imported, the id of the VPC link included; `None` where that is
+    /// not known, or nothing was.
+    pub(super) fn digest(
+        &self,
+        resolve: impl Fn(&Late<String>) -> Option<String>,
+    ) -> Option<String> {
         match self {
-            Self::Document { digest, .. } => Some(digest),
-            Self::Imported { digest, .. } => digest.as_deref(),
+            Self::Document {
+                digest,
+                vpc_link: Some(link),
+                ..
+            } => Some(linked(digest, &resolve(link)?)),
+            Self::Document { digest, .. } => Some(digest.clone()),
+            Self::Imported { digest, .. } => digest.clone(),
+        }
+    }
+
+    /// The VPC link that the document is imported with.
+    fn vpc_link(&self) -> Option<&Late<String>> {
+        match self {
+            Self::Document { vpc_link, .. } => vpc_link.as_ref(),
+            Self::Imported { .. } => None,
         }
     }
 
@@ -103,6 +128,8 @@ impl Resource for RestApi {
         self.vpc_endpoints
             .iter()
             .chain(endpoint)
+            .chain(self.definition.vpc_link())
+            .chain(&self.vpc_links)
             .map(|id| Need::of(id, Until::Created))
             .collect()
     }
@@ -115,6 +142,7 @@ impl Resource for RestApi {
             vpc_endpoints,
             policy,
             definition,
+            vpc_links: _,
             tags,
         } = self;
         diff.field("name", name, live.map(|live| &live.name));
@@ -153,12 +181,20 @@ impl Resource for RestApi {
 
     /// Also notes what the live API is, where that is what the document says.
     async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
-        let is_wanted = live.spec.definition.is_intact()
-            && live.spec.definition.digest() == self.definition.digest();
+        let (wanted, had) = (&self.definition, &live.spec.definition);
+        let digest = wanted.digest(|link| cx.value(link).ok());
+        let is_wanted = digest.is_some() && had.is_intact() && had.digest(known) == digest;
         let mut tags = self.tags.clone();
-        if let (true, Some(digest)) = (is_wanted, self.definition.digest()) {
+        if let (
+            true,
+            Definition::Document {
+                digest, vpc_link, ..
+            },
+        ) = (is_wanted, wanted)
+        {
             let reported = report::digest(cx.aws(), &live.id).await?;
-            tags = tags.with(DEFINITION, format!("{digest}:{reported}"));
+            let link = vpc_link.as_ref().map(|link| cx.value(link)).transpose()?;
+            tags = tags.with(DEFINITION, noted(digest, &reported, link.as_deref()));
         }
         put_tags(cx, &path(&live.id), &tags, &live.spec.tags).await
     }
@@ -263,10 +299,16 @@ impl RestApi {
     ///
     /// The tag is written last: an import that was interrupted is done again.
     async fn import(&self, cx: &Cx, id: &str) -> Result<()> {
-        let Definition::Document { document, digest } = &self.definition else {
+        let Definition::Document {
+            document,
+            digest,
+            vpc_link,
+        } = &self.definition
+        else {
             return Err(Error::step(&cx.address, "only a document can be imported"));
         };
-        let body = importable(document).to_string();
+        let link = vpc_link.as_ref().map(|link| cx.value(link)).transpose()?;
+        let body = importable(document, link.as_deref()).to_string();
         let answer = when_free(cx, || async {
             let put = cx
                 .aws()
@@ -284,7 +326,7 @@ impl RestApi {
         self.put_properties(cx, id, &self.after_import(cx, id, &answer))
             .await?;
         let reported = report::digest(cx.aws(), id).await?;
-        let tags = Tags::default().with(DEFINITION, format!("{digest}:{reported}"));
+        let tags = Tags::default().with(DEFINITION, noted(digest, &reported, link.as_deref()));
         put_tags(cx, &path(id), &tags, &Tags::default()).await
     }
 
@@ -389,16 +431,22 @@ fn diff_policy(want: Option<&Policy>, live: Option<&Policy>, diff: &mut Diff<'_>
 
 /// Compares the documents by digest, and the API with what was made of the document.
 fn diff_definition(want: &Definition, live: Option<&Definition>, diff: &mut Diff<'_>) {
+    let imported = live.and_then(|live| live.digest(|_| None));
+    let digest = want.digest(|id| diff.resolve(id));
+    if let (None, Some(link)) = (&digest, want.vpc_link()) {
+        diff.unknown("definition", imported.into(), link);
+        return;
+    }
     let Some(live) = live else {
-        diff.field("definition", &want.digest(), None);
+        diff.field("definition", &digest, None);
         return;
     };
     diff.compares("definition");
-    let same = live.digest() == want.digest();
+    let same = imported == digest;
     if same && live.is_intact() {
         return;
     }
-    let note = match (live.digest(), live.is_intact()) {
+    let note = match (&imported, live.is_intact()) {
         (None, _) => "its import was not completed",
         (Some(_), true) => "the document has changed",
         (Some(_), false) if same => "the live API is no longer what was made of the document",
@@ -406,24 +454,58 @@ fn diff_definition(want: &Definition, live: Option<&Definition>, diff: &mut Diff
             "the document has changed, and the live API is no longer what was made of the earlier one"
         }
     };
-    let before = live.digest().map(|digest| {
+    let before = imported.map(|digest| {
         if live.is_intact() {
-            digest.to_owned()
+            digest
         } else {
             format!("{digest}, changed on AWS")
         }
     });
-    diff.differs("definition", before.into(), want.digest().into())
+    diff.differs("definition", before.into(), digest.into())
         .note(|| note.to_owned());
 }
 
-/// The document without its policy, which the stack file decides about.
-fn importable(document: &Value) -> Value {
+/// The document without its policy, which the stack file decides about, and with the VPC link's id.
+fn importable(document: &Value, vpc_link: Option<&str>) -> Value {
     let mut document = document.clone();
+    if let Some(link) = vpc_link {
+        fill_in(&mut document, link);
+    }
     if let Some(members) = document.as_object_mut() {
         members.shift_remove("x-amazon-apigateway-policy");
     }
     document
+}
+
+/// The tag that notes which document was imported, what AWS reports of it, and with which VPC link.
+fn noted(digest: &str, reported: &str, vpc_link: Option<&str>) -> String {
+    let link = vpc_link.map(|link| format!(":{link}")).unwrap_or_default();
+    format!("{digest}:{reported}{link}")
+}
+
+/// An id that need not be waited for.
+pub(super) fn known(id: &Late<String>) -> Option<String> {
+    match id {
+        Late::Known(id) => Some(id.clone()),
+        Late::From(..) => None,
+    }
+}
+
+/// The digest of a document that is imported with the id of a VPC link.
+fn linked(digest: &str, link: &str) -> String {
+    hex(&Sha256::digest(format!("{digest}\n{link}")))
+}
+
+/// Puts the VPC link's id where the document asks for it.
+fn fill_in(value: &mut Value, link: &str) {
+    match value {
+        Value::String(text) if text.contains(PLACEHOLDER) => {
+            *text = text.replace(PLACEHOLDER, link);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| fill_in(item, link)),
+        Value::Object(members) => members.values_mut().for_each(|one| fill_in(one, link)),
+        _ => {}
+    }
 }
 
 /// An API that carries the tags of a stack of the run.
@@ -499,19 +581,27 @@ async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
             digest: None,
             intact: false,
         },
-        Some((digest, reported)) => {
+        Some((digest, rest)) => {
+            let (reported, digest) = match rest.split_once(':') {
+                Some((reported, link)) => (reported, linked(digest, link)),
+                None => (rest, digest.to_owned()),
+            };
             let mut wanted = reader.wanted::<RestApi>();
             // What is to be deleted need not be compared.
             let wanted = wanted.any(|(scope, at, _)| scope.name == *stack && at == address);
             let intact = !wanted || report::digest(&reader.aws, id).await? == reported;
             Definition::Imported {
-                digest: Some(digest.to_owned()),
+                digest: Some(digest),
                 intact,
             }
         }
     };
     let own = execution_arn(&reader.aws, &reader.identity, id);
-    let spec = live_spec(api, &own, definition, tags);
+    let vpc_links = vpc_link::ids_of(reader, stack).await?;
+    let spec = RestApi {
+        vpc_links: vpc_links.into_iter().map(Late::Known).collect(),
+        ..live_spec(api, &own, definition, tags)
+    };
     Ok(Found {
         stack: stack.clone(),
         address: address.clone(),
@@ -536,15 +626,24 @@ async fn adoptable(reader: &Reader, tagged: &Tagged) -> Result<Option<String>> {
     let (Some((_, _, want)), Some((_, _, stage))) = (want, stage) else {
         return Ok(None);
     };
-    let Definition::Document { document, digest } = &want.definition else {
+    let Definition::Document {
+        document, vpc_link, ..
+    } = &want.definition
+    else {
         return Ok(None);
     };
+    // A VPC link of the stack's own is made anew, so that nothing leads through it yet.
+    let Some(digest) = want.definition.digest(known) else {
+        return Ok(None);
+    };
+    let link = vpc_link.as_ref().and_then(known);
+    let document = &importable(document, link.as_deref());
     let exported = export(&reader.aws, &tagged.id, &stage.name).await?;
     let Some(exported) = exported.filter(|exported| export::is_same(exported, document)) else {
         return Ok(None);
     };
     let is_deployed = is_deployed(&reader.aws, &tagged.id, &exported).await?;
-    Ok(is_deployed.then(|| digest.clone()))
+    Ok(is_deployed.then_some(digest))
 }
 
 fn tags_of(api: &aws_sdk_apigateway::types::RestApi) -> Tags {
@@ -569,6 +668,7 @@ fn live_spec(
         vpc_endpoints: vpc_endpoints(api.endpoint_configuration()),
         policy: live_policy(api.policy(), own),
         definition,
+        vpc_links: Vec::new(),
         tags,
     }
 }
@@ -718,6 +818,7 @@ mod tests {
                 vpc: "vpc-1".to_owned(),
             }),
             definition,
+            vpc_links: Vec::new(),
             tags: Tags::default(),
         }
     }
@@ -726,6 +827,7 @@ mod tests {
         Definition::Document {
             document: json!({ "openapi": "3.0.1" }),
             digest: digest.to_owned(),
+            vpc_link: None,
         }
     }
 
@@ -807,7 +909,7 @@ mod tests {
     fn the_stack_file_decides_about_the_policy() {
         let document = json!({ "openapi": "3.0.1", "x-amazon-apigateway-policy": {}, "paths": {} });
         assert_eq!(
-            importable(&document),
+            importable(&document, None),
             json!({ "openapi": "3.0.1", "paths": {} })
         );
     }

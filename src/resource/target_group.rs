@@ -32,7 +32,7 @@ pub(crate) struct TargetGroup {
     pub(crate) name: String,
     /// The VPC's id; fixed.
     pub(crate) vpc: String,
-    /// `HTTPS` or `HTTP`; fixed.
+    /// `HTTPS` or `HTTP`; of a network load balancer `TCP` or `TLS`; fixed.
     pub(crate) protocol: String,
     /// The port of targets that are registered without one; fixed.
     pub(crate) port: u16,
@@ -53,13 +53,13 @@ pub(crate) struct TargetGroup {
 /// How targets are judged; AWS's own defaults contradict each other, so every field is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HealthCheck {
-    /// `HTTPS` or `HTTP`.
+    /// `HTTPS`, `HTTP` or `TCP`, which only connects.
     pub(crate) protocol: String,
     /// A number, or `traffic-port`.
     pub(crate) port: String,
-    /// The path that is asked for.
+    /// The path that is asked for; nothing of `TCP`.
     pub(crate) path: String,
-    /// The HTTP statuses that are healthy: `403`, `200,403`, `200-299`.
+    /// The HTTP statuses that are healthy: `403`, `200,403`, `200-299`; nothing of `TCP`.
     pub(crate) matcher: String,
     /// Between two checks.
     pub(crate) interval_seconds: u16,
@@ -97,6 +97,41 @@ const DEFAULTS: [(&str, &str); 10] = [
     (
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
         "off",
+    ),
+];
+
+/// AWS's defaults of groups of network load balancers, but those that depend on the type of the targets.
+const NETWORK_DEFAULTS: [(&str, &str); 10] = [
+    (
+        "deregistration_delay.connection_termination.enabled",
+        "false",
+    ),
+    ("deregistration_delay.timeout_seconds", "300"),
+    (
+        "load_balancing.cross_zone.enabled",
+        "use_load_balancer_configuration",
+    ),
+    ("proxy_protocol_v2.enabled", "false"),
+    ("stickiness.enabled", "false"),
+    (
+        "target_group_health.dns_failover.minimum_healthy_targets.count",
+        "1",
+    ),
+    (
+        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
+        "off",
+    ),
+    (
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+        "1",
+    ),
+    (
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+        "off",
+    ),
+    (
+        "target_health_state.unhealthy.connection_termination.enabled",
+        "true",
     ),
 ];
 
@@ -149,7 +184,7 @@ impl Resource for TargetGroup {
             diff.late("load_balancer", want, Some(used_by)).replaces();
         }
         health_check.diff(live.map(|live| &live.health_check), diff);
-        let held = || elbv2::held(attributes, DEFAULTS, &BTreeSet::new());
+        let held = || elbv2::held(attributes, self.defaults(), &BTreeSet::new());
         let held = live.map_or_else(|| attributes.clone(), |_| held());
         elbv2::diff_attributes(&held, attributes, live.map(|live| &live.attributes), diff);
         diff.tags(tags, live.map(|live| &live.tags));
@@ -185,8 +220,8 @@ impl Resource for TargetGroup {
             .health_check_enabled(true)
             .health_check_protocol(ProtocolEnum::from(check.protocol.as_str()))
             .health_check_port(&check.port)
-            .health_check_path(&check.path)
-            .matcher(check.matcher())
+            .set_health_check_path(check.asks().then(|| check.path.clone()))
+            .set_matcher(check.asks().then(|| check.matcher()))
             .health_check_interval_seconds(check.interval_seconds.into())
             .health_check_timeout_seconds(check.timeout_seconds.into())
             .healthy_threshold_count(check.healthy_threshold.into())
@@ -206,7 +241,7 @@ impl Resource for TargetGroup {
                 arn(&made)
             }
         };
-        put_attributes(cx, &id, &elbv2::beyond(&DEFAULTS, &self.attributes)).await?;
+        put_attributes(cx, &id, &elbv2::beyond(&self.defaults(), &self.attributes)).await?;
         Ok(Created::id(id))
     }
 
@@ -241,7 +276,28 @@ impl Resource for TargetGroup {
     }
 }
 
+impl TargetGroup {
+    /// AWS's defaults of such a group.
+    fn defaults(&self) -> Vec<(&'static str, &'static str)> {
+        if !["TCP", "TLS"].contains(&self.protocol.as_str()) {
+            return DEFAULTS.to_vec();
+        }
+        let keeps_address = if self.target_type == "instance" {
+            "true"
+        } else {
+            "false"
+        };
+        let own = ("preserve_client_ip.enabled", keeps_address);
+        NETWORK_DEFAULTS.into_iter().chain([own]).collect()
+    }
+}
+
 impl HealthCheck {
+    /// Whether it asks for something, and does not only connect.
+    fn asks(&self) -> bool {
+        self.protocol != "TCP"
+    }
+
     fn diff(&self, live: Option<&Self>, diff: &mut Diff<'_>) {
         let Self {
             protocol,
@@ -259,12 +315,14 @@ impl HealthCheck {
             live.map(|live| &live.protocol),
         );
         diff.field("health_check.port", port, live.map(|live| &live.port));
-        diff.field("health_check.path", path, live.map(|live| &live.path));
-        diff.field(
-            "health_check.matcher",
-            matcher,
-            live.map(|live| &live.matcher),
-        );
+        if self.asks() {
+            diff.field("health_check.path", path, live.map(|live| &live.path));
+            diff.field(
+                "health_check.matcher",
+                matcher,
+                live.map(|live| &live.matcher),
+            );
+        }
         let interval = live.map(|live| &live.interval_seconds);
         diff.field("health_check.interval_seconds", interval_seconds, interval);
         diff.field(

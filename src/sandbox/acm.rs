@@ -13,15 +13,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::tracked::Tracked;
 use super::world::{Call, Refusal, World};
-pub(super) use authority::{authority_certificate, known_certificate};
+pub(super) use authority::{authority_certificate, known_certificate, of_service};
 pub(super) use certificate::Certificate;
 pub(super) use request::settle;
 
 /// What ACM holds in one region.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
-    certificates: BTreeMap<String, Certificate>,
+    certificates: Tracked<BTreeMap<String, Certificate>>,
 }
 
 /// Tags of a certificate.

@@ -1,4 +1,5 @@
-//! API Gateway: REST APIs, their deployments and stages, custom domains and base path mappings.
+//! API Gateway: REST APIs, their deployments and stages, custom domains and base path mappings, VPC
+//! links.
 
 mod account;
 pub(super) mod definition;
@@ -18,8 +19,10 @@ mod resource;
 pub(super) mod rest_api;
 pub(super) mod stage;
 mod tag;
+pub(super) mod vpc_link;
 
 use std::collections::BTreeMap;
+use std::ops::DerefMut;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -28,15 +31,21 @@ pub(super) use self::domain::regional_names;
 use self::domain::{DomainName, Release};
 use self::rest_api::RestApi;
 pub(super) use self::tag::tagged;
+use self::vpc_link::VpcLink;
+pub(super) use self::vpc_link::holds_load_balancer;
+use super::tracked::Tracked;
 use super::world::{Call, Refusal, World};
 
 /// What one region holds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// By id.
-    pub(super) apis: BTreeMap<String, RestApi>,
+    pub(super) apis: BTreeMap<String, Tracked<RestApi>>,
     /// By name.
-    pub(super) domains: BTreeMap<String, DomainName>,
+    pub(super) domains: Tracked<BTreeMap<String, DomainName>>,
+    /// By id.
+    #[serde(default)]
+    pub(super) vpc_links: Tracked<BTreeMap<String, VpcLink>>,
     /// Certificates that domains gave back but whose hidden load balancers still hold them.
     releases: Vec<Release>,
     /// The role that API Gateway writes logs with, of the whole account.
@@ -127,6 +136,10 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "tags",
         ],
     ),
+    (
+        "CreateVpcLink",
+        &["name", "description", "targetArns", "tags"],
+    ),
     ("DeleteBasePathMapping", &["domainName", "basePath"]),
     ("DeleteDeployment", &["restApiId", "deploymentId"]),
     ("DeleteDomainName", &["domainName"]),
@@ -149,6 +162,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ("DeleteResource", &["restApiId", "resourceId"]),
     ("DeleteRestApi", &["restApiId"]),
     ("DeleteStage", &["restApiId", "stageName"]),
+    ("DeleteVpcLink", &["vpcLinkId"]),
     ("GetAccount", &[]),
     ("GetBasePathMapping", &["domainName", "basePath"]),
     ("GetBasePathMappings", &["domainName", "position", "limit"]),
@@ -189,6 +203,8 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ("GetStage", &["restApiId", "stageName"]),
     ("GetStages", &["restApiId", "deploymentId"]),
     ("GetTags", &["resourceArn", "position", "limit"]),
+    ("GetVpcLink", &["vpcLinkId"]),
+    ("GetVpcLinks", &["position", "limit"]),
     ("ImportRestApi", &["failOnWarnings", "parameters", "body"]),
     (
         "PutGatewayResponse",
@@ -210,6 +226,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "integrationHttpMethod",
             "uri",
             "connectionType",
+            "connectionId",
             "credentials",
             "requestParameters",
             "requestTemplates",
@@ -306,6 +323,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
         "UpdateStage",
         &["restApiId", "stageName", "patchOperations"],
     ),
+    ("UpdateVpcLink", &["vpcLinkId", "patchOperations"]),
 ];
 
 /// Answers one call.
@@ -320,6 +338,7 @@ pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
         export::handle,
         domain::handle,
         mapping::handle,
+        vpc_link::handle,
         tag::handle,
         account::handle,
     ];
@@ -363,7 +382,8 @@ fn api<'w>(world: &'w mut World, call: &Call<'_>) -> Result<&'w mut RestApi, Ref
         "Invalid API identifier specified {}:{id}",
         world.account
     ));
-    state(world, call).apis.get_mut(id).ok_or(unknown)
+    let api = state(world, call).apis.get_mut(id);
+    api.map(DerefMut::deref_mut).ok_or(unknown)
 }
 
 /// The page of `items` that the call asks for; `items` are in the order of their keys.

@@ -4,7 +4,8 @@
 //! `DELETE faults`, `PUT rates` (`off` or `documented`), `GET refused` (how often each
 //! operation went beyond them), `POST clock` (seconds to let pass), `POST quotas` (`code=value`), `GET hosts`, `POST hosts`
 //! (`10.0.1.5:443=127.0.0.1:8443`), `DELETE hosts` (`10.0.1.5:443`), `POST reset`, `GET hold` (keeps this process serving for as long as the
-//! connection lasts); all below `/_sandbox/`.
+//! connection lasts), and those of the data plane (`GET ca`, `GET listeners`, `POST logs`, `GET resolve`,
+//! `GET connect`); all below `/_sandbox/`.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

@@ -1,16 +1,19 @@
 //! The data plane: what clients of the account's load balancers meet.
 //!
 //! Every listener is a loopback socket while its process lives. A connection takes one way:
-//! `listener` accepts it and asks the security groups, `tls` shakes hands by the listener's policy
+//! `listener` accepts it and asks the security groups, then for a Network Load Balancer `pass` passes
+//! it on, while for an Application Load Balancer `tls` shakes hands by the listener's policy
 //! with the certificate that ACM holds, `client` judges the client's certificate, `header` tells
 //! the target about it, `route` finds who answers, `log` writes down what happened.
 //!
 //! The world is read under the account's lock, and only for as long as it takes to copy what a
 //! connection needs.
 
+mod backend;
 mod client;
 mod dns;
 mod execute_api;
+mod execution_log;
 #[cfg(test)]
 mod fixture;
 mod front;
@@ -23,6 +26,7 @@ mod listener;
 mod log;
 mod name;
 mod network;
+mod pass;
 mod petstore;
 mod probe;
 mod reach;
@@ -48,6 +52,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use self::execution_log::ExecutionLog;
 use self::front::Fronts;
 use self::gate::Gates;
 use self::listener::Sockets;
@@ -126,6 +131,8 @@ pub(super) struct DataPlane {
     appeared: mpsc::UnboundedSender<Appeared>,
     /// Counts what needs an id of its own.
     ids: AtomicU64,
+    /// What API Gateway's execution logs say.
+    execution_log: ExecutionLog,
     /// API Gateway's sockets.
     fronts: Fronts,
     /// Counts forwarded requests, of which each goes to the next target.
@@ -154,6 +161,7 @@ impl DataPlane {
             logs: Logs::default(),
             appeared,
             ids: AtomicU64::new(0),
+            execution_log: ExecutionLog::default(),
             fronts: Fronts::default(),
             turns: AtomicU64::new(0),
         })
@@ -180,6 +188,7 @@ impl DataPlane {
     pub(super) fn control(self: &Arc<Self>, command: &str, request: &Request) -> Option<Response> {
         let answer = match (request.method.as_str(), command) {
             ("GET", "ca") => return Some(self.authority()),
+            ("GET", "execution-log") => self.execution_log.entries(),
             ("GET", "listeners") => listener::listed(self),
             ("POST", "logs") => json!({ "objects": self.logs.deliver(self, true) }),
             _ => return reach::answer(self, command, request),

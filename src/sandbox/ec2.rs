@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::tracked::Tracked;
 use super::world::{Call, Refusal, World, hex};
 pub(super) use interface::{Attachment, NetworkInterface, attach, detach};
 pub(super) use network::{Subnet, Vpc};
@@ -32,9 +33,9 @@ pub(super) struct State {
     subnets: BTreeMap<String, Subnet>,
     internet_gateways: BTreeMap<String, route::InternetGateway>,
     route_tables: BTreeMap<String, route::RouteTable>,
-    security_groups: BTreeMap<String, SecurityGroup>,
-    network_interfaces: BTreeMap<String, NetworkInterface>,
-    vpc_endpoints: BTreeMap<String, VpcEndpoint>,
+    security_groups: Tracked<BTreeMap<String, SecurityGroup>>,
+    network_interfaces: Tracked<BTreeMap<String, NetworkInterface>>,
+    vpc_endpoints: Tracked<BTreeMap<String, VpcEndpoint>>,
 }
 
 /// Tags of a resource.

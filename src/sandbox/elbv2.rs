@@ -1,4 +1,5 @@
-//! Elastic Load Balancing v2: Application Load Balancers that verify client certificates.
+//! Elastic Load Balancing v2: Application Load Balancers that verify client certificates, and
+//! Network Load Balancers.
 
 pub(super) mod action;
 mod arn;
@@ -13,6 +14,7 @@ mod listener_certificate;
 pub(super) mod load_balancer;
 pub(super) mod log_bucket;
 pub(super) mod mutual_authentication;
+pub(super) mod network;
 pub(super) mod outage;
 mod page;
 mod placement;
@@ -37,6 +39,7 @@ use self::rule::Rule;
 use self::tag::Tags;
 use self::target_group::TargetGroup;
 use self::trust_store::TrustStore;
+use super::tracked::Tracked;
 use super::world::{Call, Refusal, World};
 
 /// How long ELB's parts take to hear of each other: a trust store of a listener that is gone, a
@@ -46,18 +49,18 @@ const PROPAGATION: Duration = Duration::from_secs(5);
 /// What ELB holds in one region, by ARN.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Application Load Balancers.
-    pub(super) load_balancers: BTreeMap<String, LoadBalancer>,
+    /// Load balancers of both types.
+    pub(super) load_balancers: Tracked<BTreeMap<String, LoadBalancer>>,
     /// Listeners of all load balancers.
-    pub(super) listeners: BTreeMap<String, Listener>,
+    pub(super) listeners: Tracked<BTreeMap<String, Listener>>,
     /// Rules of all listeners, without the default ones, which are part of their listener.
-    pub(super) rules: BTreeMap<String, Rule>,
+    pub(super) rules: Tracked<BTreeMap<String, Rule>>,
     /// Target groups with their targets.
-    pub(super) target_groups: BTreeMap<String, TargetGroup>,
+    pub(super) target_groups: Tracked<BTreeMap<String, TargetGroup>>,
     /// Trust stores with their revocations.
-    pub(super) trust_stores: BTreeMap<String, TrustStore>,
+    pub(super) trust_stores: Tracked<BTreeMap<String, TrustStore>>,
     /// Tags of everything above.
-    tags: BTreeMap<String, Tags>,
+    tags: Tracked<BTreeMap<String, Tags>>,
     /// Certificates that ACM still counts as used by a load balancer that has let go of them.
     released_certificates: Vec<ReleasedCertificate>,
 }
@@ -161,7 +164,14 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "IpAddressType",
         ],
     ),
-    ("SetSecurityGroups", &["LoadBalancerArn", "SecurityGroups"]),
+    (
+        "SetSecurityGroups",
+        &[
+            "LoadBalancerArn",
+            "SecurityGroups",
+            "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic",
+        ],
+    ),
     ("SetIpAddressType", &["LoadBalancerArn", "IpAddressType"]),
     ("DescribeCapacityReservation", &["LoadBalancerArn"]),
     (
@@ -175,6 +185,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "DefaultActions",
             "Tags",
             "MutualAuthentication",
+            "AlpnPolicy",
         ],
     ),
     (
@@ -191,6 +202,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
             "Certificates",
             "DefaultActions",
             "MutualAuthentication",
+            "AlpnPolicy",
         ],
     ),
     ("DeleteListener", &["ListenerArn"]),

@@ -16,13 +16,14 @@ use serde_json::{Value, json};
 use self::name::Name;
 pub(super) use self::record::RecordSet;
 use self::zone::Zone;
+use super::tracked::Tracked;
 use super::world::{Call, Refusal, World};
 
 /// Hosted zones and changes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
     /// By id, without `/hostedzone/`.
-    zones: BTreeMap<String, Zone>,
+    zones: Tracked<BTreeMap<String, Zone>>,
     /// By id, without `/change/`.
     changes: BTreeMap<String, Change>,
 }
@@ -96,6 +97,26 @@ impl State {
             .iter()
             .filter(|zone| zone.name.as_str().len() == longest)
             .find_map(|zone| zone.record(&name, record_type))
+    }
+
+    /// The record set that a VPC sees, or without one the internet. Of a VPC's private zones the
+    /// most specific one that covers the name is asked, and nothing else: what it lacks is not there.
+    pub(super) fn record_within(
+        &self,
+        vpc: Option<(&str, &str)>,
+        name: &str,
+        record_type: &str,
+    ) -> Option<&RecordSet> {
+        let parsed = Name::parse(name).ok()?;
+        let zones = self.zones.values();
+        let covering = zones.filter(|zone| {
+            let is_seen = vpc.is_some_and(|(region, vpc)| zone.is_in(region, vpc));
+            is_seen && parsed.is_within(&zone.name)
+        });
+        match covering.max_by_key(|zone| zone.name.as_str().len()) {
+            Some(zone) => zone.record(&parsed, record_type),
+            None => self.record(name, record_type),
+        }
     }
 
     /// The names of all alias records and the names that they lead to, without the last dot.

@@ -3,6 +3,7 @@
 mod bucket;
 mod configuration;
 mod digest;
+mod lifecycle;
 mod listing;
 mod object;
 mod policy;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::tracked::Tracked;
 use super::world::{Call, Caller, Refusal, World, hex};
 
 pub(super) use self::digest::verify;
@@ -24,7 +26,7 @@ pub(super) use self::presign::{check as check_presigned, presigned_url};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// By name.
-    buckets: BTreeMap<String, Bucket>,
+    buckets: Tracked<BTreeMap<String, Bucket>>,
     /// Object contents by digest; the store keeps them as files.
     #[serde(skip)]
     bodies: BTreeMap<String, Arc<[u8]>>,
@@ -51,6 +53,12 @@ pub(super) struct Bucket {
     public_access_block: Option<Value>,
     /// `ObjectOwnership`, unless it was deleted.
     ownership: Option<String>,
+    /// The lifecycle rules, once they were put.
+    #[serde(default)]
+    lifecycle: Option<Value>,
+    /// From when on the policy is known to everybody who asks for it, in milliseconds.
+    #[serde(default)]
+    policy_known: i64,
     /// Object versions by key, the current one last.
     objects: BTreeMap<String, Vec<Version>>,
 }
@@ -118,6 +126,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ]),
     ("DeleteBucket", BUCKET),
     ("DeleteBucketEncryption", BUCKET),
+    ("DeleteBucketLifecycle", BUCKET),
     ("DeleteBucketOwnershipControls", BUCKET),
     ("DeleteBucketPolicy", BUCKET),
     ("DeleteBucketTagging", BUCKET),
@@ -164,6 +173,9 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ("PutBucketEncryption", &[
         "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner",
         "ServerSideEncryptionConfiguration",
+    ]),
+    ("PutBucketLifecycleConfiguration", &[
+        "Bucket", "ChecksumAlgorithm", "ExpectedBucketOwner", "LifecycleConfiguration",
     ]),
     ("PutBucketOwnershipControls", &[
         "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner", "OwnershipControls",
@@ -217,6 +229,9 @@ pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
         "DeleteBucketPolicy" | "GetBucketPolicy" | "GetBucketPolicyStatus" | "PutBucketPolicy" => {
             policy::handle(world, call)
         }
+        "DeleteBucketLifecycle"
+        | "GetBucketLifecycleConfiguration"
+        | "PutBucketLifecycleConfiguration" => lifecycle::handle(world, call),
         _ => configuration::handle(world, call),
     }
 }
@@ -273,12 +288,19 @@ impl Bucket {
             encryption: configuration::default_encryption(),
             public_access_block: Some(configuration::blocked()),
             ownership: Some("BucketOwnerEnforced".to_owned()),
+            lifecycle: None,
+            policy_known: 0,
             objects: BTreeMap::new(),
         }
     }
 }
 
 impl Bucket {
+    /// The policy as other services know it: a new one takes a while to get around.
+    pub(super) fn known_policy(&self, now: i64) -> Option<&str> {
+        self.policy.as_deref().filter(|_| now >= self.policy_known)
+    }
+
     /// Whether new objects are encrypted with S3's own keys, which log delivery needs.
     pub(super) fn encrypts_with_own_keys(&self) -> bool {
         let rule = &self.encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"];

@@ -8,7 +8,7 @@ use crate::aws::{Clock, Identity};
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::resource::domain_name::DomainName;
-use crate::resource::load_balancer::LoadBalancer;
+use crate::resource::load_balancer::{LoadBalancer, Type};
 use crate::resource::reader::Scope;
 use crate::resource::trust_store::Held;
 use crate::resource::vpc_endpoint::VpcEndpoint;
@@ -49,6 +49,7 @@ impl Session {
             bucket: bucket_of(subject, &identity),
             resources: Resources::default(),
             adopt: BTreeMap::new(),
+            delete_logs: false,
         };
         let reader = Reader::new(aws, identity.clone(), vec![scope]);
         let name = &subject.name;
@@ -66,7 +67,9 @@ impl Session {
             identity,
             clock: reader.aws.clock.clone(),
             load_balancer: first(
-                ours(&load_balancers, name).map(|one| &one.outputs),
+                ours(&load_balancers, name)
+                    .filter(|one| one.spec.kind == Type::Application)
+                    .map(|one| &one.outputs),
                 "dns_name",
             ),
             regional_names: regional_names(ours(&domains, name)),

@@ -126,6 +126,7 @@ impl Session {
             bucket: bucket_of(subject, &identity),
             resources,
             adopt: subject.adopt(),
+            delete_logs: false,
         };
         let reader = Reader::new(aws, identity, vec![scope]);
         let (stores, revocations, objects) = futures::try_join!(

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::backend::{self, RawVpcLink};
 use super::common::{Vpc, check_arn};
 use super::context::Context;
 use super::definition::{Definition, Sample, read_definition};
 use super::endpoint::Endpoint;
 use super::fault::Fault;
+use super::material::{Kind, Material, material};
 use super::path::KeyPath;
 use super::policy::{PolicyForm, RawPolicy, policy_document};
 use super::shape::Shape;
@@ -37,6 +39,12 @@ pub struct Api {
     pub access_logs: Option<AccessLogs>,
     /// Throttling of every method of the stage; None: the account's limits.
     pub throttling: Option<Throttling>,
+    /// Whether the definition refers to the VPC link to the stack's network load balancer.
+    pub vpc_link: bool,
+    /// Whether its HTTP integrations accept certificates of private CAs.
+    pub insecure_skip_verification: bool,
+    /// What the backend shows: its certificate and those above it.
+    pub backend_certificate: Option<Material>,
 }
 
 /// How an API is reached.
@@ -115,6 +123,15 @@ pub(super) struct RawApi {
     access_logs: Option<RawAccessLogs>,
     /// Throttling of every method of the stage (default: the account's limits).
     throttling: Option<RawThrottling>,
+    /// What its integrations with `connectionId: ${vpc_link}` are reached through (default: none has one).
+    vpc_link: Option<RawVpcLink>,
+    /// Whether its HTTP integrations accept certificates of private CAs; dates and host name are verified
+    /// all the same (`tlsConfig` of every HTTP integration).
+    #[serde(default)]
+    insecure_skip_verification: bool,
+    /// File with what the backend shows, its own certificate first, PEM; judged as API Gateway judges it.
+    #[schemars(example = &"backend.pem")]
+    backend_certificate: Option<String>,
 }
 
 /// Access logging of a stage.
@@ -188,8 +205,17 @@ impl RawApi {
                 format!("`{at}` cannot be {}", throttling.rate_limit),
             ));
         }
-        Api {
-            definition: definition.unwrap_or(Definition::MISSING),
+        let at = path.key("backend_certificate");
+        let backend_certificate = self
+            .backend_certificate
+            .and_then(|file| material(&file, Kind::Certificates, &at, cx));
+        let is_read = definition.is_some();
+        let mut definition = definition.unwrap_or(Definition::MISSING);
+        if self.insecure_skip_verification {
+            definition.skip_verification();
+        }
+        let api = Api {
+            definition,
             name: self.name,
             stage: self.stage,
             endpoint_type: self.endpoint_type,
@@ -204,7 +230,14 @@ impl RawApi {
                 rate_limit: throttling.rate_limit,
                 burst_limit: throttling.burst_limit,
             }),
+            vpc_link: self.vpc_link.is_some(),
+            insecure_skip_verification: self.insecure_skip_verification,
+            backend_certificate,
+        };
+        if is_read {
+            backend::check_api(&api, path, cx);
         }
+        api
     }
 }
 

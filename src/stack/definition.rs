@@ -131,18 +131,7 @@ fn check_openapi(document: &serde_json::Value, path: &KeyPath, cx: &Context) {
         cx.fault(fault.allowed("OpenAPI 2.0 and 3.0"));
         return;
     }
-    let items = document.get("paths").and_then(serde_json::Value::as_object);
-    let items = items
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, item)| Some((name, item.as_object()?)));
-    let methods: Vec<(&String, &String, &serde_json::Value)> = items
-        .flat_map(|(name, item)| {
-            item.iter()
-                .map(move |(method, operation)| (name, method, operation))
-        })
-        .filter(|(_, method, _)| METHODS.contains(&method.as_str()))
-        .collect();
+    let methods = operations(document);
     if methods.is_empty() {
         cx.fault(Fault::new(
             path,
@@ -159,4 +148,22 @@ fn check_openapi(document: &serde_json::Value, path: &KeyPath, cx: &Context) {
             cx.fault(fault.hint("add `x-amazon-apigateway-integration` to the method"));
         }
     }
+}
+
+/// The methods of a definition, each with its path and its name.
+pub(super) fn operations(
+    document: &serde_json::Value,
+) -> Vec<(&String, &String, &serde_json::Value)> {
+    let items = document.get("paths").and_then(serde_json::Value::as_object);
+    let items = items
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, item)| Some((name, item.as_object()?)));
+    items
+        .flat_map(|(name, item)| {
+            item.iter()
+                .map(move |(method, operation)| (name, method, operation))
+        })
+        .filter(|(_, method, _)| METHODS.contains(&method.as_str()))
+        .collect()
 }

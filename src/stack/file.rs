@@ -16,6 +16,7 @@ use super::fault::Fault;
 use super::identity::RawIdentity;
 use super::listener::RawListener;
 use super::load_balancer::RawLoadBalancer;
+use super::network_load_balancer::RawNetworkLoadBalancer;
 use super::path::KeyPath;
 use super::record::RawRecord;
 use super::shape::Shape;
@@ -73,6 +74,8 @@ pub(super) struct RawStack {
     target_groups: Option<BTreeMap<String, RawTargetGroup>>,
     /// The application load balancer.
     load_balancer: Option<RawLoadBalancer>,
+    /// The network load balancer through which APIs reach a backend in the VPC.
+    network_load_balancer: Option<RawNetworkLoadBalancer>,
     /// The CAs that client certificates are verified against, and their CRLs.
     trust_store: Option<RawTrustStore>,
     /// The HTTPS listener named `main`.
@@ -108,6 +111,9 @@ impl RawStack {
         let load_balancer = self
             .load_balancer
             .map(|raw| raw.build(&top("load_balancer"), vpc.as_ref(), cx));
+        let network_load_balancer = self
+            .network_load_balancer
+            .map(|raw| raw.build(&top("network_load_balancer"), vpc.as_ref(), cx));
         let endpoint = self
             .endpoint
             .map(|raw| raw.build(&top("endpoint"), vpc.as_ref(), load_balancer.as_ref(), cx));
@@ -147,6 +153,7 @@ impl RawStack {
                 .map(|raw| raw.build(&top("certificate"), cx)),
             target_groups,
             load_balancer,
+            network_load_balancer,
             trust_store: self
                 .trust_store
                 .map(|raw| raw.build(&top("trust_store"), cx)),

@@ -145,7 +145,7 @@ impl RawHealthCheck {
 }
 
 /// Reads status codes: a list or a range, 200 to 499.
-fn read_matcher(text: &str, path: &KeyPath, cx: &Context) -> String {
+pub(super) fn read_matcher(text: &str, path: &KeyPath, cx: &Context) -> String {
     let matcher: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let is_code = |text: &str| {
         text.len() == 3
@@ -164,7 +164,8 @@ fn read_matcher(text: &str, path: &KeyPath, cx: &Context) -> String {
     matcher
 }
 
-fn read_port(port: Option<&Scalar>, path: &KeyPath, cx: &Context) -> HealthCheckPort {
+/// Reads a port: a number, or `traffic-port`.
+pub(super) fn read_port(port: Option<&Scalar>, path: &KeyPath, cx: &Context) -> HealthCheckPort {
     let Some(Scalar(text)) = port else {
         return HealthCheckPort::TrafficPort;
     };

@@ -8,10 +8,12 @@ use serde::Deserialize;
 
 use super::attributes;
 use super::common::{
-    RawTags, SecurityGroups, Subnets, SubnetsForm, Vpc, check_arn, refuse_beside, refuse_repetition,
+    RawTags, SecurityGroups, Subnets, SubnetsForm, Vpc, check_arn, check_range, refuse_beside,
+    refuse_repetition,
 };
 use super::context::Context;
 use super::fault::Fault;
+use super::log_destination::{LogDestination, LogDestinationForm, RawLogDestination};
 use super::path::KeyPath;
 use super::shape::{Scalar, Shape};
 
@@ -44,6 +46,10 @@ pub struct OwnLoadBalancer {
     pub attributes: BTreeMap<String, String>,
     /// Attributes by AWS key that are left as they are.
     pub unmanaged: BTreeSet<String>,
+    /// Which logs go to the stack's own log bucket, as attributes call them: `connection_logs`.
+    pub own_logs: BTreeSet<&'static str>,
+    /// Days after which logs in the stack's own bucket are deleted.
+    pub log_retention_days: u16,
 }
 
 /// Who can reach a load balancer.
@@ -111,12 +117,24 @@ pub(super) struct RawLoadBalancer {
     unmanaged: Option<Vec<String>>,
     /// Whether AWS refuses to delete it (default: `false`).
     deletion_protection: Option<bool>,
+    /// Connection logs: `true` for the stack's own bucket, or an existing one (default: `false`).
+    #[schemars(with = "Option<LogDestinationForm>")]
+    connection_logs: Option<Shape<RawLogDestination>>,
+    /// Access logs: `true` for the stack's own bucket, or an existing one (default: `false`).
+    #[schemars(with = "Option<LogDestinationForm>")]
+    access_logs: Option<Shape<RawLogDestination>>,
+    /// Days after which logs in the stack's own bucket are deleted, 1–3653 (default: 90).
+    #[schemars(range(min = 1, max = 3653))]
+    log_retention_days: Option<u16>,
     /// ARN of an existing load balancer, in place of the other keys.
     arn: Option<String>,
 }
 
 /// The attribute behind the key `deletion_protection`.
 const DELETION_PROTECTION: &str = "deletion_protection.enabled";
+
+/// How long logs in the stack's own bucket are kept, unless the file says otherwise.
+const RETENTION_DAYS: u16 = 90;
 
 impl RawLoadBalancer {
     /// Fills in defaults and checks the section.
@@ -126,9 +144,16 @@ impl RawLoadBalancer {
             check_arn(arn, "elasticloadbalancing", &path.key("arn"), cx);
             return LoadBalancer::Existing { arn: arn.clone() };
         }
-        let attributes = self.read_attributes(path, cx);
+        let mut attributes = self.read_attributes(path, cx);
+        let (own_logs, log_attributes) = self.read_logs(&attributes, path, cx);
+        attributes.extend(log_attributes);
+        let log_retention_days = self.read_retention(&own_logs, path, cx);
         let unmanaged = self.unmanaged.clone().unwrap_or_default();
-        check_unmanaged(&unmanaged, &attributes, &path.key("unmanaged"), cx);
+        let mut managed: BTreeSet<String> = attributes.keys().cloned().collect();
+        for logs in &own_logs {
+            managed.extend(log_keys(logs));
+        }
+        check_unmanaged(&unmanaged, &managed, &path.key("unmanaged"), cx);
         let ip_address_type = self.ip_address_type.unwrap_or(IpAddressType::Ipv4);
         let allow = self.read_allow(ip_address_type, path, cx);
         let subnets = match self.subnets {
@@ -145,6 +170,8 @@ impl RawLoadBalancer {
             ip_address_type,
             attributes,
             unmanaged: unmanaged.into_iter().collect(),
+            own_logs,
+            log_retention_days,
         })
     }
 
@@ -158,6 +185,9 @@ impl RawLoadBalancer {
             self.attributes.as_ref().map(|_| "attributes"),
             self.unmanaged.as_ref().map(|_| "unmanaged"),
             self.deletion_protection.map(|_| "deletion_protection"),
+            self.connection_logs.as_ref().map(|_| "connection_logs"),
+            self.access_logs.as_ref().map(|_| "access_logs"),
+            self.log_retention_days.map(|_| "log_retention_days"),
         ];
         keys.into_iter().flatten().collect()
     }
@@ -177,6 +207,53 @@ impl RawLoadBalancer {
             }
         }
         attributes
+    }
+
+    /// Which logs go to the stack's own bucket, and the attributes of those that go elsewhere.
+    fn read_logs(
+        &self,
+        attributes: &BTreeMap<String, String>,
+        path: &KeyPath,
+        cx: &Context,
+    ) -> (BTreeSet<&'static str>, BTreeMap<String, String>) {
+        let (mut own, mut set) = (BTreeSet::new(), BTreeMap::new());
+        let written = [
+            ("connection_logs", &self.connection_logs),
+            ("access_logs", &self.access_logs),
+        ];
+        for (logs, written) in written {
+            if written.is_none() {
+                continue;
+            }
+            for key in log_keys(logs) {
+                if attributes.contains_key(&key) {
+                    let at = path.key("attributes").key(&key);
+                    let message = format!("`{key}` is given as `{logs}`, too");
+                    cx.fault(Fault::new(&at, message).hint("keep one of the two"));
+                }
+            }
+            match LogDestination::read(written.clone(), &path.key(logs), cx) {
+                Some(LogDestination::Own) => drop(own.insert(logs)),
+                Some(existing) => set.extend(existing.attributes(logs)),
+                None => {}
+            }
+        }
+        (own, set)
+    }
+
+    fn read_retention(&self, own: &BTreeSet<&str>, path: &KeyPath, cx: &Context) -> u16 {
+        let at = path.key("log_retention_days");
+        if let Some(days) = self.log_retention_days {
+            check_range(days, (1, 3653), &at, cx);
+            if own.is_empty() {
+                let fault = Fault::new(
+                    &at,
+                    "`log_retention_days` has no effect without a log bucket of the stack's own",
+                );
+                cx.fault(fault.hint("write `connection_logs: true`, or remove it"));
+            }
+        }
+        self.log_retention_days.unwrap_or(RETENTION_DAYS)
     }
 
     fn read_allow(&self, addresses: IpAddressType, path: &KeyPath, cx: &Context) -> Vec<String> {
@@ -221,17 +298,17 @@ fn refuse_single_subnet(subnets: &Subnets, path: &KeyPath, cx: &Context) {
     }
 }
 
-fn check_unmanaged(
-    keys: &[String],
-    managed: &BTreeMap<String, String>,
-    path: &KeyPath,
-    cx: &Context,
-) {
+/// The attributes behind the key of one kind of logs.
+fn log_keys(logs: &str) -> [String; 3] {
+    ["enabled", "bucket", "prefix"].map(|name| format!("{logs}.s3.{name}"))
+}
+
+fn check_unmanaged(keys: &[String], managed: &BTreeSet<String>, path: &KeyPath, cx: &Context) {
     refuse_repetition(keys, path, cx);
     for (index, key) in keys.iter().enumerate() {
         let at = path.index(index);
         attributes::check_key(key, attributes::LOAD_BALANCER, &at, cx);
-        if managed.contains_key(key) {
+        if managed.contains(key) {
             let message = format!("`{key}` has a value and cannot be unmanaged");
             cx.fault(Fault::new(&at, message).hint("keep one of the two"));
         }

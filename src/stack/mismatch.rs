@@ -9,16 +9,7 @@ use super::path::{KeyPath, Segment};
 use crate::hint;
 
 /// Keys that the design has and this version has not, as section and key; the top has no section.
-const NOT_YET: &[(&str, &str)] = &[
-    ("", "network_load_balancer"),
-    ("api", "vpc_link"),
-    ("apis", "vpc_link"),
-    ("api", "insecure_skip_verification"),
-    ("apis", "insecure_skip_verification"),
-    ("load_balancer", "access_logs"),
-    ("load_balancer", "connection_logs"),
-    ("load_balancer", "web_acl"),
-];
+const NOT_YET: &[(&str, &str)] = &[("load_balancer", "web_acl")];
 
 /// The error of this deserializer: what serde found, and where.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::backend;
 use super::context::Context;
 use super::fault::Fault;
 use super::path::KeyPath;
@@ -28,6 +29,7 @@ pub(super) fn check(stack: &Stack, at: &dyn Fn(&str, &str) -> KeyPath, cx: &Cont
     check_trust_store_use(stack, cx);
     check_domains(stack, at, cx);
     check_records(stack, at, cx);
+    backend::check_network(stack, at, cx);
 }
 
 fn check_vpc(stack: &Stack, cx: &Context) {
@@ -37,6 +39,10 @@ fn check_vpc(stack: &Stack, cx: &Context) {
     let needing = [
         matches!(stack.load_balancer, Some(LoadBalancer::Own(_))).then_some("load_balancer"),
         matches!(stack.endpoint, Some(Endpoint::Own(_))).then_some("endpoint"),
+        stack
+            .network_load_balancer
+            .as_ref()
+            .map(|_| "network_load_balancer"),
         (!stack.target_groups.is_empty()).then_some("target_group"),
     ];
     if let Some(section) = needing.into_iter().flatten().next() {

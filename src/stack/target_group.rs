@@ -13,7 +13,7 @@ use super::health_check::{HealthCheck, RawHealthCheck};
 use super::path::KeyPath;
 use super::shape::Shape;
 
-/// An IP target group.
+/// A target group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetGroup {
     /// Its targets.
@@ -35,6 +35,8 @@ pub enum Targets {
     Endpoint,
     /// These addresses.
     Addresses(Vec<IpAddr>),
+    /// These EC2 instances, by their ids.
+    Instances(Vec<String>),
 }
 
 /// How the load balancer talks to targets.
@@ -61,7 +63,7 @@ impl Protocol {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTargetGroup {
-    /// `endpoint` for the addresses of the stack's endpoint, or a list of IP addresses (default: `endpoint`).
+    /// `endpoint` for the addresses of the stack's endpoint, or a list of IP addresses or of instance ids (default: `endpoint`).
     #[schemars(with = "Option<TargetsForm>")]
     targets: Option<Shape<()>>,
     /// How the load balancer talks to the targets; over HTTPS their certificate is not verified.
@@ -86,8 +88,8 @@ pub(super) struct RawTargetGroup {
 enum TargetsForm {
     /// The word `endpoint`.
     Endpoint(String),
-    /// IP addresses within the VPC or of a private network connected to it.
-    Addresses(Vec<String>),
+    /// IP addresses within the VPC or of a private network connected to it, or ids of EC2 instances.
+    Listed(Vec<String>),
 }
 
 fn https() -> Protocol {
@@ -150,9 +152,9 @@ fn read_targets(
         None if endpoint.is_some() => Targets::Endpoint,
         None => {
             let fault = Fault::new(path, format!("`{path}` has no targets"));
-            cx.fault(
-                fault.hint("add a section `endpoint`, or list addresses: `targets: [10.0.1.5]`"),
-            );
+            cx.fault(fault.hint(
+                "add a section `endpoint`, or list addresses or instances: `targets: [10.0.1.5]`",
+            ));
             Targets::Addresses(Vec::new())
         }
         Some(Shape::Text(word)) if word == "endpoint" => {
@@ -166,16 +168,41 @@ fn read_targets(
             cx.fault(Fault::new(&at, format!("`{at}` lists no target")));
             Targets::Addresses(Vec::new())
         }
+        Some(Shape::List(items)) if items.iter().any(|item| item.starts_with("i-")) => {
+            Targets::Instances(read_instances(items, &at, cx))
+        }
         Some(Shape::List(items)) => Targets::Addresses(read_addresses(&items, &at, cx)),
         Some(other) => {
             let mut fault = Fault::new(&at, format!("`{at}` names no targets"));
             if let Shape::Text(word) = other {
                 fault = fault.hint(format!("write `[{word}]`"));
             }
-            cx.fault(fault.allowed("`endpoint`, a list of IP addresses"));
+            cx.fault(fault.allowed("`endpoint`, a list of IP addresses, a list of instance ids"));
             Targets::Addresses(Vec::new())
         }
     }
+}
+
+/// Reads ids of instances: `i-` and 8 or 17 hexadecimal digits.
+fn read_instances(items: Vec<String>, path: &KeyPath, cx: &Context) -> Vec<String> {
+    for (index, text) in items.iter().enumerate() {
+        let at = path.index(index);
+        if text.parse::<IpAddr>().is_ok() {
+            let message = "a target group has instances or IP addresses, not both";
+            cx.fault(Fault::new(&at, message).hint("make two target groups"));
+        } else if !is_instance(text) {
+            let fault = Fault::new(&at, format!("`{text}` is no instance id"));
+            cx.fault(fault.allowed("`i-` and 8 or 17 hexadecimal digits: `i-0123456789abcdef0`"));
+        }
+    }
+    refuse_repetition(&items, path, cx);
+    items
+}
+
+fn is_instance(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.strip_prefix("i-")
+        .is_some_and(|digits| [8, 17].contains(&digits.len()) && digits.bytes().all(is_digit))
 }
 
 fn read_addresses(items: &[String], path: &KeyPath, cx: &Context) -> Vec<IpAddr> {
@@ -187,13 +214,12 @@ fn read_addresses(items: &[String], path: &KeyPath, cx: &Context) -> Vec<IpAddr>
                 cx.fault(Fault::new(&at, format!("`{text}` cannot be a target")));
             }
             Ok(address) => addresses.push(address),
-            Err(_) if text.starts_with("i-") => {
-                cx.fault(Fault::new(
-                    &at,
-                    format!("`{text}`: instances are not supported yet"),
-                ));
+            Err(_) => {
+                let fault = Fault::new(&at, format!("`{text}` is no IP address"));
+                cx.fault(
+                    fault.allowed("an IP address; an instance id such as `i-0123456789abcdef0`"),
+                );
             }
-            Err(_) => cx.fault(Fault::new(&at, format!("`{text}` is no IP address"))),
         }
     }
     refuse_repetition(&addresses, path, cx);

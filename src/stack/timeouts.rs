@@ -67,6 +67,8 @@ timeouts! {
     domain = "15m",
     /// API and stage known to the mapping.
     mapping = "30s",
+    /// VPC link available, and gone.
+    vpc_link = "20m",
     /// Record in sync on all name servers.
     record = "30m",
     /// Bucket exists.

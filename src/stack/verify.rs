@@ -21,6 +21,8 @@ pub struct Verify {
     pub path: String,
     /// The status code that proves success.
     pub expect: u16,
+    /// Path of a backend that prints the headers of its requests.
+    pub echo_path: Option<String>,
 }
 
 /// What `mtlsgw verify` presents and wants to see.
@@ -38,6 +40,8 @@ pub(super) struct RawVerify {
     #[serde(default = "ok")]
     #[schemars(range(min = 100, max = 599))]
     expect: u16,
+    /// Path of a backend that prints the headers of its requests (default: none, and they are not checked).
+    echo_path: Option<String>,
 }
 
 fn root_path() -> String {
@@ -51,12 +55,9 @@ fn ok() -> u16 {
 impl RawVerify {
     /// Fills in defaults and checks the section.
     pub(super) fn build(self, path: &KeyPath, cx: &Context) -> Verify {
-        if !self.path.starts_with('/') {
-            let fault = Fault::new(
-                &path.key("path"),
-                format!("`{}` does not begin with `/`", self.path),
-            );
-            cx.fault(fault.hint(format!("write `/{}`", self.path)));
+        check_path(&self.path, &path.key("path"), cx);
+        if let Some(echo) = &self.echo_path {
+            check_path(echo, &path.key("echo_path"), cx);
         }
         if !(100..=599).contains(&self.expect) {
             let fault = Fault::new(
@@ -70,6 +71,14 @@ impl RawVerify {
             client_key: resolve(&self.client_key, cx),
             path: self.path,
             expect: self.expect,
+            echo_path: self.echo_path,
         }
+    }
+}
+
+fn check_path(text: &str, path: &KeyPath, cx: &Context) {
+    if !text.starts_with('/') {
+        let fault = Fault::new(path, format!("`{text}` does not begin with `/`"));
+        cx.fault(fault.hint(format!("write `/{text}`")));
     }
 }

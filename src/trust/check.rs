@@ -315,7 +315,7 @@ impl Check<'_> {
     /// Says why there is no chain that is short enough.
     fn unfinished(&mut self, anchors: Anchors) -> (Vec<usize>, Refusal) {
         let maximum = self.options.maximum_depth;
-        let mut deepest = Vec::new();
+        let mut deepest: Vec<Vec<usize>> = Vec::new();
         for length in 1..=path::LONGEST {
             let mut search = Search::new(anchors, length);
             let complete = search.next(&mut self.pool);
@@ -323,18 +323,31 @@ impl Check<'_> {
                 let refusal = self.too_deep(&path);
                 return (path, refusal);
             }
-            if search.deepest().len() > deepest.len() {
+            let depth = |paths: &[Vec<usize>]| paths.first().map_or(0, Vec::len);
+            if depth(search.deepest()) > depth(&deepest) {
                 deepest = search.deepest().to_vec();
             }
         }
-        let refusal = if deepest.len() > maximum {
-            self.too_deep(&deepest)
-        } else if let Err(refusal) = self.judge_unanchored(&deepest) {
+        let mut furthest: Option<(Vec<usize>, Refusal)> = None;
+        for path in deepest {
+            let refusal = self.dead_end(&path);
+            let gets_further = |(_, other): &(_, Refusal)| refusal.reason > other.reason;
+            if furthest.as_ref().is_none_or(gets_further) {
+                furthest = Some((path, refusal));
+            }
+        }
+        furthest.unwrap_or_else(|| (vec![0], self.pool.untrusted(&[0])))
+    }
+
+    /// Says why a chain that leads nowhere is refused.
+    fn dead_end(&mut self, path: &[usize]) -> Refusal {
+        if path.len() > self.options.maximum_depth {
+            self.too_deep(path)
+        } else if let Err(refusal) = self.judge_unanchored(path) {
             refusal
         } else {
-            self.pool.untrusted(&deepest)
-        };
-        (deepest, refusal)
+            self.pool.untrusted(path)
+        }
     }
 
     fn too_deep(&self, path: &[usize]) -> Refusal {

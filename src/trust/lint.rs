@@ -6,6 +6,7 @@
 //! [`Rule`] in the table of its file; `docs/trust-lint.md` lists them all.
 
 mod authority;
+mod backend;
 mod chain;
 mod client;
 mod extension;
@@ -27,9 +28,10 @@ use super::crl::Crl;
 use super::digest::Sha256Digest;
 
 pub use authority::lint_bundle;
+pub use backend::{BackendTrust, backend_without_tls12, judge_backend};
 pub use client::lint_client;
 pub use revocation::{lint_crl, lint_crls};
-pub use server::{lint_backend_certificate, lint_server_certificate};
+pub use server::lint_server_certificate;
 pub use source::lint_sources;
 pub use succession::{crl_predecessor, lint_succession, lint_successor};
 
@@ -116,6 +118,7 @@ pub fn rules() -> Vec<Rule> {
         client::RULES,
         source::RULES,
         server::RULES,
+        backend::RULES,
     ];
     tables.into_iter().flatten().copied().collect()
 }
@@ -287,6 +290,7 @@ mod tests {
         assert_eq!(codes.len(), rules.len());
         let sources = [
             include_str!("lint/authority.rs"),
+            include_str!("lint/backend.rs"),
             include_str!("lint/chain.rs"),
             include_str!("lint/client.rs"),
             include_str!("lint/extension.rs"),

@@ -56,6 +56,18 @@ pub enum ChainError {
         /// The subject of the certificate before it.
         before: String,
     },
+    /// A certificate that has nothing to do with the others.
+    #[error(
+        "{found} does not belong to the chain: {before}, at which the chain ends, was issued by {expected}"
+    )]
+    Unrelated {
+        /// Its subject.
+        found: String,
+        /// The subject of the last certificate that belongs to the chain.
+        before: String,
+        /// The issuer of that one.
+        expected: String,
+    },
     /// A certificate in the chain that may not issue any.
     #[error("certificate {position} of the chain ({found}) is not a CA certificate")]
     NotACa {
@@ -82,6 +94,59 @@ pub fn check_chain(certificate: &Certificate, chain: &[Certificate]) -> Result<(
         before = issuer;
     }
     Ok(())
+}
+
+/// Puts the certificates of a server in the order that ACM demands: its issuer, the issuer's issuer, and so on,
+/// each once and without the certificate itself.
+///
+/// # Errors
+///
+/// A certificate that belongs to no place in the chain.
+pub fn arrange_chain(
+    certificate: &Certificate,
+    given: &[Certificate],
+) -> Result<Vec<Certificate>, ChainError> {
+    let mut left: Vec<&Certificate> = Vec::new();
+    for one in given {
+        if one != certificate && !left.contains(&one) {
+            left.push(one);
+        }
+    }
+    let mut chain: Vec<Certificate> = Vec::new();
+    let mut before = certificate;
+    while !left.is_empty() && !is_own_issuer(before) {
+        let issued = |issuer: &&Certificate| check_link(before, issuer, chain.len() + 1).is_ok();
+        let Some(place) = left.iter().position(issued) else {
+            break;
+        };
+        before = left.remove(place);
+        chain.push(before.clone());
+    }
+    match left.first() {
+        None => Ok(chain),
+        Some(stray) => Err(misplaced(before, stray, chain.len() + 1)),
+    }
+}
+
+fn is_own_issuer(certificate: &Certificate) -> bool {
+    certificate.is_self_issued() && certificate.signature_by(certificate) != SignatureCheck::Invalid
+}
+
+/// Why a certificate cannot come after another one.
+fn misplaced(before: &Certificate, stray: &Certificate, position: usize) -> ChainError {
+    let unrelated = || ChainError::Unrelated {
+        found: stray.subject.to_string(),
+        before: before.subject.to_string(),
+        expected: before.issuer.to_string(),
+    };
+    match check_link(before, stray, position) {
+        Err(error @ (ChainError::WrongKey { .. } | ChainError::NotACa { .. }))
+            if !is_own_issuer(before) =>
+        {
+            error
+        }
+        _ => unrelated(),
+    }
 }
 
 /// Checks one step of the chain.
@@ -158,6 +223,43 @@ mod tests {
              CN=a.example.com was issued by CN=Middle"
         );
         assert!(message(&[server.clone(), middle.clone()]).contains("repeats the certificate"));
+        let impostor = Authority::new("Middle").certificate();
+        assert!(message(&[impostor]).contains("its key did not sign it"));
+    }
+
+    #[test]
+    fn a_chain_is_put_in_order() {
+        let root = Authority::new("Root");
+        let middle = root.intermediate("Middle");
+        let server = middle.server(&["a.example.com"]);
+        let (root, middle) = (root.certificate(), middle.certificate());
+        let ordered = vec![middle.clone(), root.clone()];
+        for given in [
+            vec![middle.clone(), root.clone()],
+            vec![root.clone(), middle.clone()],
+            vec![root.clone(), server.clone(), middle.clone(), root.clone()],
+        ] {
+            assert_eq!(arrange_chain(&server, &given), Ok(ordered.clone()));
+        }
+        let without_root = arrange_chain(&server, slice::from_ref(&middle));
+        assert_eq!(without_root, Ok(vec![middle]));
+        assert_eq!(arrange_chain(&server, &[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_does_not_belong_to_a_chain_is_named() {
+        let root = Authority::new("Root");
+        let middle = root.intermediate("Middle");
+        let server = middle.server(&["a.example.com"]);
+        let (root, middle) = (root.certificate(), middle.certificate());
+        let stranger = Authority::new("Stranger").certificate();
+        let message =
+            |given: &[Certificate]| arrange_chain(&server, given).unwrap_err().to_string();
+        assert_eq!(
+            message(&[root.clone(), stranger, middle]),
+            "CN=Stranger does not belong to the chain: CN=Root, at which the chain ends, was issued by CN=Root"
+        );
+        assert!(message(&[root]).starts_with("CN=Root does not belong"));
         let impostor = Authority::new("Middle").certificate();
         assert!(message(&[impostor]).contains("its key did not sign it"));
     }

@@ -2,6 +2,7 @@
 
 mod clients;
 mod direct;
+mod echo;
 mod headers;
 mod names;
 mod plain;
@@ -57,13 +58,15 @@ pub(crate) enum Probe {
     DirectRegional,
     /// The endpoint's addresses.
     DirectEndpoint,
+    /// What the load balancer tells the backend of the client.
+    ClientHeaders,
     /// Headers that only the load balancer may set.
     ForgedHeaders,
 }
 
 impl Probe {
     /// All of them.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Dns,
         Self::Tls13,
         Self::Tls12,
@@ -83,6 +86,7 @@ impl Probe {
         Self::HttpRedirect,
         Self::DirectRegional,
         Self::DirectEndpoint,
+        Self::ClientHeaders,
         Self::ForgedHeaders,
     ];
 
@@ -108,6 +112,7 @@ impl Probe {
             Self::HttpRedirect => "http_redirect",
             Self::DirectRegional => "direct_regional",
             Self::DirectEndpoint => "direct_endpoint",
+            Self::ClientHeaders => "client_headers",
             Self::ForgedHeaders => "forged_headers",
         }
     }
@@ -134,6 +139,7 @@ impl Probe {
             Self::HttpRedirect => "plain HTTP",
             Self::DirectRegional => "past the ALB: regional name",
             Self::DirectEndpoint => "past the ALB: endpoint",
+            Self::ClientHeaders => "headers about the client",
             Self::ForgedHeaders => "forged X-Amzn-Mtls headers",
         }
     }
@@ -164,17 +170,26 @@ impl Probe {
             Self::HttpRedirect => plain::redirect(cx).await,
             Self::DirectRegional => Box::pin(direct::regional(cx)).await?,
             Self::DirectEndpoint => Box::pin(direct::endpoint(cx)).await?,
+            Self::ClientHeaders => Box::pin(echo::headers(cx)).await?,
             Self::ForgedHeaders => Box::pin(headers::forged(cx)).await?,
         };
         Ok(Finding {
             gateway: cx.gateway.address(),
             probe: self,
             expected: outcome.expected,
-            observed: outcome.observed,
+            observed: printable(&outcome.observed),
             verdict: outcome.verdict,
-            reason: outcome.reason,
+            reason: outcome.reason.map(|reason| printable(&reason)),
         })
     }
+}
+
+/// What servers say may hold what a terminal obeys.
+fn printable(text: &str) -> String {
+    let shown = text.chars();
+    shown
+        .map(|one| if one.is_control() { '?' } else { one })
+        .collect()
 }
 
 /// How a probe came out, without whose it is.
@@ -323,6 +338,11 @@ mod tests {
         };
         let of = |judge: fn(&str, &Observation) -> Outcome| judge("", &observation).verdict;
         (of(refused), of(accepted))
+    }
+
+    #[test]
+    fn what_servers_say_moves_no_cursor() {
+        assert_eq!(printable("a\u{1b}[2Jb\n\u{9b}c"), "a?[2Jb??c");
     }
 
     #[test]

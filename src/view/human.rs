@@ -7,14 +7,14 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Figures;
+use super::{Ending, Fate, Figures, table};
 use crate::apply::Report;
 use crate::diff::Change;
 use crate::error::Error;
 use crate::foreign;
 use crate::plan::{Effect, Summary};
 use crate::resource::Expiry;
-use crate::session::Planned;
+use crate::session::{Attempt, Planned};
 use crate::trust::{Affected, IssuerUnknown, Lockout, Seen};
 use crate::wiring::Warning;
 
@@ -23,6 +23,19 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 const BOLD: Style = Style::new().bold();
+
+/// Plans one after the other, and of several what they come to.
+pub(super) fn plans(attempts: &[Attempt]) -> String {
+    let planned = attempts
+        .iter()
+        .filter_map(|attempt| attempt.planned.as_ref().ok());
+    let mut text: String = planned.map(plan).collect();
+    if attempts.len() > 1 {
+        text.push_str(&table::plans(attempts));
+        text.push('\n');
+    }
+    text
+}
 
 /// A plan: header, one block per address, warnings, the closing line.
 pub(super) fn plan(planned: &Planned) -> String {
@@ -450,6 +463,70 @@ pub(super) fn summary(report: &Report, figures: &Figures) -> String {
         "{style}{command} of {stack} {word}{style:#}: {done}, {calls} calls{again}."
     )
     .expect("writing to a String cannot fail");
+    text
+}
+
+/// What is to be said of one of several stacks beside its row in the table.
+pub(super) fn ending(ending: &Ending) -> String {
+    let mut text = String::new();
+    let stack = &ending.stack;
+    for (address, reason) in &ending.retained {
+        line(
+            &mut text,
+            &format!("{stack}: left behind: {address}: {reason}"),
+        );
+    }
+    let Fate::Ran(report) = &ending.fate else {
+        return text;
+    };
+    for error in &report.failed {
+        line(&mut text, &error_of(&[stack], error));
+    }
+    if !report.skipped.is_empty() {
+        let skipped = report.skipped.iter().map(crate::resource::Address::as_str);
+        let skipped: Vec<&str> = skipped.collect();
+        line(
+            &mut text,
+            &format!("{stack}: not done: {}", skipped.join(", ")),
+        );
+    }
+    text
+}
+
+/// How an apply of several stacks ended, in one line.
+pub(super) fn results(endings: &[Ending], calls: u64) -> String {
+    let changes: usize = endings
+        .iter()
+        .map(|ending| match &ending.fate {
+            Fate::Ran(report) => report.done,
+            Fate::Unchanged | Fate::Refused(_) => 0,
+        })
+        .sum();
+    let is_good = |ending: &&Ending| match &ending.fate {
+        Fate::Unchanged => true,
+        Fate::Refused(_) => false,
+        Fate::Ran(report) => report.failed.is_empty() && !report.interrupted,
+    };
+    let (all, good) = (endings.len(), endings.iter().filter(is_good).count());
+    let changes = counted(changes, "change");
+    if all == good {
+        return format!(
+            "{GREEN}apply of {all} stacks complete{GREEN:#}: {changes}, {calls} calls."
+        );
+    }
+    format!(
+        "{RED}apply of {all} stacks: {good} as they should be, {} not{RED:#}: {changes}, {calls} calls; \
+         run the same command again to go on.",
+        all - good
+    )
+}
+
+/// An error of one or more of several stacks, with its hint.
+pub(super) fn error_of(stacks: &[&str], error: &Error) -> String {
+    let mut text = format!("{RED}error:{RED:#} {}: {error}", stacks.join(", "));
+    if let Some(hint) = error.hint() {
+        write!(text, "\n{CYAN}hint:{CYAN:#} {hint}").expect("writing to a String cannot fail");
+    }
     text
 }
 

@@ -7,29 +7,42 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::Figures;
-use crate::apply::{Event, Report};
+use super::{Ending, Fate, Figures, Verified};
+use crate::apply::{Event, Report, Told};
 use crate::error::Error;
 use crate::plan::Summary;
 use crate::resource::Expiry;
-use crate::session::Planned;
+use crate::session::{Attempt, Planned};
 
 /// The version of the forms below; a new field is no new version.
 const FORMAT_VERSION: &str = "1";
 
-/// The document of `plan --json`.
-pub(super) fn plans(planned: &[Planned]) -> Value {
+/// The document of `plan --json`; what could not be planned is in `errors`, which is only there then.
+pub(super) fn plans(attempts: &[Attempt]) -> Value {
+    let planned: Vec<&Planned> = attempts
+        .iter()
+        .filter_map(|attempt| attempt.planned.as_ref().ok())
+        .collect();
     // Stacks of one region share their clients.
     let clients: BTreeMap<&str, u64> = planned
         .iter()
         .map(|one| (one.aws.region.as_str(), one.aws.calls()))
         .collect();
     let calls: u64 = clients.values().sum();
-    json!({
+    let mut document = json!({
         "format_version": FORMAT_VERSION,
-        "stacks": planned.iter().map(stack).collect::<Vec<_>>(),
+        "stacks": planned.into_iter().map(stack).collect::<Vec<_>>(),
         "calls": calls,
-    })
+    });
+    let error = |attempt: &Attempt| {
+        let error = about(attempt.planned.as_ref().err()?);
+        Some(json!({"stack": attempt.name, "region": attempt.region, "error": error}))
+    };
+    let errors: Vec<Value> = attempts.iter().filter_map(error).collect();
+    if !errors.is_empty() {
+        document["errors"] = errors.into();
+    }
+    document
 }
 
 /// The document of `status --json`.
@@ -90,7 +103,7 @@ pub(super) fn version() -> Value {
 /// The lines after it: what is going to be done.
 pub(super) fn planned(planned: &Planned) -> Vec<Value> {
     let line = |summary: &Summary| {
-        let mut line = json!({"type": "planned", "elapsed_ms": 0});
+        let mut line = json!({"type": "planned", "stack": planned.name, "elapsed_ms": 0});
         if let (Value::Object(line), Ok(Value::Object(fields))) =
             (&mut line, serde_json::to_value(summary))
         {
@@ -110,7 +123,13 @@ pub(super) fn planned(planned: &Planned) -> Vec<Value> {
 /// A line for something that happened.
 ///
 /// `elapsed_ms` is the step's own time where it has ended, and the run's so far elsewhere.
-pub(super) fn event(event: &Event, since_start: Duration) -> Value {
+pub(super) fn event(told: &Told, since_start: Duration) -> Value {
+    let mut line = happened(&told.event, since_start);
+    line["stack"] = Value::from(&*told.stack);
+    line
+}
+
+fn happened(event: &Event, since_start: Duration) -> Value {
     let so_far = milliseconds(since_start);
     match event {
         Event::Started { address, doing } => json!({
@@ -167,6 +186,61 @@ pub(super) fn summary(report: &Report, figures: &Figures, since_start: Duration)
         "calls": figures.calls,
         "elapsed_ms": milliseconds(since_start),
     })
+}
+
+/// The summary of one of several stacks.
+pub(super) fn ending(ending: &Ending, since_start: Duration) -> Value {
+    let nothing = Report::default();
+    let (outcome, report, refused) = match &ending.fate {
+        Fate::Unchanged => ("unchanged", &nothing, None),
+        Fate::Refused(error) => ("refused", &nothing, Some(error)),
+        Fate::Ran(report) if report.interrupted => ("interrupted", report, None),
+        Fate::Ran(report) if report.failed.is_empty() => ("complete", report, None),
+        Fate::Ran(report) => ("incomplete", report, None),
+    };
+    let retained =
+        |(address, reason): &(String, String)| json!({"address": address, "reason": reason});
+    json!({
+        "type": "summary",
+        "command": "apply",
+        "stack": ending.stack,
+        "outcome": outcome,
+        "done": report.done,
+        "failed": report.failed.iter().chain(refused).map(about).collect::<Vec<_>>(),
+        "skipped": report.skipped,
+        "interrupted": report.interrupted || matches!(refused, Some(Error::Interrupted)),
+        "retained": ending.retained.iter().map(retained).collect::<Vec<_>>(),
+        "verified": ending.verified.map(|verified| verified == Verified::Passed),
+        "elapsed_ms": milliseconds(since_start),
+    })
+}
+
+/// The last line of an apply of several stacks.
+pub(super) fn results(
+    endings: &[Ending],
+    (code, calls): (u8, u64),
+    since_start: Duration,
+) -> Value {
+    let stacks: Vec<Value> = endings
+        .iter()
+        .map(|one| {
+            let line = ending(one, since_start);
+            json!({"stack": line["stack"], "outcome": line["outcome"], "done": line["done"]})
+        })
+        .collect();
+    json!({
+        "type": "results",
+        "command": "apply",
+        "stacks": stacks,
+        "calls": calls,
+        "exit_code": code,
+        "elapsed_ms": milliseconds(since_start),
+    })
+}
+
+/// An error that kept one of several stacks from being planned or applied.
+pub(super) fn error_of(stack: &str, error: &Error) -> Value {
+    json!({"type": "error", "stack": stack, "error": about(error)})
 }
 
 /// An error that ended the command before or instead of a summary.

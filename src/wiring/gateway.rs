@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::network::load_balancer_address;
-use super::{Wiring, key_of, names, section};
+use super::{Wiring, backend, key_of, names, section};
 use crate::aws::tags::Tags;
 use crate::resource::base_path_mapping::BasePathMapping;
 use crate::resource::deployment::{Content, Deployment};
@@ -50,7 +50,9 @@ impl Wiring<'_> {
                         policy: policy.clone(),
                         vpc_endpoints: vpc_endpoints.clone(),
                         endpoint_type,
+                        vpc_link: api.vpc_link.then(backend::vpc_link_reference),
                     },
+                    behind: backend::behind(&api),
                 },
             );
             let stage = address.part("stage");
@@ -72,7 +74,9 @@ impl Wiring<'_> {
                 definition: Definition::Document {
                     document: api.definition.document,
                     digest: api.definition.digest,
+                    vpc_link: api.vpc_link.then(backend::vpc_link_reference),
                 },
+                vpc_links: Vec::new(),
                 tags: self.tags(&address),
             };
             self.wired.resources.rest_apis.insert(address, resource);
@@ -161,6 +165,11 @@ impl Wiring<'_> {
                     list.sort();
                     Late::Known(list)
                 }
+                Targets::Instances(list) => {
+                    let mut list = list.clone();
+                    list.sort();
+                    Late::Known(list)
+                }
             };
             let registration = TargetRegistration {
                 target_group: Late::id(&address),
@@ -192,11 +201,16 @@ impl Wiring<'_> {
         let ipv6 = matches!(&group.targets, Targets::Addresses(list) if list.iter().all(std::net::IpAddr::is_ipv6));
         let (protocol, port) = (group.protocol.as_str(), group.port.to_string());
         let ip_address_type = if ipv6 { "ipv6" } else { "ipv4" };
+        let target_type = if matches!(group.targets, Targets::Instances(_)) {
+            "instance"
+        } else {
+            "ip"
+        };
         let fixed = [
             vpc.id.as_str(),
             protocol,
             &port,
-            "ip",
+            target_type,
             ip_address_type,
             &balancer,
         ];
@@ -206,7 +220,7 @@ impl Wiring<'_> {
             vpc: vpc.id.clone(),
             protocol: protocol.to_owned(),
             port: group.port,
-            target_type: "ip".to_owned(),
+            target_type: target_type.to_owned(),
             ip_address_type: ip_address_type.to_owned(),
             load_balancer: self.load_balancer_reference(),
             health_check: HealthCheck {
@@ -336,7 +350,7 @@ impl Wiring<'_> {
             let room = record.overwrite.then(|| address.part("a"));
             for record_type in self.record_types(&record.target) {
                 let set = RecordSet {
-                    zone: zone.id.clone(),
+                    zone: Late::Known(zone.id.clone()),
                     name: record.name.clone(),
                     record_type: record_type.to_owned(),
                     alias_dns_name: dns_name.clone(),
@@ -439,7 +453,8 @@ fn stage_of(
     }
 }
 
-fn api_address(name: &str) -> Address {
+/// Where an API stands in its stack.
+pub(crate) fn api_address(name: &str) -> Address {
     section("api", "apis", name)
 }
 

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{Wiring, key_of, names, pairs, section};
 use crate::aws::tags::Tags;
 use crate::facts::{Origin, Subnet, Vpc, Zone};
-use crate::resource::load_balancer::{LoadBalancer, ReachedBy};
+use crate::resource::load_balancer::{LoadBalancer, ReachedBy, Type};
+use crate::resource::log_bucket::LogBucket;
 use crate::resource::record_set::{Memory, plain_alias};
 use crate::resource::security_group::{Peer, Rule, SecurityGroup};
 use crate::resource::vpc_endpoint::VpcEndpoint;
@@ -70,7 +71,7 @@ impl Wiring<'_> {
     }
 
     /// The subnets that a section names, at most one in an availability zone.
-    fn subnets(&mut self, key: &str, wanted: &Subnets, vpc: &Vpc) -> Vec<Subnet> {
+    pub(super) fn subnets(&mut self, key: &str, wanted: &Subnets, vpc: &Vpc) -> Vec<Subnet> {
         if self.is_rendered_only() {
             let ids = if let Subnets::Ids(ids) = wanted {
                 ids.clone()
@@ -415,6 +416,7 @@ impl Wiring<'_> {
             SecurityGroups::Existing(ids) => ids.iter().cloned().map(Late::Known).collect(),
             SecurityGroups::Own => vec![self.load_balancer_group(&balancer, &address, &vpc)],
         };
+        let (attributes, log_buckets) = self.own_logs(&balancer);
         let tags = self.remembering(&address);
         let endpoint = endpoint_address();
         let endpoint_group = endpoint.part("security_group");
@@ -427,13 +429,16 @@ impl Wiring<'_> {
         let group = group.then_some(endpoint_group);
         let resource = LoadBalancer {
             name: self.load_balancer_name(&balancer, &vpc),
+            kind: Type::Application,
+            filters_private_link: true,
             scheme: balancer.scheme.as_str().to_owned(),
             vpc: vpc.id.clone(),
             subnets: subnets.into_iter().map(|subnet| subnet.id).collect(),
             security_groups,
             ip_address_type: balancer.ip_address_type.as_str().to_owned(),
-            attributes: balancer.attributes,
+            attributes,
             unmanaged: balancer.unmanaged,
+            log_buckets,
             admitted_by: admits.into_iter().chain(group).collect(),
             reached_by: if self.stack.records.is_empty() {
                 ReachedBy::DnsName
@@ -447,6 +452,33 @@ impl Wiring<'_> {
             .resources
             .load_balancers
             .insert(address, resource);
+    }
+
+    /// The attributes, with those that have logs go to the stack's own log bucket, and that bucket.
+    fn own_logs(
+        &mut self,
+        balancer: &OwnLoadBalancer,
+    ) -> (BTreeMap<String, String>, Vec<Late<String>>) {
+        if balancer.own_logs.is_empty() {
+            return (balancer.attributes.clone(), Vec::new());
+        }
+        let address = LogBucket::address();
+        let bucket = LogBucket::of(
+            &self.facts.identity,
+            &self.facts.region,
+            &self.stack.name,
+            (balancer.log_retention_days, self.tags(&address)),
+        );
+        let attributes = balancer.own_logs.iter().flat_map(|logs| {
+            [
+                (format!("{logs}.s3.enabled"), "true".to_owned()),
+                (format!("{logs}.s3.bucket"), bucket.name.clone()),
+            ]
+        });
+        let attributes = attributes.chain(balancer.attributes.clone()).collect();
+        let reference = Late::id(&address);
+        self.wired.resources.log_buckets.insert(address, bucket);
+        (attributes, vec![reference])
     }
 
     /// Named after what cannot be changed; its target groups are named after it in turn.

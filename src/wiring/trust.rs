@@ -9,7 +9,7 @@ use super::{Warning, Wiring};
 use crate::crl_source::{self, Fate, Mode, Outcome, Question, number};
 use crate::facts::{IssuedCertificate, Zone};
 use crate::resource::certificate::{
-    Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION,
+    Certificate, Import, ImportFiles, RETAIN, Request, Source, VALIDATION, usages,
 };
 use crate::resource::certificate_validation::CertificateValidation;
 use crate::resource::object::{self, Object, Payload};
@@ -231,7 +231,7 @@ impl Wiring<'_> {
     }
 
     /// Findings as located errors, or as warnings; notes are for `trust lint`.
-    fn report(&mut self, key: &str, address: &Address, findings: Vec<Finding>) {
+    pub(super) fn report(&mut self, key: &str, address: &Address, findings: Vec<Finding>) {
         for finding in findings {
             match finding.severity {
                 Severity::Error => self.error(key, finding.in_words(), None, Some(finding.fix)),
@@ -292,7 +292,17 @@ impl Wiring<'_> {
                 private_key,
                 chain,
             } => {
-                if let Some(import) = self.import(leaf, chain.as_ref(), private_key) {
+                let hosts = self
+                    .stack
+                    .domains
+                    .values()
+                    .map(|domain| domain.name.clone());
+                let place = ImportPlace {
+                    address: certificate_address(),
+                    key: "certificate.import",
+                    hosts: hosts.collect(),
+                };
+                if let Some(import) = self.import(leaf, chain.as_ref(), private_key, &place) {
                     let source = Source::Imported(import);
                     self.add_certificate(source, &BTreeMap::new(), certificate.retain);
                 }
@@ -351,7 +361,17 @@ impl Wiring<'_> {
     }
 
     fn add_certificate(&mut self, source: Source, zones: &BTreeMap<String, String>, retain: bool) {
-        let address = certificate_address();
+        self.add_certificate_at(certificate_address(), source, zones, retain);
+    }
+
+    /// Adds a certificate of ours at an address.
+    pub(super) fn add_certificate_at(
+        &mut self,
+        address: Address,
+        source: Source,
+        zones: &BTreeMap<String, String>,
+        retain: bool,
+    ) {
         let validation = address.part("validation");
         let mut tags = self.tags(&address);
         if !zones.is_empty() {
@@ -412,35 +432,44 @@ impl Wiring<'_> {
         zones
     }
 
-    fn import(
+    /// What the files of an import hold.
+    pub(super) fn import(
         &mut self,
         leaf: &Material,
         chain: Option<&Material>,
         key: &std::path::Path,
+        place: &ImportPlace,
     ) -> Option<Import> {
-        let certificate = self
-            .parse("certificate.import.certificate", leaf)?
-            .into_iter()
-            .next()?;
-        let chain = match chain {
-            Some(chain) => self.parse("certificate.import.chain", chain)?,
-            None => Vec::new(),
+        let at = format!("{}.certificate", place.key);
+        let mut given = self.parse(&at, leaf)?;
+        let certificate = given.remove(own_place(&given));
+        let key_of_chain = match chain {
+            Some(chain) => {
+                let key = format!("{}.chain", place.key);
+                given.extend(self.parse(&key, chain)?);
+                key
+            }
+            None => at.clone(),
         };
-        let hosts: Vec<String> = self
-            .stack
-            .domains
-            .values()
-            .map(|domain| domain.name.clone())
-            .collect();
-        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-        let address = certificate_address();
+        // Whatever the order of the files is: there is one in which they are a chain, or none.
+        let chain = match trust::arrange_chain(&certificate, &given) {
+            Ok(chain) => chain,
+            Err(error) => {
+                let hint =
+                    "name the issuer of the certificate and the issuer's issuers, and nothing else";
+                self.error(&key_of_chain, error.to_string(), None, Some(hint));
+                return None;
+            }
+        };
+        let hosts: Vec<&str> = place.hosts.iter().map(String::as_str).collect();
         let findings = trust::lint_server_certificate(&certificate, &chain, &hosts, self.now);
-        self.report("certificate.import.certificate", &address, findings);
+        self.report(&at, &place.address, findings);
         let all = std::iter::once(&certificate).chain(&chain);
         Some(Import {
             fingerprints: all.map(|one| one.fingerprint.to_string()).collect(),
             shown: certificate.summary(),
             key_algorithm: acm_key_algorithm(&certificate.key_algorithm),
+            usages: usages(&certificate),
             files: Some(ImportFiles {
                 names: certificate.dns_names.clone(),
                 not_after: certificate.not_after,
@@ -456,7 +485,8 @@ impl Wiring<'_> {
         })
     }
 
-    fn parse(&mut self, key: &str, file: &Material) -> Option<Vec<trust::Certificate>> {
+    /// The certificates of a file.
+    pub(super) fn parse(&mut self, key: &str, file: &Material) -> Option<Vec<trust::Certificate>> {
         match trust::Certificate::all_from_bytes(&file.bytes) {
             Ok(certificates) => Some(certificates),
             Err(error) => {
@@ -465,6 +495,28 @@ impl Wiring<'_> {
             }
         }
     }
+}
+
+/// Where an imported certificate stands, and for which names it has to be good.
+pub(super) struct ImportPlace {
+    /// In the stack.
+    pub(super) address: Address,
+    /// In the stack file.
+    pub(super) key: &'static str,
+    /// The names that clients connect to.
+    pub(super) hosts: Vec<String>,
+}
+
+/// Where a server's own certificate stands in a file that has its issuers, too: it issued none of the others.
+fn own_place(certificates: &[trust::Certificate]) -> usize {
+    let issued_none = |one: &trust::Certificate| {
+        let mut others = certificates.iter().filter(|other| *other != one);
+        !others.any(|other| other.issuer.matches(&one.subject))
+    };
+    certificates
+        .iter()
+        .position(issued_none)
+        .unwrap_or_default()
 }
 
 /// A kind of key as ACM names it: `RSA_2048`, `EC_prime256v1`.

@@ -1,7 +1,7 @@
 //! What clients of a gateway get: a stack is applied, and somebody with a certificate comes through
 //! its load balancer, or past it.
 
-mod client;
+pub(crate) mod client;
 
 use serde_json::{Value, json};
 
@@ -299,6 +299,24 @@ fn a_direct_call_past_the_load_balancer_is_refused() {
         (answer.status, answer.body.as_str()),
         (403, r#"{"message":"Forbidden"}"#)
     );
+}
+
+#[test]
+fn a_regional_api_answers_at_its_domains_public_addresses() {
+    let stack = r#"name: regional
+region: ap-northeast-1
+apis: { pets: { sample: petstore, endpoint_type: regional } }
+domain: { name: api.example.com, mappings: { v1: pets } }
+certificate: { request: "*.example.com" }
+record: { zone: example.com }
+"#;
+    let gateway = Gateway::of(Scenario::stack(stack), &[]);
+    let pets = gateway.get("/v1/pets");
+    assert_eq!(
+        (pets.status, pets.json()[2]["type"].as_str()),
+        (200, Some("fish"))
+    );
+    assert_eq!(gateway.get("/pets").status, 403);
 }
 
 #[test]

@@ -5,10 +5,12 @@
 //! compare at all; a field that has neither a row nor a reason fails the test.
 
 pub(crate) mod account;
+mod backend;
 mod gateway;
 mod kinds;
 mod listener;
 mod load_balancer;
+mod log_bucket;
 mod network;
 mod reasons;
 mod trust;
@@ -336,6 +338,7 @@ fn every_field_of_every_kind_that_somebody_else_changes_is_shown_and_put_right()
         gateway::rows(),
         listener::rows(),
         load_balancer::rows(),
+        log_bucket::rows(),
         network::rows(),
         trust::rows(&bench.account),
     ];
@@ -343,6 +346,8 @@ fn every_field_of_every_kind_that_somebody_else_changes_is_shown_and_put_right()
     let mut bench = Bench::new(account::imported(), |_| {});
     let rows = trust::imported_rows();
     table.check(&mut bench, rows);
+    let mut bench = Bench::new(backend::scenario(), backend::prepare);
+    table.check(&mut bench, backend::rows());
     table.is_complete();
     let kinds = kinds::count();
     let (rows, rounds, fields) = (table.rows, table.rounds, table.told.len());

@@ -1,18 +1,48 @@
 //! What must always hold, for every example and every file in `stacks/`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
+use tempfile::TempDir;
 
-use crate::support::{self, Scenario, canonical, differences, is_reading, root};
+use crate::support::{self, Authority, Scenario, canonical, differences, is_reading, root};
 
 /// Every stack file of the repository; at least one of each directory.
 fn stack_files() -> Vec<String> {
     let examples = support::directories("examples");
-    let examples = examples.iter().map(|example| example.join("stack.yaml"));
+    let examples = examples.iter().map(|example| with_keys(example));
     let files = examples.chain(support::files("stacks", "yaml"));
     files.map(|file| text(&file)).collect()
+}
+
+/// The stack file of an example, in a copy with the keys that the repository does not hold.
+fn with_keys(example: &Path) -> PathBuf {
+    static COPIES: OnceLock<TempDir> = OnceLock::new();
+    let file = example.join("stack.yaml");
+    if !std::fs::read_to_string(&file)
+        .expect("is readable")
+        .contains("server_key.pem")
+    {
+        return file;
+    }
+    let copies = COPIES.get_or_init(|| {
+        let copies = TempDir::new().expect("can be made");
+        let into = |name: &str| copies.path().join(name);
+        for entry in std::fs::read_dir(example).expect("is readable") {
+            let path = entry.expect("is readable").path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            std::fs::copy(&path, into(name.expect("is UTF-8"))).expect("can be copied");
+        }
+        let authority = Authority::new("Servers");
+        let (certificate, key) = authority.issue(&["login.example.com"]);
+        std::fs::write(into("server_cert.pem"), certificate).expect("can be written");
+        std::fs::write(into("server_key.pem"), key).expect("can be written");
+        std::fs::write(into("server_chain.pem"), &authority.certificate).expect("can be written");
+        copies
+    });
+    copies.path().join("stack.yaml")
 }
 
 fn text(path: &Path) -> String {

@@ -51,21 +51,41 @@ fn data_plane(chain: &Chain, ignore_expiry: bool) -> Verdict {
     judge_client(&sent, &chain.bundle, &chain.crls, rules)
 }
 
+/// Whether webpki cannot follow: it counts self-issued CAs against path lengths, from which RFC 5280,
+/// section 6.1.4, exempts them, and knows no expiry that is ignored. The data plane goes without it
+/// then, unless names are constrained, which only webpki looks at there.
+fn is_beyond_webpki(
+    chain: &Chain,
+    ignore_expiry: bool,
+    (ours, theirs): (Verdict, Verdict),
+) -> bool {
+    let read = |der: &Vec<u8>| Certificate::from_der(der).expect("rcgen makes certificates");
+    let all: Vec<Certificate> = chain.bundle.iter().chain(&chain.sent).map(read).collect();
+    let constrains = |one: &Certificate| one.extensions.name_constraints.is_some();
+    let is_renewed = |one: &Certificate| one.is_self_issued() && !one.is_issued_by(one);
+    let is_excused = ignore_expiry && read(&chain.client).not_after < AT;
+    ours.is_ok()
+        && theirs == Err("ClientCertInvalid")
+        && all.iter().any(constrains)
+        && (is_excused || all.iter().any(is_renewed))
+}
+
 /// How many sets of keys there are.
 const POOLS: usize = KEYS + 2;
 
 /// The keys that chains are made of: the first set is all of one kind, the second of several, and in
 /// each of the others one key is of a kind that load balancers do not take.
 fn keys(pool: usize) -> Vec<KeyPair> {
-    let kinds: [&'static rcgen::SignatureAlgorithm; 4] = [
+    let kinds: [&'static rcgen::SignatureAlgorithm; 3] = [
         &rcgen::PKCS_ECDSA_P256_SHA256,
         &rcgen::PKCS_ECDSA_P384_SHA384,
-        &rcgen::PKCS_RSA_SHA256,
         &rcgen::PKCS_ECDSA_P521_SHA512,
     ];
     let key = |index: usize| {
         let kind = match pool {
             0 => kinds[0],
+            // One is enough: these keys take long to make.
+            1 if index == 2 => &rcgen::PKCS_RSA_SHA256,
             _ if pool == index + 2 => &rcgen::PKCS_ED25519,
             _ => kinds[(index + pool) % kinds.len()],
         };
@@ -90,7 +110,7 @@ fn both_judges_say_the_same_of_a_thousand_clients() {
             let theirs = data_plane(&chain, ignore_expiry);
             let mut tally = tally.lock().expect("nobody panics with it");
             *tally.entry(theirs).or_default() += 1;
-            if ours != theirs {
+            if ours != theirs && !is_beyond_webpki(&chain, ignore_expiry, (ours, theirs)) {
                 let flaws = &chain.flaws;
                 differences.lock().expect("nobody panics with it").push(format!(
                     "seed {seed}, expiry ignored {ignore_expiry}: trust check {ours:?}, data plane {theirs:?}, flaws {flaws:?}"

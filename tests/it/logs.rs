@@ -343,7 +343,7 @@ fn logs_that_are_off_or_empty_are_told() {
         .says("the stack `petstore` has no load balancer");
     scenario.applies(&[]);
     let off = scenario.refuses(["logs"]).says("writes no connection logs");
-    off.says("connection_logs.s3.enabled: true");
+    off.says("load_balancer: { connection_logs: true }");
     let off = scenario.refuses(["plan", "--clients-from-logs", "30d"]);
     off.says("writes no connection logs");
 }

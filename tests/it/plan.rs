@@ -347,17 +347,6 @@ fn a_saved_plan_holds_digests_and_no_content() {
     assert!(!plan.to_string().contains("-----BEGIN"), "{plan:#}");
 }
 
-#[test]
-fn only_the_plan_of_one_stack_is_saved() {
-    let scenario =
-        Scenario::petstore().file("other.yaml", PETSTORE.replace("petstore\n", "other\n"));
-    let plan = scenario
-        .run(["plan", "--out", "both.plan", "stack.yaml", "other.yaml"])
-        .exits(1);
-    plan.says("--out saves the plan of one stack");
-    assert!(!scenario.path("both.plan").exists());
-}
-
 /// How long each call takes below: far longer than it takes to send those that do not depend on it.
 const LATENCY: &str = "1000";
 

@@ -87,7 +87,7 @@ fn a_line_that_cannot_be_understood_is_named_with_its_place() {
         (
             "api: { openapi: petstore.yaml, stag: dev }",
             "error: stack.yaml:5:32: unknown key `stag` in `api`; allowed: `openapi`, `sample`, `stage`, \
-             `endpoint_type`, `policy`, `description`, `stage_variables`, `access_logs`, `throttling`\n\
+             `endpoint_type`, `policy`, `description`, `stage_variables`, `access_logs`, `throttling`, `vpc_link`, `insecure_skip_verification`, `backend_certificate`\n\
              hint: did you mean `stage`?\n",
         ),
         (
@@ -156,31 +156,42 @@ fn a_file_that_is_missing_is_named_with_the_place_that_names_it() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_not_supported_yet_is_refused_as_such() {
     for (line, error) in [
         (
-            "network_load_balancer: { subnets: [a] }",
-            "13:1: `network_load_balancer` is not supported yet",
+            "load_balancer: { log_retention_days: 5 }",
+            "9:18: `log_retention_days` has no effect without a log bucket of the stack's own\n\
+             hint: write `connection_logs: true`, or remove it",
         ),
         (
-            "load_balancer: { access_logs: true }",
-            "9:18: `load_balancer.access_logs` is not supported yet",
+            "load_balancer: { connection_logs: true, attributes: { connection_logs.s3.enabled: true } }",
+            "9:55: `connection_logs.s3.enabled` is given as `connection_logs`, too\n\
+             hint: keep one of the two",
         ),
         (
-            "load_balancer: { connection_logs: true }",
-            "9:18: `load_balancer.connection_logs` is not supported yet",
+            "load_balancer: { access_logs: their-logs }",
+            "9:18: `load_balancer.access_logs` cannot be `their-logs`\n\
+             hint: write `{bucket: their-logs}` for a bucket that exists",
+        ),
+        (
+            "load_balancer: { access_logs: { bucket: their-logs, prefix: edge/AWSLogs } }",
+            "9:53: the prefix must not contain `AWSLogs`\n\
+             hint: leave that part out: ELB adds `AWSLogs/ACCOUNT` by itself",
         ),
         (
             "load_balancer: { web_acl: x }",
             "9:18: `load_balancer.web_acl` is not supported yet",
         ),
         (
-            "api: { openapi: petstore.yaml, vpc_link: x }",
-            "5:32: `api.vpc_link` is not supported yet",
+            "target_group: { targets: [i-0123456789abcdef0, 10.0.1.5] }",
+            "8:48: a target group has instances or IP addresses, not both\n\
+             hint: make two target groups",
         ),
         (
-            "target_group: { targets: [i-0123456789abcdef0] }",
-            "8:27: `i-0123456789abcdef0`: instances are not supported yet",
+            "target_group: { targets: [i-0123456789ABCDEF0] }",
+            "8:27: `i-0123456789ABCDEF0` is no instance id; allowed: `i-` and 8 or 17 hexadecimal digits: \
+             `i-0123456789abcdef0`",
         ),
         (
             "trust_store: { ca_bundle: [\"http://user:word@ca.example.com/root.pem?sig=1\"] }",

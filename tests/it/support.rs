@@ -4,15 +4,15 @@ mod authority;
 mod aws;
 pub(crate) mod chains;
 mod dump;
-pub(crate) mod gateway;
-mod listener;
+mod gateway;
 mod scenario;
+pub(crate) mod stand_in;
 mod web;
 
 pub(crate) use authority::{Authority, authority};
 pub(crate) use aws::{Answer, Aws};
 pub(crate) use dump::{canonical, differences};
-pub(crate) use listener::{Attempt, Gateway, Identity};
+pub(crate) use gateway::{Attempt, Gateway, Identity};
 pub(crate) use scenario::{OPENAPI, Outcome, PETSTORE, Scenario, filters};
 pub(crate) use web::{Reply, Web};
 

@@ -13,7 +13,7 @@ use crate::stack::{
     CertificateSource, CrlSource, Listener, LoadBalancer, MutualAuthentication, RecordTarget,
     Stack, TrustStore,
 };
-use crate::trust::{Bundle, Certificate, Crl};
+use crate::trust::{Bundle, Certificate, Crl, covers};
 use crate::verify::{Gateway, ServerTrust};
 
 /// The attribute that switches HTTP/2.
@@ -73,7 +73,7 @@ pub(super) fn of(
                 http2: has_http2(stack),
                 redirects: listener.redirect_http,
                 load_balancer: live.load_balancer.clone(),
-                regional_name: live.regional_names.get(name).cloned(),
+                regional_name: regional_name(live, name),
                 endpoint: live.endpoint.clone(),
                 headers: headers(listener),
                 server_trust: Arc::clone(&trust),
@@ -107,6 +107,16 @@ fn names(stack: &Stack, live: &Live, args: &ProbeArgs) -> Result<(BTreeSet<Strin
         )
     })?;
     Ok((BTreeSet::from([name]), false))
+}
+
+/// The regional name of the domain that answers to a name; a wildcard answers to many.
+fn regional_name(live: &Live, name: &str) -> Option<String> {
+    let answers = |(domain, _): &(&String, &String)| covers(domain, name);
+    let covering = || live.regional_names.iter().find(answers);
+    let exact = live.regional_names.get(name);
+    exact
+        .or_else(|| covering().map(|(_, regional)| regional))
+        .cloned()
 }
 
 fn has_http2(stack: &Stack) -> bool {

@@ -30,6 +30,16 @@ pub(in crate::sandbox) fn known_certificate(world: &World) -> Option<String> {
     Some(block(&authority, "CERTIFICATE"))
 }
 
+/// A certificate with its chain for a name of an AWS service, and its private key; ACM does not
+/// list it.
+pub(in crate::sandbox) fn of_service(
+    world: &mut World,
+    name: &str,
+) -> Result<(String, String), Refusal> {
+    let (content, key) = issue(world, &[name.to_owned()], "EC_prime256v1")?;
+    Ok((format!("{}\n{}", content.pem, content.chain), key))
+}
+
 /// A new certificate for the names, and its private key.
 pub(super) fn issue(
     world: &mut World,

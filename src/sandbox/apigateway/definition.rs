@@ -101,9 +101,12 @@ pub(in crate::sandbox) struct Integration {
     /// Where the backend is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::sandbox) uri: Option<String>,
-    /// `INTERNET`, where it was given.
+    /// `INTERNET` or `VPC_LINK`, where it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::sandbox) connection_type: Option<String>,
+    /// The VPC link, or a stage variable that names it, where the type is `VPC_LINK`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::sandbox) connection_id: Option<String>,
     /// The role that AWS services are called with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::sandbox) credentials: Option<String>,
@@ -402,6 +405,7 @@ impl Integration {
         ) {
             return Err("Invalid passthrough behavior specified".to_owned());
         }
+        self.check_connection()?;
         if self.tls_config.is_some() && !self.is_http() {
             return Err(
                 "TlsConfig is only supported for HTTP and HTTP_PROXY integrations".to_owned(),
@@ -423,6 +427,46 @@ impl Integration {
             }
         }
         Ok(())
+    }
+
+    /// Whether the backend is behind a VPC link.
+    pub(in crate::sandbox) fn is_by_link(&self) -> bool {
+        self.connection_type.as_deref() == Some("VPC_LINK")
+    }
+
+    /// The VPC link by its id, with the variables of a stage; none where it is not known without.
+    pub(in crate::sandbox) fn link(&self, variables: &BTreeMap<String, String>) -> Option<String> {
+        let id = self
+            .connection_id
+            .as_deref()
+            .filter(|_| self.is_by_link())?;
+        match stage_variable(id) {
+            Some(name) => variables.get(name).cloned(),
+            None => Some(id.to_owned()),
+        }
+    }
+
+    /// Why the backend cannot be connected to in the way that is asked for.
+    fn check_connection(&self) -> Result<(), String> {
+        match self.connection_type.as_deref() {
+            None | Some("INTERNET") => match self.connection_id {
+                Some(_) => {
+                    Err("ConnectionId is only supported for VPC_LINK connections".to_owned())
+                }
+                None => Ok(()),
+            },
+            Some("VPC_LINK") if !self.is_http() => Err(
+                "VPC_LINK connections are only supported for HTTP and HTTP_PROXY integrations"
+                    .to_owned(),
+            ),
+            Some("VPC_LINK") => match self.connection_id.as_deref() {
+                None | Some("") => {
+                    Err("ConnectionId is required for VPC_LINK connections".to_owned())
+                }
+                Some(_) => Ok(()),
+            },
+            Some(_) => Err("Invalid connection type specified".to_owned()),
+        }
     }
 
     /// Why the integration has no usable backend.
@@ -471,6 +515,11 @@ impl IntegrationResponse {
         }
         Ok(())
     }
+}
+
+/// The name of the stage variable that a text consists of: `${stageVariables.name}`.
+pub(super) fn stage_variable(text: &str) -> Option<&str> {
+    text.strip_prefix("${stageVariables.")?.strip_suffix('}')
 }
 
 /// Whether a text can be a resource's part of the path.

@@ -9,7 +9,7 @@ use super::definition::Definition;
 use super::patch::{Op, Patch};
 use super::rest_api::{Properties, RestApi};
 use super::stage::Stage;
-use super::{bad_request, not_found, page, stage, text_map};
+use super::{bad_request, not_found, page, stage, state, text_map, vpc_link};
 use crate::sandbox::world::{Call, Refusal, World};
 
 /// One deployment.
@@ -89,8 +89,12 @@ fn check(api: &RestApi) -> Result<(), Refusal> {
 fn create(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     let id = world.unique_hex(6);
     let now = world.now / 1_000;
+    vpc_link::settle(world, call);
     let api = super::api(world, call)?;
     check(api)?;
+    let used = vpc_link::used_by(&api.definition);
+    vpc_link::check_deployment(state(world, call), &used)?;
+    let api = super::api(world, call)?;
     let deployment = Deployment {
         id: id.clone(),
         description: call.text("description").map(str::to_owned),

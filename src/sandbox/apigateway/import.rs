@@ -98,6 +98,7 @@ pub(super) fn read(
     check_extensions(call.operation, &document, &extensions)?;
     let mut importer = Importer {
         world,
+        region: call.region,
         operation: call.operation,
         document: &document,
         api: target.api,
@@ -251,6 +252,7 @@ fn properties(
 /// An import on its way.
 struct Importer<'a> {
     world: &'a mut World,
+    region: &'a str,
     operation: &'a str,
     document: &'a Value,
     api: &'a str,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::definition::{HTTP_METHODS, Integration, IntegrationResponse, TlsConfig};
 use super::patch::{Op, Patch};
 use super::resource::{method, unknown_status};
-use super::{bad_request, not_found, text_map};
+use super::{bad_request, not_found, state, text_map, vpc_link};
 use crate::sandbox::world::{Call, Refusal, World};
 
 /// Answers the calls about integrations.
@@ -35,12 +35,12 @@ fn integration<'w>(world: &'w mut World, call: &Call<'_>) -> Result<&'w mut Inte
 fn put(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     let tls = &call.input["tlsConfig"];
     call.models("tlsConfig", tls, &["insecureSkipVerification"])?;
-    check_connection(call.operation, call.text("connectionType"))?;
     let text = |member: &str| call.text(member).map(str::to_owned);
     let mut integration = Integration {
         http_method: text("integrationHttpMethod"),
         uri: text("uri"),
         connection_type: text("connectionType"),
+        connection_id: text("connectionId"),
         credentials: text("credentials"),
         request_parameters: text_map(&call.input["requestParameters"]),
         request_templates: text_map(&call.input["requestTemplates"]),
@@ -66,22 +66,12 @@ fn put(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     if let Some(namespace) = text("cacheNamespace") {
         integration.cache_namespace = namespace;
     }
+    vpc_link::check_integration(state(world, call), &integration).map_err(bad_request)?;
     let method = method(world, call)?;
     integration.check(method).map_err(bad_request)?;
     let view = json!(integration);
     method.method_integration = Some(integration);
     Ok(view)
-}
-
-/// Refuses connections through a VPC link.
-pub(super) fn check_connection(operation: &str, kind: Option<&str>) -> Result<(), Refusal> {
-    match kind {
-        None | Some("INTERNET") => Ok(()),
-        Some(kind) => Err(Refusal::not_modelled(
-            operation,
-            &format!("connectionType={kind}"),
-        )),
-    }
 }
 
 /// `UpdateIntegration`.
@@ -90,6 +80,7 @@ fn update(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     for patch in Patch::read_all(call)? {
         apply(&mut changed, &patch)?;
     }
+    vpc_link::check_integration(state(world, call), &changed).map_err(bad_request)?;
     changed.check(method(world, call)?).map_err(bad_request)?;
     let view = json!(changed);
     *integration(world, call)? = changed;
@@ -108,7 +99,10 @@ fn apply(integration: &mut Integration, patch: &Patch) -> Result<(), Refusal> {
         }
         (Op::Replace, ["timeoutInMillis"]) => integration.timeout_in_millis = patch.parsed()?,
         (Op::Replace, ["connectionType"]) => {
-            integration.connection_type = Some(patch.one_of(&["INTERNET"])?);
+            integration.connection_type = Some(patch.one_of(&["INTERNET", "VPC_LINK"])?);
+        }
+        (Op::Remove | Op::Replace, ["connectionId"]) => {
+            integration.connection_id = patch.optional_text();
         }
         (Op::Replace, ["contentHandling"]) => integration.content_handling = patch.optional_text(),
         (Op::Replace, ["credentials"]) => integration.credentials = patch.optional_text(),
@@ -142,6 +136,7 @@ fn apply(integration: &mut Integration, patch: &Patch) -> Result<(), Refusal> {
                 "/passthroughBehavior",
                 "/timeoutInMillis",
                 "/connectionType",
+                "/connectionId",
                 "/contentHandling",
                 "/credentials",
                 "/cacheNamespace",

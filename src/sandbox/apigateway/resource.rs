@@ -562,19 +562,4 @@ mod tests {
             "LimitExceededException"
         );
     }
-
-    #[test]
-    fn links_into_a_vpc_are_refused_as_not_modelled() {
-        let world = &mut world();
-        let api = petstore(world);
-        let root = root(world, &api);
-        let input = json!({
-            "restApiId": api, "resourceId": root, "httpMethod": "GET", "type": "HTTP", "connectionType": "VPC_LINK",
-        });
-        assert!(
-            refused(world, "PutIntegration", input)
-                .1
-                .contains("does not model")
-        );
-    }
 }

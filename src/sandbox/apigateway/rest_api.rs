@@ -439,7 +439,7 @@ fn create(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     api.properties.policy = policy::accept(call.text("policy").unwrap_or_default(), &owner)?;
     api.tags = tags;
     let view = api.view(world.now);
-    state(world, call).apis.insert(api.id.clone(), api);
+    state(world, call).apis.insert(api.id.clone(), api.into());
     Ok(view)
 }
 
@@ -555,7 +555,7 @@ fn take_in(
     api.definition = imported.definition;
     let mut view = api.view(world.now);
     view["warnings"] = filled(&imported.warnings);
-    state(world, call).apis.insert(api.id.clone(), api);
+    state(world, call).apis.insert(api.id.clone(), api.into());
     Ok(view)
 }
 

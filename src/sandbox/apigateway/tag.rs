@@ -1,4 +1,4 @@
-//! Tags of APIs, stages and domains, by their ARNs.
+//! Tags of APIs, stages, domains and VPC links, by their ARNs.
 
 use std::collections::BTreeMap;
 
@@ -50,6 +50,9 @@ pub(in crate::sandbox) fn tagged(
             domain.tags.clone(),
         ));
     }
+    for (id, link) in &state.vpc_links {
+        tagged.push((arn(region, &format!("/vpclinks/{id}")), link.tags.clone()));
+    }
     tagged.retain(|(_, tags)| !tags.is_empty());
     tagged
 }
@@ -94,6 +97,7 @@ fn find<'s>(state: &'s mut State, segments: &[&str]) -> Option<&'s mut BTreeMap<
         ["restapis", api, "stages", stage] => {
             Some(&mut state.apis.get_mut(*api)?.stages.get_mut(*stage)?.tags)
         }
+        ["vpclinks", link] => Some(&mut state.vpc_links.get_mut(*link)?.tags),
         ["domainnames", domain] => Some(&mut state.domains.get_mut(*domain)?.tags),
         _ => None,
     }

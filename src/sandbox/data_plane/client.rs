@@ -161,7 +161,7 @@ impl Judgement<'_> {
 
     /// Why there is no chain of the right length to a CA of the trust store.
     fn without_chain(&self, pool: &mut Pool) -> Reason {
-        let mut longest = Vec::new();
+        let mut deepest = path::Search::new(1);
         for length in 1..=path::LONGEST {
             let mut search = path::Search::new(length);
             if let Searched::Found(chain) = search.next(pool)
@@ -169,15 +169,19 @@ impl Judgement<'_> {
             {
                 return Reason::MaxChainDepthExceeded;
             }
-            if search.longest.len() > longest.len() {
-                longest = search.longest;
+            if search.depth() > deepest.depth() {
+                deepest = search;
             }
         }
-        if longest.len() > self.trust.rules.deepest {
+        if deepest.depth() > self.trust.rules.deepest {
             return Reason::MaxChainDepthExceeded;
         }
-        let longest = pool.chain(&longest);
-        self.kinds(&longest).err().unwrap_or(Reason::Untrusted)
+        let dead_ends = deepest.longest(pool);
+        let reasons = dead_ends.iter().map(|chain| self.kinds(chain).err());
+        reasons
+            .map(|reason| reason.unwrap_or(Reason::Untrusted))
+            .max()
+            .unwrap_or(Reason::Untrusted)
     }
 
     /// Judges a chain that ends in the trust store.
@@ -239,54 +243,55 @@ impl Judgement<'_> {
             miscounted |= exceeds(index);
             below += u32::from(!authority.is_self_issued());
         }
-        if miscounted {
-            // Webpki counts self-issued CAs, too, which RFC 5280 spares, and would refuse the chain.
-            // Of what it checks, only the constraints of names are not checked here as well.
-            let is_constrained = chain.iter().any(|member| member.constrains_names);
-            return (!is_constrained).then_some(()).ok_or(Reason::Invalid);
-        }
-        self.webpki(chain)
-    }
-
-    /// Asks webpki about one chain, which has no choice but to take this one.
-    fn webpki(&self, chain: &[Arc<Member>]) -> Result<(), Reason> {
-        let [client, between @ .., anchor] = chain else {
-            // The client's certificate is itself in the trust store.
-            return Ok(());
-        };
-        let client = CertificateDer::from(client.der.as_slice());
-        let anchor = CertificateDer::from(anchor.der.as_slice());
-        let between: Vec<CertificateDer<'_>> = between
-            .iter()
-            .map(|member| CertificateDer::from(member.der.as_slice()))
-            .collect();
-        let invalid = |_| Reason::Invalid;
-        let anchors = [webpki::anchor_from_trusted_cert(&anchor).map_err(invalid)?];
-        let client = webpki::EndEntityCert::try_from(&client).map_err(invalid)?;
-        let result = client.verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            &anchors,
-            &between,
-            self.moment(chain),
-            AnyPurpose,
-            None,
-            None,
-        );
-        match result {
-            // No rule of AWS's says that a CA may not be a client; webpki says no more about one.
-            Ok(_) | Err(webpki::Error::CaUsedAsEndEntity) => Ok(()),
-            // An expired client that is let in, under CAs that are younger than its expiry.
-            Err(webpki::Error::CertExpired { .. }) if self.trust.rules.ignore_expiry => Ok(()),
-            Err(_) => Err(Reason::Invalid),
+        match self.moment(chain) {
+            Some(moment) if !miscounted => webpki(chain, moment),
+            // Webpki counts self-issued CAs, which RFC 5280 spares, and knows no expiry that is
+            // ignored: it would refuse the chain. Of what it checks, only the constraints of names
+            // are not checked here as well.
+            _ if chain.iter().any(|member| member.constrains_names) => Err(Reason::Invalid),
+            _ => Ok(()),
         }
     }
 
-    /// The time that webpki is told, dates having been checked: one at which the whole chain was
-    /// valid, if the client's certificate has expired and that is ignored.
-    fn moment(&self, chain: &[Arc<Member>]) -> UnixTime {
-        let expiry = chain.first().map_or(self.now, |client| client.not_after);
-        let seconds = self.now.min(expiry);
-        UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    /// The time that webpki is told, dates having been checked: one at which the chain was valid, if
+    /// the client's certificate has expired and that is ignored; none if it never was.
+    fn moment(&self, chain: &[Arc<Member>]) -> Option<UnixTime> {
+        let (client, above) = chain.split_first()?;
+        let seconds = self.now.min(client.not_after);
+        let was_valid = above.iter().all(|member| member.not_before <= seconds);
+        let moment = Duration::from_secs(u64::try_from(seconds).ok()?);
+        was_valid.then(|| UnixTime::since_unix_epoch(moment))
+    }
+}
+
+/// Asks webpki about one chain, which has no choice but to take this one.
+fn webpki(chain: &[Arc<Member>], moment: UnixTime) -> Result<(), Reason> {
+    let [client, between @ .., anchor] = chain else {
+        // The client's certificate is itself in the trust store.
+        return Ok(());
+    };
+    let client = CertificateDer::from(client.der.as_slice());
+    let anchor = CertificateDer::from(anchor.der.as_slice());
+    let between: Vec<CertificateDer<'_>> = between
+        .iter()
+        .map(|member| CertificateDer::from(member.der.as_slice()))
+        .collect();
+    let invalid = |_| Reason::Invalid;
+    let anchors = [webpki::anchor_from_trusted_cert(&anchor).map_err(invalid)?];
+    let client = webpki::EndEntityCert::try_from(&client).map_err(invalid)?;
+    let result = client.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        &anchors,
+        &between,
+        moment,
+        AnyPurpose,
+        None,
+        None,
+    );
+    match result {
+        // No rule of AWS's says that a CA may not be a client; webpki says no more about one.
+        Ok(_) | Err(webpki::Error::CaUsedAsEndEntity) => Ok(()),
+        Err(_) => Err(Reason::Invalid),
     }
 }
 

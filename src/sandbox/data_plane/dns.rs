@@ -1,5 +1,5 @@
-//! What public DNS answers: the records of the account's public zones, and the names that AWS's
-//! services give.
+//! What DNS answers: the records of the account's public zones, and the names that AWS's services
+//! give; within a VPC its private zones first.
 
 use std::net::Ipv4Addr;
 
@@ -12,6 +12,15 @@ const STEPS: usize = 8;
 
 /// The addresses that a name leads to; those of an address are itself.
 pub(in crate::sandbox) fn addresses(world: &World, name: &str) -> Vec<Ipv4Addr> {
+    addresses_within(world, None, name)
+}
+
+/// The addresses that a name leads to as a VPC sees it: its region and its id.
+pub(in crate::sandbox) fn addresses_within(
+    world: &World,
+    vpc: Option<(&str, &str)>,
+    name: &str,
+) -> Vec<Ipv4Addr> {
     if let Ok(address) = name.parse() {
         return vec![address];
     }
@@ -20,7 +29,7 @@ pub(in crate::sandbox) fn addresses(world: &World, name: &str) -> Vec<Ipv4Addr> 
         if let Some(addresses) = of_service(world, &name) {
             return addresses;
         }
-        match of_zones(world, &name) {
+        match of_zones(world, vpc, &name) {
             Some(Record::Addresses(addresses)) => return addresses,
             Some(Record::Name(other)) => name = other,
             None => break,
@@ -35,18 +44,19 @@ enum Record {
     Name(String),
 }
 
-/// What the account's public zones have for a name, or for the wildcard above it.
-fn of_zones(world: &World, name: &str) -> Option<Record> {
+/// What the account's zones have for a name, or for the wildcard above it.
+fn of_zones(world: &World, vpc: Option<(&str, &str)>, name: &str) -> Option<Record> {
+    let find = |name: &str, kind: &str| world.route53.record_within(vpc, name, kind);
     let wildcard = name.split_once('.').map(|(_, above)| format!("*.{above}"));
     for name in [Some(name.to_owned()), wildcard].into_iter().flatten() {
-        if let Some(record) = world.route53.record(&name, "A") {
+        if let Some(record) = find(&name, "A") {
             if let Some(alias) = &record.alias {
                 return Some(Record::Name(plain(alias.dns_name.as_str())));
             }
             let addresses = record.values.iter().filter_map(|value| value.parse().ok());
             return Some(Record::Addresses(addresses.collect()));
         }
-        if let Some(record) = world.route53.record(&name, "CNAME") {
+        if let Some(record) = find(&name, "CNAME") {
             return record
                 .values
                 .first()

@@ -3,7 +3,9 @@
 //!
 //! Everything here is a function of the account; what answers in the end is `integration`'s.
 
+mod admission;
 pub(super) mod answer;
+mod pick;
 mod resource;
 mod schema;
 #[cfg(test)]
@@ -12,19 +14,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use serde_json::{Value, json};
-
+use self::admission::admit;
 use self::answer::{Answer, Kind};
+use self::pick::{Picked, pick};
 use self::resource::find;
 use self::schema::Schemas;
 use crate::sandbox::apigateway::definition::{Definition, GatewayResponse, Method};
-use crate::sandbox::apigateway::deployment::Deployment;
-use crate::sandbox::apigateway::domain::DomainName;
-use crate::sandbox::apigateway::mapping::NONE;
-use crate::sandbox::apigateway::partition;
-use crate::sandbox::apigateway::policy::evaluation::{self, Decision};
-use crate::sandbox::apigateway::rest_api::RestApi;
-use crate::sandbox::apigateway::stage::Stage;
 use crate::sandbox::ec2::VpcEndpoint;
 use crate::sandbox::world::World;
 
@@ -172,30 +167,6 @@ fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
     found.map(|(_, value)| value.as_str())
 }
 
-/// How a request names its API.
-#[derive(Clone, Copy)]
-enum By<'w> {
-    /// By a custom domain.
-    Domain(&'w DomainName),
-    /// By the API's own name.
-    OwnName,
-    /// By the API's own name for one endpoint, of this id.
-    EndpointName,
-    /// By `x-apigw-api-id`.
-    Header,
-}
-
-/// The stage that a request is for.
-struct Picked<'w> {
-    by: By<'w>,
-    api: &'w RestApi,
-    name: String,
-    stage: &'w Stage,
-    deployment: &'w Deployment,
-    /// The path below the stage.
-    path: String,
-}
-
 /// Finds the method that answers a request, or API Gateway's own answer.
 pub(super) fn route(world: &World, arrival: &Arrival<'_>) -> Result<Box<Matched>, Answer> {
     if matches!(arrival.path, "/ping" | "/sping") {
@@ -262,100 +233,6 @@ pub(in crate::sandbox) fn status_of_check(
     route(world, &arrival).map_or_else(|answer| answer.status, |_| 200)
 }
 
-/// Finds the stage that a request is for: by its host, or by the header that stands in for it.
-fn pick<'w>(world: &'w World, arrival: &Arrival<'_>) -> Result<Picked<'w>, Answer> {
-    let unknown = |why: &'static str| Answer::forbidden(why, arrival.id);
-    let Some(region) = world.regions.get(arrival.region) else {
-        return Err(unknown("the host names no API"));
-    };
-    let state = &region.apigateway;
-    let host = arrival.host();
-    if let Some(domain) = domain_of(state.domains.values(), &host) {
-        return pick_by_domain(&state.apis, arrival, domain);
-    }
-    let own = format!(".execute-api.{}.amazonaws.com", arrival.region);
-    let (by, id) = match host.strip_suffix(&own) {
-        Some(label) => match label.split_once("-vpce-") {
-            Some((id, endpoint)) => {
-                let endpoint = format!("vpce-{endpoint}");
-                if arrival.front != Front::Endpoint(&endpoint) {
-                    return Err(unknown("the host is another endpoint's name of the API"));
-                }
-                (By::EndpointName, id.to_owned())
-            }
-            None => (By::OwnName, label.to_owned()),
-        },
-        None => match header(arrival.headers, "x-apigw-api-id") {
-            Some(id) => (By::Header, id.to_owned()),
-            None => return Err(unknown("the host names no API")),
-        },
-    };
-    let Some(api) = state.apis.get(&id) else {
-        return Err(unknown("there is no API of that id"));
-    };
-    let (stage, path) = first_part(arrival.path);
-    staged(by, api, &stage, path).ok_or_else(|| unknown("the API has no stage of that name"))
-}
-
-/// The custom domain of a host: the very name, else the wildcard above it.
-fn domain_of<'w>(
-    domains: impl Iterator<Item = &'w DomainName>,
-    host: &str,
-) -> Option<&'w DomainName> {
-    let wildcard = host.split_once('.').map(|(_, above)| format!("*.{above}"));
-    let fitting =
-        domains.filter(|domain| domain.name == host || Some(&domain.name) == wildcard.as_ref());
-    // A wildcard's `*` sorts before every name.
-    fitting.max_by_key(|domain| domain.name.clone())
-}
-
-/// Finds the stage that a custom domain's mappings lead to.
-fn pick_by_domain<'w>(
-    apis: &'w BTreeMap<String, RestApi>,
-    arrival: &Arrival<'_>,
-    domain: &'w DomainName,
-) -> Result<Picked<'w>, Answer> {
-    let unknown = |why: &'static str| Answer::forbidden(why, arrival.id);
-    let (part, below) = first_part(arrival.path);
-    let (mapping, path) = match domain.mappings.get(&part).filter(|_| part != NONE) {
-        Some(mapping) => (mapping, below),
-        None => match domain.mappings.get(NONE) {
-            Some(mapping) => (mapping, arrival.path.to_owned()),
-            None => return Err(unknown("no mapping of the domain is for the path")),
-        },
-    };
-    let (stage, path) = match &mapping.stage {
-        Some(stage) => (stage.clone(), path),
-        None => first_part(&path),
-    };
-    apis.get(&mapping.rest_api_id)
-        .and_then(|api| staged(By::Domain(domain), api, &stage, path))
-        .ok_or_else(|| unknown("the mapping's stage is not there"))
-}
-
-/// The stage of an API with what is deployed on it.
-fn staged<'w>(by: By<'w>, api: &'w RestApi, name: &str, path: String) -> Option<Picked<'w>> {
-    let stage = api.stages.get(name)?;
-    let deployment = api.deployments.get(&stage.deployment_id)?;
-    Some(Picked {
-        by,
-        api,
-        name: name.to_owned(),
-        stage,
-        deployment,
-        path,
-    })
-}
-
-/// The first part of a path, and the path below it.
-fn first_part(path: &str) -> (String, String) {
-    let inner = path.strip_prefix('/').unwrap_or(path);
-    match inner.split_once('/') {
-        Some((first, rest)) => (first.to_owned(), format!("/{rest}")),
-        None => (inner.to_owned(), "/".to_owned()),
-    }
-}
-
 impl Picked<'_> {
     /// What is known of the request by now.
     fn exchange(&self, world: &World, arrival: &Arrival<'_>) -> Exchange {
@@ -386,124 +263,6 @@ fn endpoint<'w>(world: &'w World, arrival: &Arrival<'_>) -> Option<&'w VpcEndpoi
     };
     let ec2 = &world.regions.get(arrival.region)?.ec2;
     ec2.vpc_endpoint(id, world.now)
-}
-
-/// Refuses a request that the stage does not take by this way, or whose caller a policy refuses.
-fn admit(
-    world: &World,
-    arrival: &Arrival<'_>,
-    picked: &Picked<'_>,
-    exchange: &Exchange,
-) -> Result<(), Answer> {
-    let refuse = |why: &'static str| Err(Answer::forbidden(why, arrival.id));
-    let properties = &picked.deployment.properties;
-    let is_private = properties.endpoint_type == "PRIVATE";
-    if is_private != matches!(arrival.front, Front::Endpoint(_)) {
-        return refuse(if is_private {
-            "a private API is not reached by the public endpoint"
-        } else {
-            "a public API is not reached by a VPC endpoint"
-        });
-    }
-    if properties.disable_execute_api_endpoint && !matches!(picked.by, By::Domain(_)) {
-        return refuse("the API's own endpoint is disabled");
-    }
-    if let (By::EndpointName, Front::Endpoint(id)) = (picked.by, arrival.front)
-        && !properties.vpc_endpoint_ids.iter().any(|known| known == id)
-    {
-        return refuse("the API was not deployed with the endpoint among its own");
-    }
-    if is_too_loose(arrival, picked, is_private) {
-        return refuse("STRICT takes neither another kind of endpoint nor another name in TLS");
-    }
-    if is_private && arrival.header_size() > HEADERS {
-        return Err(Answer::headers_too_large(exchange));
-    }
-    consult(world, arrival, picked, exchange)
-}
-
-/// Whether the domain or the API is STRICT, and the request comes by another kind of endpoint or
-/// with another name in TLS than in its host.
-fn is_too_loose(arrival: &Arrival<'_>, picked: &Picked<'_>, is_private: bool) -> bool {
-    let named = arrival
-        .server_name
-        .is_some_and(|name| name.eq_ignore_ascii_case(&arrival.host()));
-    let of_domain = |domain: &DomainName| {
-        domain.is_strict() && (!named || matches!(arrival.front, Front::Endpoint(_)))
-    };
-    let mode = picked.api.properties.endpoint_access_mode.as_deref();
-    // The domains that are modelled are public.
-    let crosses = is_private && matches!(picked.by, By::Domain(_));
-    let by_domain = matches!(picked.by, By::Domain(domain) if of_domain(domain));
-    by_domain || mode == Some("STRICT") && (!named || crosses)
-}
-
-/// Asks the endpoint's policy, then the API's as it was deployed.
-fn consult(
-    world: &World,
-    arrival: &Arrival<'_>,
-    picked: &Picked<'_>,
-    exchange: &Exchange,
-) -> Result<(), Answer> {
-    let arn = |account: &str| {
-        format!(
-            "arn:{}:execute-api:{}:{account}:{}/{}/{}/{}",
-            partition(arrival.region),
-            arrival.region,
-            picked.api.id,
-            picked.name,
-            arrival.method,
-            picked.path.trim_start_matches('/'),
-        )
-    };
-    let source = arrival.source.to_string();
-    let endpoint = endpoint(world, arrival);
-    let context: Vec<(&str, &str)> = match endpoint {
-        Some(endpoint) => vec![
-            ("aws:sourcevpc", &endpoint.vpc_id),
-            ("aws:sourcevpce", &endpoint.id),
-            ("aws:vpcsourceip", &source),
-        ],
-        None => vec![("aws:sourceip", &source)],
-    };
-    let resource = arn(&world.account);
-    let request = evaluation::Request {
-        resource: &resource,
-        context: &context,
-    };
-    let of_endpoint = endpoint.map(|endpoint| document(&endpoint.policy));
-    let policies = [
-        ("the endpoint's policy", of_endpoint.as_ref()),
-        (
-            "the API's policy",
-            picked.deployment.properties.policy.as_ref(),
-        ),
-    ];
-    for (whose, policy) in policies {
-        let decision = policy.map_or(Decision::Allowed, |policy| {
-            evaluation::evaluate(policy, &request)
-        });
-        if decision != Decision::Allowed {
-            let hidden: String = world.account.chars().skip(8).collect();
-            let resource = arn(&format!("********{hidden}"));
-            return Err(Answer::denied(whose, decision, &resource, exchange));
-        }
-    }
-    Ok(())
-}
-
-/// An endpoint's policy with its statements in a list; an empty one allows everything.
-fn document(text: &str) -> Value {
-    let mut document: Value = serde_json::from_str(text).unwrap_or_default();
-    if document["Statement"].is_object() {
-        document["Statement"] = json!([document["Statement"]]);
-    }
-    if document.is_null() {
-        let everything =
-            json!({ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" });
-        document = json!({ "Statement": [everything] });
-    }
-    document
 }
 
 /// Refuses callers that the method wants to know and does not.

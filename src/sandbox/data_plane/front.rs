@@ -6,8 +6,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,17 +17,22 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::execute_api::answer::Answer;
 use super::execute_api::{self, Arrival, Front, PAYLOAD};
+use super::listener::pause;
 use super::upstream::PATIENCE;
 use super::{Body, DataPlane, integration, whole};
+use crate::sandbox::acm;
 
 /// How many connections a socket has at most; more wait to be accepted.
 const CONNECTIONS: usize = 512;
+
+/// How much of a body that is too long is read, in bytes.
+const LONGEST: usize = 100 * PAYLOAD;
 
 /// Region, and the endpoint's id; without one the region's public addresses.
 type Key = (String, Option<String>);
@@ -69,6 +75,25 @@ impl Fronts {
         let port = stream.local_addr().ok()?.port();
         locked(&self.sources).insert(port, address);
         Some(Source { fronts: self, port })
+    }
+
+    /// Connects to a server of ours as from an address, which is known before it is accepted.
+    pub(super) async fn connect(
+        &self,
+        server: SocketAddr,
+        from: Ipv4Addr,
+    ) -> std::io::Result<(TcpStream, Source<'_>)> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let port = socket.local_addr()?.port();
+        locked(&self.sources).insert(port, from);
+        let source = Source { fronts: self, port };
+        Ok((socket.connect(server).await?, source))
+    }
+
+    /// Where a connection comes from that one of ours has made from a port.
+    pub(super) fn source_of(&self, port: u16) -> Option<Ipv4Addr> {
+        locked(&self.sources).get(&port).copied()
     }
 
     /// Closes all sockets.
@@ -171,9 +196,16 @@ fn own(plane: &DataPlane, region: &str) -> Option<Arc<CertifiedKey>> {
         return Some(Arc::clone(known));
     }
     let name = format!("*.execute-api.{region}.amazonaws.com");
-    let made = rcgen::generate_simple_self_signed([name]).ok()?;
-    let key = made.signing_key.serialize_pem();
-    let certified = certified(&made.cert.pem(), &key)?;
+    let (chain, key) = {
+        let mut account = plane.account();
+        let account = &mut *account;
+        let made = acm::of_service(&mut account.world, &name).ok()?;
+        if let Err(error) = account.store.save(&account.world) {
+            tracing::error!(%error, "the certificate authority is not kept");
+        }
+        made
+    };
+    let certified = certified(&chain, &key)?;
     known.insert(region.to_owned(), Arc::clone(&certified));
     Some(certified)
 }
@@ -213,7 +245,7 @@ async fn accept(at: At, socket: TcpListener, mut closing: watch::Receiver<()>) {
         };
         let Ok((stream, peer)) = accepted else {
             // Out of file descriptors: others have to end first.
-            tokio::task::yield_now().await;
+            pause(Duration::from_millis(50)).await;
             continue;
         };
         let (at, mut closing) = (at.clone(), closing.clone());
@@ -265,13 +297,11 @@ async fn respond(
         return hyper::Response::new(whole(""));
     };
     let (head, body) = request.into_parts();
-    let (body, length) = match Limited::new(body, PAYLOAD).collect().await {
-        Ok(body) => {
-            let body = body.to_bytes();
-            let length = body.len();
-            (body, length)
-        }
-        Err(_) => (hyper::body::Bytes::new(), PAYLOAD + 1),
+    let Ok((body, length)) = read(body).await else {
+        // Its sender has gone, and reads no answer.
+        let mut response = hyper::Response::new(whole(""));
+        *response.status_mut() = hyper::StatusCode::BAD_REQUEST;
+        return response;
     };
     let headers = headers(&head);
     let digits = plane.unique_hex(32);
@@ -284,7 +314,7 @@ async fn respond(
         &digits[20..]
     );
     let (region, endpoint) = &at.key;
-    let source = locked(&plane.fronts.sources).get(&peer.port()).copied();
+    let source = plane.fronts.source_of(peer.port());
     let arrival = Arrival {
         region,
         front: endpoint.as_deref().map_or(Front::Public, Front::Endpoint),
@@ -317,6 +347,27 @@ async fn respond(
         );
     }
     written(answer)
+}
+
+/// Reads a body, and how long it is; of one that is too long only the beginning.
+///
+/// Such a one is read to its end nevertheless, so that its sender comes to read the answer.
+async fn read(mut body: Incoming) -> Result<(Vec<u8>, usize), hyper::Error> {
+    let mut read = Vec::new();
+    let mut length = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        length = length.saturating_add(data.len());
+        if length <= PAYLOAD {
+            read.extend_from_slice(data);
+        } else if length > LONGEST {
+            break;
+        }
+    }
+    Ok((read, length))
 }
 
 /// The headers with their names in lower case; the authority of an absolute address is the host.

@@ -11,6 +11,7 @@ use super::listener::Place;
 use super::tls::{Certificates, Gate, Held, Mode};
 use crate::sandbox::elbv2::bundle;
 use crate::sandbox::elbv2::crl;
+use crate::sandbox::elbv2::load_balancer::LoadBalancer;
 use crate::sandbox::elbv2::mutual_authentication::MutualAuthentication;
 use crate::sandbox::elbv2::tls_policy::TlsPolicy;
 use crate::sandbox::elbv2::trust_store::{Kept, TrustStore};
@@ -25,7 +26,8 @@ struct Made {
     mutual_authentication: MutualAuthentication,
     bundle: Option<Kept>,
     lists: Vec<Kept>,
-    http2: bool,
+    /// What ALPN offers, the preferred first; a Network Load Balancer offers nothing.
+    protocols: Vec<Vec<u8>>,
 }
 
 impl Made {
@@ -47,9 +49,20 @@ impl Made {
             mutual_authentication: listener.mutual_authentication.clone(),
             bundle: trust_store.map(|store| store.bundle.clone()),
             lists: lists.map(|list| list.content.clone()).collect(),
-            http2: balancer.attribute("routing.http2.enabled") == "true",
+            protocols: protocols(balancer),
         })
     }
+}
+
+/// The protocols that a load balancer's listeners offer by ALPN.
+fn protocols(balancer: &LoadBalancer) -> Vec<Vec<u8>> {
+    let offered: &[&str] = match balancer.attribute("routing.http2.enabled") {
+        _ if balancer.is_network() => &[],
+        "true" => &["h2", "http/1.1"],
+        _ => &["http/1.1"],
+    };
+    let offered = offered.iter();
+    offered.map(|name| name.as_bytes().to_vec()).collect()
 }
 
 fn trust_store<'r>(region: &'r Region, wanted: &MutualAuthentication) -> Option<&'r TrustStore> {
@@ -110,7 +123,7 @@ impl Material {
             }
         };
         let certificates = Certificates::load(self.held);
-        Some(Gate::new(policy, certificates, mode, self.made.http2))
+        Some(Gate::new(policy, certificates, mode, self.made.protocols))
     }
 }
 

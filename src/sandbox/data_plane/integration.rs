@@ -2,7 +2,10 @@
 
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +16,10 @@ use serde_json::Value;
 pub(super) use self::request::HOP_BY_HOP;
 use self::request::{Call, of_method};
 use self::response::mapped;
+use super::backend::Demands;
 use super::execute_api::answer::{Answer, Kind};
 use super::execute_api::{Matched, PAYLOAD};
-use super::network::{Found, Place, from_gateway};
+use super::network::{Found, LINKS_AT, Place, by_link, from_gateway};
 use super::upstream::{self, Trouble, Trust};
 use super::{DataPlane, front, listener, petstore, whole};
 use crate::sandbox::acm;
@@ -41,12 +45,39 @@ enum Failure {
     /// The body is of a type that no template is for.
     #[error("no request template is for the body's type")]
     MediaType,
+    /// The backend is not to be trusted; the text is AWS's.
+    #[error("{0}")]
+    Untrusted(String),
     /// The backend cannot be reached, or what comes from it is no answer.
     #[error("the backend does not answer: {0}")]
     Network(String),
     /// The backend takes longer than it may.
     #[error("the backend takes longer than it may")]
     TimedOut,
+}
+
+impl Failure {
+    /// What the execution log says of it.
+    fn log_lines(&self) -> Vec<String> {
+        let (line, status) = match self {
+            Self::Configuration(reason) | Self::Untrusted(reason) => (
+                format!("Execution failed due to configuration error: {reason}"),
+                500,
+            ),
+            Self::MediaType => (
+                "Execution failed due to configuration error: Unsupported Media Type".to_owned(),
+                415,
+            ),
+            Self::Network(reason) => (
+                format!(
+                    "Execution failed due to a network error communicating with endpoint: {reason}"
+                ),
+                504,
+            ),
+            Self::TimedOut => ("Execution failed due to a timeout error".to_owned(), 504),
+        };
+        vec![line, format!("Method completed with status: {status}")]
+    }
 }
 
 /// Answers a request by its method's integration.
@@ -61,10 +92,13 @@ pub(super) async fn answer(
         Ok(answer) => return answer,
         Err(failure) => failure,
     };
+    for line in failure.log_lines() {
+        plane.execution_log.note(exchange, &line);
+    }
     let (method, resource) = (&exchange.method, &exchange.resource);
     tracing::warn!(api = exchange.api, method, resource, %failure, "an integration failed");
     match failure {
-        Failure::Configuration(_) => Answer::of(
+        Failure::Configuration(_) | Failure::Untrusted(_) => Answer::of(
             Kind::API_CONFIGURATION_ERROR,
             "Internal server error",
             exchange,
@@ -103,7 +137,7 @@ async fn attempt(
         }
         "HTTP" | "HTTP_PROXY" => {
             let call = of_method(integration, matched, body)?;
-            let backend = fetch(plane, region, integration, call).await?;
+            let backend = fetch(plane, region, (integration, matched), call).await?;
             mapped(integration, &matched.exchange, &backend)
         }
         kind => Err(Failure::Configuration(format!(
@@ -133,12 +167,22 @@ fn mock(integration: &Integration, matched: &Matched, body: &[u8]) -> Result<Bac
 async fn fetch(
     plane: &Arc<DataPlane>,
     region: &str,
-    integration: &Integration,
+    (integration, matched): (&Integration, &Matched),
     call: Call,
 ) -> Result<Backend, Failure> {
+    let variables = &matched.exchange.variables;
+    let is_by_link = integration.is_by_link();
     let place = {
         let account = plane.account();
-        from_gateway(&account.world, region, &call.host, call.port)
+        let world = &account.world;
+        if is_by_link {
+            let link = integration.link(variables);
+            let link = link.unwrap_or_default();
+            let found = by_link(world, region, &link, call.port);
+            Some(found.map_err(Failure::Configuration)?)
+        } else {
+            from_gateway(world, region, &call.host, call.port)
+        }
     };
     let socket = match place {
         None => {
@@ -163,8 +207,11 @@ async fn fetch(
             ));
         }
         Some(Found::At(Place::Host(server))) => server,
-        Some(Found::At(Place::Listener(arn))) => listener::address(plane, &arn)
-            .ok_or_else(|| Failure::Network("the listener has no socket".to_owned()))?,
+        Some(Found::At(Place::Listener(arn))) => {
+            plane.reconcile();
+            listener::address(plane, &arn)
+                .ok_or_else(|| Failure::Network("the listener has no socket".to_owned()))?
+        }
         Some(Found::At(Place::Front(region))) => front::socket(plane, &region, None)
             .map_err(|error| Failure::Network(error.to_string()))?,
         Some(Found::At(Place::Endpoint(..))) => {
@@ -174,7 +221,8 @@ async fn fetch(
     let patience = u64::try_from(integration.timeout_in_millis).unwrap_or_default();
     let patience = Duration::from_millis(patience);
     let trust = trust(plane, integration, &call);
-    let asked = ask(socket, call, trust, patience);
+    let source = is_by_link.then_some(LINKS_AT);
+    let asked = ask(plane, (socket, source), call, (trust, patience));
     match tokio::time::timeout(patience, asked).await {
         Ok(answered) => answered,
         Err(_) => Err(Failure::TimedOut),
@@ -187,32 +235,45 @@ fn trust(plane: &DataPlane, integration: &Integration, call: &Call) -> Option<Tr
         return None;
     }
     let tls = integration.tls_config.as_ref();
-    if tls.is_some_and(|tls| tls.insecure_skip_verification) {
-        return Some(Trust::AnyIssuer(call.host.clone()));
-    }
-    let authority = acm::known_certificate(&plane.account().world);
+    let skips = tls.is_some_and(|tls| tls.insecure_skip_verification);
+    let (authority, now) = {
+        let account = plane.account();
+        (acm::known_certificate(&account.world), account.world.now)
+    };
     let authority = authority.and_then(|text| pem::parse(text).ok());
     let authority = authority.map(|block| CertificateDer::from(block.into_contents()));
-    Some(Trust::Authorities(
-        call.host.clone(),
-        authority.into_iter().collect(),
-    ))
+    Some(Trust::Backend(Demands {
+        host: call.host.clone(),
+        authorities: (!skips).then(|| authority.into_iter().collect()),
+        now,
+    }))
 }
 
+/// Asks a server of ours, as from an address if one is given.
 async fn ask(
-    socket: std::net::SocketAddr,
+    plane: &DataPlane,
+    (socket, from): (SocketAddr, Option<Ipv4Addr>),
     call: Call,
-    trust: Option<Trust>,
-    patience: Duration,
+    (trust, patience): (Option<Trust>, Duration),
 ) -> Result<Backend, Failure> {
     let failed = |trouble: Trouble| match trouble {
         Trouble::TimedOut => Failure::TimedOut,
+        Trouble::Untrusted(reason) => Failure::Untrusted(reason),
+        Trouble::Alert(alert) => Failure::Untrusted(format!("Received fatal alert: {alert}")),
         Trouble::Refused(reason) | Trouble::Tls(reason) | Trouble::Malformed(reason) => {
             Failure::Network(reason)
         }
     };
     let request = call.request().map_err(Failure::Configuration)?;
-    let stream = upstream::connect(socket).await.map_err(failed)?;
+    // The source is held until the end: the load balancer asks for it when it accepts.
+    let (stream, _source) = match from {
+        Some(from) => {
+            let connected = plane.fronts.connect(socket, from).await;
+            let connected = connected.map_err(|error| Failure::Network(error.to_string()))?;
+            (connected.0, Some(connected.1))
+        }
+        None => (upstream::connect(socket).await.map_err(failed)?, None),
+    };
     let response = match trust {
         None => upstream::send(stream, request, patience).await,
         Some(trust) => {

@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::{Connection, DataPlane, http};
+use super::network::LINKS_AT;
+use super::{Connection, DataPlane, http, pass};
 use crate::sandbox::ec2::Direction;
 use crate::sandbox::elbv2::listener::Listener;
 use crate::sandbox::elbv2::load_balancer::LoadBalancer;
+use crate::sandbox::elbv2::network::Type;
 use crate::sandbox::elbv2::tls_policy::TlsPolicy;
 use crate::sandbox::world::World;
 
@@ -52,7 +54,7 @@ struct Socket {
 pub struct Appeared {
     /// The name that leads to it.
     pub name: String,
-    /// `HTTP` or `HTTPS`.
+    /// `HTTP`, `HTTPS`, `TCP` or `TLS`.
     pub protocol: String,
     /// The listener's port.
     pub port: i64,
@@ -73,6 +75,11 @@ impl fmt::Display for Appeared {
         } = self;
         let scheme = protocol.to_ascii_lowercase();
         writeln!(formatter, "listener {scheme}://{name}:{port} at {address}")?;
+        if matches!(scheme.as_str(), "tcp" | "tls") {
+            return gaps
+                .iter()
+                .try_for_each(|gap| writeln!(formatter, "  not spoken here: {gap}"));
+        }
         let standard = matches!((scheme.as_str(), port), ("http", 80) | ("https", 443));
         let url = if standard {
             format!("{scheme}://{name}/")
@@ -323,7 +330,7 @@ enum Admission {
     /// Security groups drop the client's packets.
     Dropped,
     /// This node of the load balancer takes it.
-    Taken(Ipv4Addr),
+    Taken(Ipv4Addr, Type),
 }
 
 async fn admit(
@@ -342,7 +349,7 @@ async fn admit(
             }
             dropped.fetch_sub(1, Ordering::AcqRel);
         }
-        Admission::Taken(node) => {
+        Admission::Taken(node, kind) => {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection keeps Nagle's algorithm");
             }
@@ -356,7 +363,10 @@ async fn admit(
                 certificates: Vec::new(),
                 trace: format!("TID_{}", plane.unique_hex(32)),
             };
-            http::serve(plane, place, connection, stream).await;
+            match kind {
+                Type::Application => http::serve(plane, place, connection, stream).await,
+                Type::Network => pass::serve(plane, place, connection, stream).await,
+            }
         }
     }
 }
@@ -376,15 +386,15 @@ fn admission(plane: &DataPlane, place: &Place, client_port: u16) -> Admission {
     if !balancer.is_active(world.now) {
         return Admission::Refused;
     }
-    let IpAddr::V4(client) = plane.client_address() else {
-        return Admission::Dropped;
+    let ours = plane.fronts.source_of(client_port);
+    let client = match (ours, plane.client_address()) {
+        (Some(ours), _) => ours,
+        (None, IpAddr::V4(client)) => client,
+        (None, IpAddr::V6(_)) => return Admission::Dropped,
     };
     let port = u16::try_from(listener.port).unwrap_or_default();
-    let groups = balancer.security_groups.as_slice();
-    if !region
-        .ec2
-        .admits(groups, Direction::Ingress, (client, &[]), port)
-    {
+    let is_asked = ours != Some(LINKS_AT) || balancer.enforces_on_private_link;
+    if is_asked && !balancer.admits(&region.ec2, Direction::Ingress, (client, &[]), port) {
         return Admission::Dropped;
     }
     let description = balancer.interface_description();
@@ -394,5 +404,6 @@ fn admission(plane: &DataPlane, place: &Place, client_port: u16) -> Admission {
         .map(|interface| interface.address)
         .collect();
     let index = usize::from(client_port).checked_rem(nodes.len());
-    index.map_or(Admission::Refused, |index| Admission::Taken(nodes[index]))
+    let taken = |index: usize| Admission::Taken(nodes[index], balancer.kind);
+    index.map_or(Admission::Refused, taken)
 }

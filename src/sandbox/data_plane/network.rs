@@ -51,6 +51,10 @@ enum Owner<'w> {
 /// How many public addresses API Gateway has in a region.
 const FRONTS: u8 = 2;
 
+/// The address that load balancers see what comes by VPC links at. On AWS it is one of a network of
+/// API Gateway's own; none that a security group would name (of RFC 6598).
+pub(super) const LINKS_AT: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 10);
+
 /// The network that public addresses of load balancers are of (TEST-NET-3), and the one that API
 /// Gateway's are of (TEST-NET-1): nobody on the real internet has an address of either.
 const NODES_AT: [u8; 3] = [203, 0, 113];
@@ -160,17 +164,21 @@ fn at_node(
     (region, balancer): (&Region, &LoadBalancer),
     port: u16,
 ) -> Found {
-    let groups = balancer.security_groups.as_slice();
     let admitted = match client {
         IpAddr::V4(client) => {
             let peer = (client, &[][..]);
-            region.ec2.admits(groups, Direction::Ingress, peer, port)
+            balancer.admits(&region.ec2, Direction::Ingress, peer, port)
         }
         IpAddr::V6(_) => false,
     };
     if !admitted {
         return Found::Dropped;
     }
+    listener_at(world, (region, balancer), port)
+}
+
+/// The listener of a load balancer on a port.
+fn listener_at(world: &World, (region, balancer): (&Region, &LoadBalancer), port: u16) -> Found {
     let mut listeners = region.elbv2.listeners.values();
     let listener = listeners.find(|listener| {
         listener.load_balancer == balancer.arn && listener.port == i64::from(port)
@@ -215,7 +223,7 @@ pub(in crate::sandbox) fn from_node(
     let interface = ec2.interface_at(&balancer.vpc, address);
     let groups_there = interface.map_or(&[][..], |interface| interface.groups.as_slice());
     let groups = balancer.security_groups.as_slice();
-    if !ec2.admits(groups, Direction::Egress, (address, groups_there), port) {
+    if !balancer.admits(ec2, Direction::Egress, (address, groups_there), port) {
         return Found::Dropped;
     }
     if let Some(server) = registered {
@@ -235,6 +243,29 @@ pub(in crate::sandbox) fn from_node(
         // Nobody has the address, or somebody who does not answer strangers.
         _ => Found::Dropped,
     }
+}
+
+/// Where the listener of a VPC link's load balancer is, by the port of the integration's address;
+/// names do not matter on this way.
+pub(super) fn by_link(world: &World, region: &str, link: &str, port: u16) -> Result<Found, String> {
+    let content = world.regions.get(region);
+    let known = content.and_then(|content| content.apigateway.vpc_links.get(link));
+    let (Some(content), Some(known)) = (content, known) else {
+        return Err(format!("the VPC link {link} is not there"));
+    };
+    let status = known.status(world.now);
+    if status != "AVAILABLE" {
+        return Err(format!("the VPC link {link} is {status}"));
+    }
+    let Some(balancer) = content.elbv2.load_balancers.get(&known.target) else {
+        return Err(format!("the load balancer of the VPC link {link} is gone"));
+    };
+    let peer = (LINKS_AT, &[][..]);
+    let is_asked = balancer.enforces_on_private_link;
+    if is_asked && !balancer.admits(&content.ec2, Direction::Ingress, peer, port) {
+        return Ok(Found::Dropped);
+    }
+    Ok(listener_at(world, (content, balancer), port))
 }
 
 /// What API Gateway's integrations find at a host of the internet; `None` where the name does not

@@ -147,6 +147,10 @@ async fn outcome(check: &Check) -> Outcome {
 
 /// Asks a server as ELB does: its address is the host.
 async fn ask(check: &Check, server: SocketAddr, patience: Duration) -> Result<u16, Trouble> {
+    if check.settings.is_tcp() {
+        // A connection is all that is wanted; any status will do.
+        return upstream::connect(server).await.map(|_| 200);
+    }
     let port = check.settings.port_of(&check.target);
     let is_secure = check.settings.protocol == "HTTPS";
     let host = match (is_secure, port) {

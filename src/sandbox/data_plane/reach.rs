@@ -13,7 +13,12 @@ pub(super) fn answer(plane: &Arc<DataPlane>, command: &str, request: &Request) -
     let (status, answer) = match (request.method.as_str(), command) {
         ("GET", "resolve") => {
             let name = parameter(request, "name");
-            let addresses = dns::addresses(&plane.account().world, name);
+            let account = plane.account();
+            let vpc = parameter(request, "vpc");
+            let mut regions = account.world.regions.iter();
+            let region = regions.find(|(_, content)| content.ec2.vpc(vpc).is_some());
+            let vpc = region.map(|(region, _)| (region.as_str(), vpc));
+            let addresses = dns::addresses_within(&account.world, vpc, name);
             (200, json!({ "addresses": addresses }))
         }
         ("GET", "connect") => connected(plane, request),

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
+use tokio::net::TcpStream;
 
+use super::front::Source;
 use super::network::{Found, Place, from_node};
 use super::route::{RequestRecord, page, strip};
 use super::upstream::{self, Trouble, Trust};
@@ -32,11 +34,19 @@ pub(super) struct Choice {
 }
 
 /// A target that was chosen.
-struct Chosen {
+pub(super) struct Chosen {
     /// `10.0.1.5:443`.
-    name: String,
-    is_secure: bool,
+    pub(super) name: String,
+    /// Whether it is spoken to over TLS.
+    pub(super) is_secure: bool,
     found: Found,
+}
+
+impl Choice {
+    /// The target; none where there is none that could be connected to.
+    pub(super) fn target(&self) -> Option<&Chosen> {
+        self.target.as_ref()
+    }
 }
 
 /// Waits as long as a time-out takes that the model of the network knows of.
@@ -64,7 +74,7 @@ pub(super) fn choose(
         let port = u16::try_from(target.port).unwrap_or_default();
         Chosen {
             name: format!("{}:{port}", target.id),
-            is_secure: group.protocol == "HTTPS",
+            is_secure: matches!(group.protocol.as_str(), "HTTPS" | "TLS"),
             found: from_node(
                 world,
                 &connection.region,
@@ -143,9 +153,13 @@ pub(super) async fn forward(
             return passed_on(response);
         }
         Err(Trouble::TimedOut) => (StatusCode::GATEWAY_TIMEOUT, "timed out".to_owned()),
-        Err(Trouble::Refused(reason) | Trouble::Tls(reason) | Trouble::Malformed(reason)) => {
-            (StatusCode::BAD_GATEWAY, reason)
-        }
+        Err(
+            Trouble::Refused(reason)
+            | Trouble::Tls(reason)
+            | Trouble::Alert(reason)
+            | Trouble::Untrusted(reason)
+            | Trouble::Malformed(reason),
+        ) => (StatusCode::BAD_GATEWAY, reason),
     };
     let (target, status_code) = (&target.name, status.as_u16());
     tracing::info!(target, status_code, reason, "a target did not answer");
@@ -160,6 +174,22 @@ async fn ask(
     target: &Chosen,
     (request, patience): (Request<Body>, Duration),
 ) -> Result<Response<Incoming>, Trouble> {
+    // The source is held until the answer's head is there: by then an endpoint has asked for it.
+    let (stream, _source) = connect(plane, connection, target).await?;
+    if target.is_secure {
+        let stream = upstream::secure(stream, &Trust::Anything).await?;
+        upstream::send(stream, request, patience).await
+    } else {
+        upstream::send(stream, request, patience).await
+    }
+}
+
+/// Connects to a target; the source says for as long as it lives who is calling.
+pub(super) async fn connect<'p>(
+    plane: &'p Arc<DataPlane>,
+    connection: &Connection,
+    target: &Chosen,
+) -> Result<(TcpStream, Option<Source<'p>>), Trouble> {
     let (socket, is_endpoint) = match &target.found {
         Found::Dropped => {
             time_out().await;
@@ -177,14 +207,10 @@ async fn ask(
         Found::At(_) => return Err(Trouble::Refused("nothing listens there".to_owned())),
     };
     let stream = upstream::connect(socket).await?;
-    // Held until the answer's head is there: by then the endpoint has asked who is calling.
-    let _source = is_endpoint.then(|| plane.fronts.source(&stream, connection.node));
-    if target.is_secure {
-        let stream = upstream::secure(stream, &Trust::Anything).await?;
-        upstream::send(stream, request, patience).await
-    } else {
-        upstream::send(stream, request, patience).await
-    }
+    let source = is_endpoint
+        .then(|| plane.fronts.source(&stream, connection.node))
+        .flatten();
+    Ok((stream, source))
 }
 
 /// A target's answer as the client gets it.

@@ -193,7 +193,7 @@ impl Gate {
         policy: &TlsPolicy,
         certificates: Certificates,
         mode: Mode,
-        http2: bool,
+        protocols: Vec<Vec<u8>>,
     ) -> Self {
         let names = match &mode {
             Mode::Verify {
@@ -210,7 +210,6 @@ impl Gate {
             Mode::Off => ServerSessionMemoryCache::new(SESSIONS),
             _ => Arc::new(NoServerSessionStorage {}),
         };
-        let http2 = http2.then(|| b"h2".to_vec());
         Self {
             provider: Arc::new(CryptoProvider {
                 cipher_suites: suites(policy),
@@ -219,7 +218,7 @@ impl Gate {
             }),
             versions: versions(policy),
             certificates: Arc::new(certificates),
-            protocols: http2.into_iter().chain([b"http/1.1".to_vec()]).collect(),
+            protocols,
             mode,
             names: names.into(),
             sessions,

@@ -7,19 +7,18 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::version::TLS12;
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Body;
+use super::backend::{Demands, Judge};
 
 /// How long a connection, and a handshake over it, may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,10 +31,8 @@ const HEAD: usize = 32 * 1024;
 pub(super) enum Trust {
     /// Not at all, nor is a name asked for, as ELB does with its targets.
     Anything,
-    /// It has to be for the name and come from one of these authorities.
-    Authorities(String, Vec<CertificateDer<'static>>),
-    /// It has to be for the name and in force, whoever has issued it.
-    AnyIssuer(String),
+    /// As API Gateway does with backends.
+    Backend(Demands),
 }
 
 /// Why there is no answer.
@@ -45,6 +42,10 @@ pub(super) enum Trouble {
     Refused(String),
     /// TLS does not come about.
     Tls(String),
+    /// The server breaks the handshake off with an alert of this name.
+    Alert(String),
+    /// The server's certificate is refused, for the reason that API Gateway's logs give.
+    Untrusted(String),
     /// What comes is no HTTP, or too much of it.
     Malformed(String),
     /// Nothing comes.
@@ -68,13 +69,35 @@ pub(super) async fn secure(
     stream: TcpStream,
     trust: &Trust,
 ) -> Result<TlsStream<TcpStream>, Trouble> {
-    let wrong = |error: &dyn std::fmt::Display| Trouble::Tls(error.to_string());
-    let (config, name) = configuration(trust).map_err(|error| wrong(&error))?;
+    let (config, name, judge) =
+        configuration(trust).map_err(|error| Trouble::Tls(error.to_string()))?;
     let connector = TlsConnector::from(Arc::new(config));
     let shaken = tokio::time::timeout(PATIENCE, connector.connect(name, stream)).await;
-    shaken
-        .map_err(|_| Trouble::TimedOut)?
-        .map_err(|error| wrong(&error))
+    let shaken = shaken.map_err(|_| Trouble::TimedOut)?;
+    shaken.map_err(|error| {
+        if let Some(refusal) = judge.and_then(|judge| judge.refusal()) {
+            return Trouble::Untrusted(refusal);
+        }
+        let inner = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match inner {
+            Some(rustls::Error::AlertReceived(alert)) => Trouble::Alert(alert_name(*alert)),
+            _ => Trouble::Tls(error.to_string()),
+        }
+    })
+}
+
+/// The name of an alert as Java has it: `protocol_version`.
+fn alert_name(alert: rustls::AlertDescription) -> String {
+    let mut name = String::new();
+    for letter in format!("{alert:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
 }
 
 /// Sends a request over a connection, and gives the answer's head and the body still to come.
@@ -108,90 +131,51 @@ where
     answered.map_err(|_| Trouble::TimedOut)?.map_err(malformed)
 }
 
-fn configuration(trust: &Trust) -> Result<(ClientConfig, ServerName<'static>), rustls::Error> {
+/// What a handshake needs: the configuration, the name that is asked for, and who judges a backend.
+type Prepared = (ClientConfig, ServerName<'static>, Option<Arc<Judge>>);
+
+fn configuration(trust: &Trust) -> Result<Prepared, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
-    let name = |name: &str| {
-        ServerName::try_from(name.to_owned())
-            .map_err(|_| rustls::Error::General(format!("`{name}` is no name of a server")))
-    };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
     Ok(match trust {
         Trust::Anything => {
-            let judge = Arc::new(Judge {
-                provider,
-                wants: Wants::Nothing,
-            });
+            let judge = Arc::new(Anyone(provider));
+            let builder = builder.with_safe_default_protocol_versions()?;
             let builder = builder.dangerous().with_custom_certificate_verifier(judge);
             let mut config = builder.with_no_client_auth();
             config.enable_sni = false;
             let nobody = std::net::IpAddr::from([127, 0, 0, 1]);
-            (config, ServerName::IpAddress(nobody.into()))
+            (config, ServerName::IpAddress(nobody.into()), None)
         }
-        Trust::AnyIssuer(host) => {
-            let judge = Arc::new(Judge {
-                provider,
-                wants: Wants::NameAndTime,
-            });
-            let builder = builder.dangerous().with_custom_certificate_verifier(judge);
-            (builder.with_no_client_auth(), name(host)?)
-        }
-        Trust::Authorities(host, authorities) => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(authorities.iter().cloned());
-            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = verifier
-                .build()
-                .map_err(|error| rustls::Error::General(error.to_string()))?;
-            let builder = builder.with_webpki_verifier(verifier);
-            (builder.with_no_client_auth(), name(host)?)
+        Trust::Backend(demands) => {
+            let host = demands.host.as_str();
+            let name = ServerName::try_from(host.to_owned())
+                .map_err(|_| rustls::Error::General(format!("`{host}` is no name of a server")))?;
+            let judge = Arc::new(Judge::new(provider, demands.clone()));
+            // API Gateway does not speak TLS 1.3 with backends.
+            let builder = builder.with_protocol_versions(&[&TLS12])?;
+            let verifier = Arc::clone(&judge);
+            let builder = builder
+                .dangerous()
+                .with_custom_certificate_verifier(verifier);
+            (builder.with_no_client_auth(), name, Some(judge))
         }
     })
 }
 
-/// What is wanted of a certificate beside that its holder has its key.
+/// A judge that takes every certificate whose holder has its key.
 #[derive(Debug)]
-enum Wants {
-    Nothing,
-    NameAndTime,
-}
+struct Anyone(Arc<CryptoProvider>);
 
-/// A judge that does not ask who has issued a certificate.
-#[derive(Debug)]
-struct Judge {
-    provider: Arc<CryptoProvider>,
-    wants: Wants,
-}
-
-impl ServerCertVerifier for Judge {
+impl ServerCertVerifier for Anyone {
     fn verify_server_cert(
         &self,
-        end_entity: &CertificateDer<'_>,
+        _end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
+        _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
-        now: UnixTime,
+        _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if matches!(self.wants, Wants::Nothing) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let bad = |_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding);
-        let parsed = webpki::EndEntityCert::try_from(end_entity).map_err(bad)?;
-        parsed
-            .verify_is_valid_for_subject_name(server_name)
-            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::NotValidForName))?;
-        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let bad = rustls::Error::InvalidCertificate(CertificateError::BadEncoding);
-        let (_, certificate) = x509_parser::parse_x509_certificate(end_entity).map_err(|_| bad)?;
-        let validity = certificate.validity();
-        if seconds < validity.not_before.timestamp() {
-            return Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidYet,
-            ));
-        }
-        if seconds > validity.not_after.timestamp() {
-            return Err(rustls::Error::InvalidCertificate(CertificateError::Expired));
-        }
         Ok(ServerCertVerified::assertion())
     }
 
@@ -201,7 +185,7 @@ impl ServerCertVerifier for Judge {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
+        let algorithms = &self.0.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -211,12 +195,12 @@ impl ServerCertVerifier for Judge {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
+        let algorithms = &self.0.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = &self.provider.signature_verification_algorithms;
+        let algorithms = &self.0.signature_verification_algorithms;
         algorithms.supported_schemes()
     }
 }

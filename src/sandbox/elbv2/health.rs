@@ -1,11 +1,13 @@
 //! Target health: how it is checked and what comes of it.
 
-use std::collections::BTreeMap;
+mod observed;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub(in crate::sandbox) use self::observed::{Observed, Outcome};
 use super::load_balancer::LoadBalancer;
 use super::target::{self, Target};
 use super::target_group::TargetGroup;
@@ -17,11 +19,12 @@ use crate::sandbox::world::{Call, Refusal, World};
 /// How the targets of a group are checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::sandbox) struct HealthCheck {
-    /// `HTTP` or `HTTPS`; HTTP by default even where the group's protocol is HTTPS.
+    /// `HTTP` or `HTTPS`, HTTP by default even where the group's protocol is HTTPS; for Network Load
+    /// Balancers also `TCP`, which is their default.
     pub(in crate::sandbox) protocol: String,
     /// A number or `traffic-port`.
     pub(in crate::sandbox) port: String,
-    /// What is asked for.
+    /// What is asked for; nothing over TCP.
     pub(in crate::sandbox) path: String,
     /// Seconds between two checks.
     pub(in crate::sandbox) interval: i64,
@@ -31,7 +34,7 @@ pub(in crate::sandbox) struct HealthCheck {
     pub(in crate::sandbox) healthy_threshold: i64,
     /// How many failures make a healthy target unhealthy.
     pub(in crate::sandbox) unhealthy_threshold: i64,
-    /// The statuses that are a success: `200`, `200,403`, `200-299`.
+    /// The statuses that are a success: `200`, `200,403`, `200-299`; none over TCP.
     pub(in crate::sandbox) matcher: String,
 }
 
@@ -89,13 +92,29 @@ impl Health {
 }
 
 impl HealthCheck {
+    /// The check of a new group, for a load balancer of either type.
+    pub(super) fn created(call: &Call<'_>, is_network: bool) -> Result<Self, Refusal> {
+        let protocol = call.text("HealthCheckProtocol");
+        let defaults = match (is_network, protocol) {
+            (false, _) => Self::default(),
+            (true, protocol) => Self {
+                protocol: "TCP".to_owned(),
+                path: String::new(),
+                matcher: String::new(),
+                timeout: if protocol == Some("HTTP") { 6 } else { 10 },
+                ..Self::default()
+            },
+        };
+        defaults.changed(call, is_network)
+    }
+
     /// The check with what the call gives laid over it.
-    pub(super) fn changed(&self, call: &Call<'_>) -> Result<Self, Refusal> {
+    pub(super) fn changed(&self, call: &Call<'_>, is_network: bool) -> Result<Self, Refusal> {
         let text = |member: &str, kept: &str| call.text(member).unwrap_or(kept).to_owned();
         let number = |member: &str, kept: i64| call.integer(member).unwrap_or(kept);
         let matcher = &call.input["Matcher"];
         call.models("Matcher", matcher, &["HttpCode"])?;
-        let changed = Self {
+        let mut changed = Self {
             protocol: text("HealthCheckProtocol", &self.protocol),
             port: text("HealthCheckPort", &self.port),
             path: text("HealthCheckPath", &self.path),
@@ -113,13 +132,39 @@ impl HealthCheck {
                 "Health check enabled must be true for target groups with this type",
             ));
         }
-        changed.check()?;
+        if is_network {
+            changed.settle(call)?;
+        }
+        changed.check(is_network)?;
         Ok(changed)
     }
 
-    fn check(&self) -> Result<(), Refusal> {
+    /// Fills in or takes out what goes with the protocol of a check by a Network Load Balancer.
+    fn settle(&mut self, call: &Call<'_>) -> Result<(), Refusal> {
+        if self.protocol != "TCP" {
+            if self.path.is_empty() {
+                "/".clone_into(&mut self.path);
+            }
+            if self.matcher.is_empty() {
+                "200-399".clone_into(&mut self.matcher);
+            }
+            return Ok(());
+        }
+        if call.text("HealthCheckPath").is_some() || !call.input["Matcher"].is_null() {
+            return Err(invalid(
+                "Health check path and matcher are not supported for health checks with the \
+                 protocol 'TCP'",
+            ));
+        }
+        self.path.clear();
+        self.matcher.clear();
+        Ok(())
+    }
+
+    fn check(&self, is_network: bool) -> Result<(), Refusal> {
         let is_port = self.port.parse::<u16>().is_ok_and(|port| port > 0);
-        if !["HTTP", "HTTPS"].contains(&self.protocol.as_str()) {
+        let is_tcp = is_network && self.protocol == "TCP";
+        if !is_tcp && !["HTTP", "HTTPS"].contains(&self.protocol.as_str()) {
             return Err(invalid(format!(
                 "Health check protocol '{}' is not supported",
                 self.protocol
@@ -131,7 +176,7 @@ impl HealthCheck {
                 self.port
             )));
         }
-        if !self.path.starts_with('/') {
+        if !is_tcp && !self.path.starts_with('/') {
             return Err(invalid(format!(
                 "Health check path '{}' must begin with a '/' character",
                 self.path
@@ -143,21 +188,31 @@ impl HealthCheck {
                 self.timeout, self.interval
             )));
         }
-        if ranges(&self.matcher).is_none() {
+        let most = if is_network { 599 } else { 499 };
+        let fits = |ranges: Vec<(u16, u16)>| ranges.iter().all(|(_, high)| *high <= most);
+        if !is_tcp && !ranges(&self.matcher).is_some_and(fits) {
             return Err(invalid(format!(
-                "Health check matcher HTTP code '{}' must be within '200-499' inclusive",
+                "Health check matcher HTTP code '{}' must be within '200-{most}' inclusive",
                 self.matcher
             )));
         }
         Ok(())
     }
 
-    /// Whether the status is a success.
+    /// Whether the status is a success; over TCP a connection is.
     pub(in crate::sandbox) fn accepts(&self, status: u16) -> bool {
+        if self.is_tcp() {
+            return true;
+        }
         let ranges = ranges(&self.matcher).unwrap_or_default();
         ranges
             .iter()
             .any(|(low, high)| (*low..=*high).contains(&status))
+    }
+
+    /// Whether a connection is all that is wanted.
+    pub(in crate::sandbox) fn is_tcp(&self) -> bool {
+        self.protocol == "TCP"
     }
 
     /// The port that a target is checked on.
@@ -174,14 +229,16 @@ impl HealthCheck {
         structure["HealthCheckTimeoutSeconds"] = json!(self.timeout);
         structure["HealthyThresholdCount"] = json!(self.healthy_threshold);
         structure["UnhealthyThresholdCount"] = json!(self.unhealthy_threshold);
-        structure["HealthCheckPath"] = json!(self.path);
-        structure["Matcher"] = json!({"HttpCode": self.matcher});
+        if !self.is_tcp() {
+            structure["HealthCheckPath"] = json!(self.path);
+            structure["Matcher"] = json!({"HttpCode": self.matcher});
+        }
     }
 }
 
 /// The ranges of statuses that a matcher stands for; none where it is malformed or too wide.
 fn ranges(matcher: &str) -> Option<Vec<(u16, u16)>> {
-    let allowed = 200..=499;
+    let allowed = 200..=599;
     matcher
         .split(',')
         .map(|part| {
@@ -323,6 +380,9 @@ impl Probe<'_> {
         if self.group.health_check.port_of(self.target) != 443 || !self.reaches(ec2, interface) {
             return Health::timed_out();
         }
+        if self.group.health_check.is_tcp() {
+            return Health::HEALTHY;
+        }
         if self.group.health_check.protocol != "HTTPS" {
             return Health::new(
                 "unhealthy",
@@ -354,7 +414,8 @@ impl Probe<'_> {
     fn reaches(&self, ec2: &ec2::State, endpoint: &ec2::NetworkInterface) -> bool {
         let from = self.load_balancer.security_groups.as_slice();
         let to = endpoint.groups.as_slice();
-        let leaves = ec2.admits(from, Direction::Egress, (endpoint.address, to), 443);
+        let peer = (endpoint.address, to);
+        let leaves = self.load_balancer.admits(ec2, Direction::Egress, peer, 443);
         let description = self.load_balancer.interface_description();
         let mut nodes = ec2.network_interfaces(&description);
         leaves && nodes.all(|node| ec2.admits(to, Direction::Ingress, (node.address, from), 443))
@@ -371,101 +432,6 @@ impl Probe<'_> {
 fn mismatched(status: u16) -> Health {
     let description = format!("Health checks failed with these codes: [{status}]");
     Health::new("unhealthy", "Target.ResponseCodeMismatch", &description)
-}
-
-/// What a check of a server has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sandbox) enum Outcome {
-    /// It has answered with this status.
-    Answered(u16),
-    /// It cannot be connected to, or what it answers is no HTTP.
-    Failed,
-    /// Nothing came back in time.
-    TimedOut,
-}
-
-/// What was seen of the targets that servers stand for, by their group and their place in it.
-#[derive(Debug, Clone, Default)]
-pub(in crate::sandbox) struct Observed(BTreeMap<(String, String), Series>);
-
-/// The checks of one target so far.
-#[derive(Debug, Clone)]
-struct Series {
-    /// None until there were enough to tell.
-    health: Option<Health>,
-    /// How many of the latest agreed.
-    alike: i64,
-    /// Whether they were successes.
-    succeeded: bool,
-    /// When the latest was, in milliseconds.
-    at: i64,
-}
-
-impl Observed {
-    /// When the target was last checked, in milliseconds, and whether it was found healthy.
-    pub(in crate::sandbox) fn last(&self, group: &str, target: &Target) -> Option<(i64, bool)> {
-        let series = self.0.get(&place(group, target))?;
-        Some((series.at, series.health == Some(Health::HEALTHY)))
-    }
-
-    /// Notes the outcome of a check, which counts once there are enough of its kind in a row; the
-    /// first success of a new target is enough.
-    pub(in crate::sandbox) fn note(
-        &mut self,
-        (group, check): (&str, &HealthCheck),
-        target: &Target,
-        (outcome, now): (Outcome, i64),
-    ) {
-        let health = match outcome {
-            Outcome::Answered(status) if check.accepts(status) => Health::HEALTHY,
-            Outcome::Answered(status) => mismatched(status),
-            Outcome::Failed => Health::new(
-                "unhealthy",
-                "Target.FailedHealthChecks",
-                "Health checks failed",
-            ),
-            Outcome::TimedOut => Health::timed_out(),
-        };
-        let succeeded = health == Health::HEALTHY;
-        let series = self.0.entry(place(group, target)).or_insert(Series {
-            health: None,
-            alike: 0,
-            succeeded,
-            at: now,
-        });
-        series.alike = if series.succeeded == succeeded {
-            series.alike + 1
-        } else {
-            1
-        };
-        series.succeeded = succeeded;
-        series.at = now;
-        let enough = match (&series.health, succeeded) {
-            (None, true) => 1,
-            (_, true) => check.healthy_threshold,
-            (_, false) => check.unhealthy_threshold,
-        };
-        if series.alike >= enough {
-            series.health = Some(health);
-        }
-    }
-
-    /// Forgets all targets but those for which `keeps` is true.
-    pub(in crate::sandbox) fn retain(&mut self, mut keeps: impl FnMut(&str, &str) -> bool) {
-        self.0.retain(|(group, target), _| keeps(group, target));
-    }
-
-    /// The health of a target by what was seen of it.
-    fn health(&self, group: &TargetGroup, target: &Target) -> Health {
-        let series = self.0.get(&place(&group.arn, target));
-        let known = series.and_then(|series| series.health.clone());
-        known.unwrap_or_else(Health::initial)
-    }
-}
-
-/// A target's place among all.
-fn place(group: &str, target: &Target) -> (String, String) {
-    (group.to_owned(), target::key(&target.id, target.port))
 }
 
 #[cfg(test)]

@@ -6,14 +6,16 @@ use serde_json::{Map, Value, json};
 use super::action::{self, Action};
 use super::arn::Kind;
 use super::attribute::{Allowed, Attribute, Attributes, Tables, attribute};
+use super::load_balancer::LoadBalancer;
 use super::mutual_authentication::{self, MutualAuthentication};
 use super::tls_policy::{self, TlsPolicy};
 use super::{
-    PROPAGATION, ReleasedCertificate, State, arn, invalid, listener_certificate, page, state, tag,
+    PROPAGATION, ReleasedCertificate, State, arn, invalid, listener_certificate, network, page,
+    state, tag,
 };
 use crate::sandbox::world::{Call, Refusal, World};
 
-/// A listener of an Application Load Balancer.
+/// A listener of a load balancer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::sandbox) struct Listener {
     /// Its ARN.
@@ -22,11 +24,11 @@ pub(in crate::sandbox) struct Listener {
     pub(in crate::sandbox) load_balancer: String,
     /// The port, unique on the load balancer.
     pub(in crate::sandbox) port: i64,
-    /// `HTTP` or `HTTPS`.
+    /// `HTTP` or `HTTPS`; `TCP` or `TLS` of a Network Load Balancer.
     pub(in crate::sandbox) protocol: String,
-    /// The security policy, on HTTPS.
+    /// The security policy, on HTTPS and TLS.
     pub(in crate::sandbox) ssl_policy: Option<String>,
-    /// The default certificate, on HTTPS.
+    /// The default certificate, on HTTPS and TLS.
     pub(in crate::sandbox) certificate: Option<String>,
     /// The certificates that are chosen by SNI beside the default one.
     pub(in crate::sandbox) more_certificates: Vec<String>,
@@ -38,6 +40,9 @@ pub(in crate::sandbox) struct Listener {
     pub(in crate::sandbox) mutual_authentication: MutualAuthentication,
     /// The attributes that were set.
     pub(in crate::sandbox) attributes: Attributes,
+    /// What protocols are offered by ALPN, on TLS; `None` is a policy, too.
+    #[serde(default)]
+    pub(in crate::sandbox) alpn_policy: Option<String>,
 }
 
 /// How many listeners of a load balancer can verify client certificates; AWS does not raise it.
@@ -165,11 +170,17 @@ impl Listener {
         super::attribute::value(self.attribute_tables(), &self.attributes, key)
     }
 
+    /// Whether clients speak TLS with it.
+    pub(in crate::sandbox) fn is_secure(&self) -> bool {
+        is_secure(&self.protocol)
+    }
+
     /// Whether it was made with the settings of `other`, so that creating it again changes nothing.
     fn is_like(&self, other: &Self) -> bool {
         self.protocol == other.protocol
             && self.ssl_policy == other.ssl_policy
             && self.certificate == other.certificate
+            && self.alpn_policy == other.alpn_policy
             && self.default_action.effect == other.default_action.effect
             && self.mutual_authentication == other.mutual_authentication
     }
@@ -183,28 +194,39 @@ impl Listener {
         put("Port", json!(self.port));
         put("Protocol", json!(self.protocol));
         put("DefaultActions", json!([self.default_action.describe()]));
-        if self.protocol == "HTTPS" {
+        if self.is_secure() {
             let certificates = self.certificate.iter();
             let certificates: Vec<Value> = certificates
                 .map(|arn| json!({"CertificateArn": arn}))
                 .collect();
             put("Certificates", json!(certificates));
             put("SslPolicy", json!(self.ssl_policy));
+        }
+        if self.protocol == "HTTPS" {
             put(
                 "MutualAuthentication",
                 self.mutual_authentication.describe(),
             );
         }
+        if let Some(policy) = &self.alpn_policy {
+            put("AlpnPolicy", json!([policy]));
+        }
         Value::Object(structure)
     }
 
     fn attribute_tables(&self) -> &'static Tables {
-        if self.protocol == "HTTPS" {
-            &[REQUEST_ATTRIBUTES, RESPONSE_ATTRIBUTES]
-        } else {
-            &[RESPONSE_ATTRIBUTES]
+        match self.protocol.as_str() {
+            "HTTPS" => &[REQUEST_ATTRIBUTES, RESPONSE_ATTRIBUTES],
+            "TCP" => &[network::LISTENER_ATTRIBUTES],
+            "TLS" => &[],
+            _ => &[RESPONSE_ATTRIBUTES],
         }
     }
+}
+
+/// Whether clients speak TLS with a listener of the protocol.
+fn is_secure(protocol: &str) -> bool {
+    matches!(protocol, "HTTPS" | "TLS")
 }
 
 impl State {
@@ -234,7 +256,9 @@ pub(super) fn create(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
     let tags = tag::given(call)?;
     let wanted = wanted(world, call)?;
     check(world, call, &wanted)?;
-    let most = world.quota("L-B6DF7632", 50);
+    let kind = state(world, call).load_balancers[&wanted.load_balancer].kind;
+    let (code, default) = kind.listener_quota();
+    let most = world.quota(code, default);
     let state = state(world, call);
     let on_port = state
         .siblings(&wanted.load_balancer)
@@ -275,7 +299,7 @@ fn wanted(world: &mut World, call: &Call<'_>) -> Result<Listener, Refusal> {
     };
     let path = format!("{}/{}", arn::path(load_balancer), world.unique_hex(16));
     let rule = format!("{path}/{}", world.unique_hex(16));
-    let policy = (protocol == "HTTPS").then_some(tls_policy::DEFAULT);
+    let policy = is_secure(protocol).then_some(tls_policy::DEFAULT);
     Ok(Listener {
         arn: arn::make(world, call, &format!("listener/{path}")),
         load_balancer: load_balancer.to_owned(),
@@ -288,6 +312,7 @@ fn wanted(world: &mut World, call: &Call<'_>) -> Result<Listener, Refusal> {
         default_rule: arn::make(world, call, &format!("listener-rule/{rule}")),
         mutual_authentication: mutual_authentication::given(call)?.unwrap_or_default(),
         attributes: Attributes::new(),
+        alpn_policy: network::alpn_policy(call)?,
     })
 }
 
@@ -303,15 +328,29 @@ fn duplicate(listener: &Listener) -> Refusal {
 
 /// The rules that hold for a listener whether it is created or modified.
 fn check(world: &mut World, call: &Call<'_>, listener: &Listener) -> Result<(), Refusal> {
+    let known = &state(world, call).load_balancers;
+    let is_network = known
+        .get(&listener.load_balancer)
+        .is_some_and(LoadBalancer::is_network);
     match listener.protocol.as_str() {
-        "HTTPS" => check_tls(world, call, listener)?,
-        "HTTP" => check_plain(listener)?,
+        _ if is_network => network::check_listener(call, listener)?,
+        "HTTP" | "HTTPS" if listener.alpn_policy.is_some() => {
+            return Err(invalid(
+                "An ALPN policy can only be specified for TLS listeners",
+            ));
+        }
+        "HTTP" | "HTTPS" => {}
         other => {
             return Err(Refusal::new(
                 "UnsupportedProtocol",
                 format!("Protocol '{other}' is not supported by Application Load Balancers"),
             ));
         }
+    }
+    if listener.is_secure() {
+        check_tls(world, call, listener)?;
+    } else {
+        check_plain(listener)?;
     }
     listener.default_action.check_protocol(&listener.protocol)?;
     let now = world.now;
@@ -320,6 +359,7 @@ fn check(world: &mut World, call: &Call<'_>, listener: &Listener) -> Result<(), 
     mutual_authentication::check(state, &listener.mutual_authentication, now)?;
     check_verifying(state, listener)?;
     let load_balancer = &state.load_balancers[&listener.load_balancer];
+    network::check_protocols(state, &listener.protocol, &listener.default_action)?;
     action::check_target_groups(world, state, load_balancer, &listener.default_action)
 }
 
@@ -329,9 +369,10 @@ fn check_tls(world: &mut World, call: &Call<'_>, listener: &Listener) -> Result<
         return Err(tls_policy::not_found(policy));
     }
     let Some(certificate) = &listener.certificate else {
-        return Err(invalid(
-            "A certificate must be specified for HTTPS listeners",
-        ));
+        return Err(invalid(format!(
+            "A certificate must be specified for {} listeners",
+            listener.protocol
+        )));
     };
     listener_certificate::check(world, call, certificate)
 }
@@ -347,7 +388,8 @@ fn check_plain(listener: &Listener) -> Result<(), Refusal> {
         return Ok(());
     };
     Err(invalid(format!(
-        "{what} cannot be specified for HTTP listeners"
+        "{what} cannot be specified for {} listeners",
+        listener.protocol
     )))
 }
 
@@ -427,7 +469,8 @@ fn merged(before: &Listener, call: &Call<'_>) -> Result<Listener, Refusal> {
     }
     if changed.protocol != before.protocol {
         // Becoming HTTP drops everything about TLS; becoming HTTPS starts from the defaults.
-        changed.ssl_policy = (changed.protocol == "HTTPS").then(|| tls_policy::DEFAULT.to_owned());
+        changed.ssl_policy = changed.is_secure().then(|| tls_policy::DEFAULT.to_owned());
+        changed.alpn_policy = None;
         changed.certificate = None;
         changed.more_certificates.clear();
         changed.mutual_authentication = MutualAuthentication::Off;
@@ -445,6 +488,9 @@ fn merged(before: &Listener, call: &Call<'_>) -> Result<Listener, Refusal> {
     }
     if !call.list("DefaultActions").is_empty() {
         changed.default_action = action::given(call, "DefaultActions")?;
+    }
+    if let Some(policy) = network::alpn_policy(call)? {
+        changed.alpn_policy = Some(policy);
     }
     if let Some(mutual_authentication) = mutual_authentication::given(call)? {
         changed.mutual_authentication = mutual_authentication;

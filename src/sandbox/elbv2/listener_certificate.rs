@@ -11,7 +11,7 @@ use crate::sandbox::world::{Call, Refusal, World};
 /// How long ACM counts a certificate as used that was let go of.
 pub(super) const RELEASE: Duration = Duration::from_mins(2);
 
-/// The key algorithms that an Application Load Balancer can serve.
+/// The key algorithms that a load balancer can serve.
 const KEY_ALGORITHMS: [&str; 6] = [
     "RSA_2048",
     "RSA_3072",
@@ -81,10 +81,11 @@ pub(super) fn check(world: &mut World, call: &Call<'_>, arn: &str) -> Result<(),
 pub(super) fn add(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     let added = given(call)?;
     let mut listener = state(world, call).named_listener(call)?.clone();
-    if listener.protocol != "HTTPS" {
-        return Err(invalid(
-            "Certificates cannot be specified for HTTP listeners",
-        ));
+    if !listener.is_secure() {
+        return Err(invalid(format!(
+            "Certificates cannot be specified for {} listeners",
+            listener.protocol
+        )));
     }
     for arn in &added {
         check(world, call, arn)?;

@@ -1,18 +1,21 @@
-//! Application Load Balancers.
+//! Load balancers of both types.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::arn::Kind;
-use super::attribute::{Allowed, Attribute, Attributes, attribute};
+use super::attribute::{Allowed, Attribute, Attributes, Tables, attribute};
+use super::network::{self, Type};
 use super::placement::{self, Placement};
 use super::{State, arn, invalid, listener, log_bucket, page, state, tag};
-use crate::sandbox::ec2;
+use crate::sandbox::apigateway;
+use crate::sandbox::ec2::{self, Direction};
 use crate::sandbox::world::{Call, Refusal, World};
 
-/// An Application Load Balancer.
+/// A load balancer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::sandbox) struct LoadBalancer {
     /// Its ARN.
@@ -37,6 +40,13 @@ pub(in crate::sandbox) struct LoadBalancer {
     pub(in crate::sandbox) active_at: i64,
     /// The attributes that were set.
     pub(in crate::sandbox) attributes: Attributes,
+    /// Whether it takes requests or connections.
+    #[serde(default)]
+    pub(in crate::sandbox) kind: Type,
+    /// Whether the inbound rules of a Network Load Balancer's security groups hold for what comes
+    /// by `PrivateLink`.
+    #[serde(default)]
+    pub(in crate::sandbox) enforces_on_private_link: bool,
 }
 
 /// How long a load balancer takes from `provisioning` to `active`.
@@ -115,7 +125,32 @@ impl LoadBalancer {
 
     /// The value of an attribute, set or default.
     pub(in crate::sandbox) fn attribute(&self, key: &str) -> &str {
-        super::attribute::value(&[ATTRIBUTES], &self.attributes, key)
+        super::attribute::value(self.tables(), &self.attributes, key)
+    }
+
+    /// Whether it takes connections, not requests.
+    pub(in crate::sandbox) fn is_network(&self) -> bool {
+        self.kind == Type::Network
+    }
+
+    fn tables(&self) -> &'static Tables {
+        match self.kind {
+            Type::Application => &[ATTRIBUTES],
+            Type::Network => &[network::ATTRIBUTES],
+        }
+    }
+
+    /// Whether its own security groups let a connection through; a Network Load Balancer may have
+    /// none, and then asks nobody.
+    pub(in crate::sandbox) fn admits(
+        &self,
+        ec2: &ec2::State,
+        direction: Direction,
+        peer: (Ipv4Addr, &[String]),
+        port: u16,
+    ) -> bool {
+        let groups = self.security_groups.as_slice();
+        self.is_network() && groups.is_empty() || ec2.admits(groups, direction, peer, port)
     }
 
     /// The description that its network interfaces carry.
@@ -142,7 +177,8 @@ impl LoadBalancer {
             groups.sort();
             (subnets, groups)
         };
-        self.scheme == other.scheme
+        self.kind == other.kind
+            && self.scheme == other.scheme
             && self.ip_address_type == other.ip_address_type
             && sorted(self) == sorted(other)
     }
@@ -153,19 +189,24 @@ impl LoadBalancer {
         } else {
             "provisioning"
         };
+        let is_guarded = self.is_network() && !self.security_groups.is_empty();
+        let enforcement =
+            is_guarded.then(|| network::enforcement_word(self.enforces_on_private_link));
+        let has_groups = !self.is_network() || is_guarded;
         json!({
             "LoadBalancerArn": self.arn,
             "DNSName": self.dns_name,
-            "CanonicalHostedZoneId": hosted_zone(region),
+            "CanonicalHostedZoneId": hosted_zone(self.kind, region),
             "CreatedTime": self.created / 1000,
             "LoadBalancerName": self.name,
             "Scheme": self.scheme,
             "VpcId": self.vpc,
             "State": {"Code": code},
-            "Type": "application",
+            "Type": self.kind.name(),
             "AvailabilityZones": placement::describe(&self.placements),
-            "SecurityGroups": self.security_groups,
+            "SecurityGroups": has_groups.then_some(&self.security_groups),
             "IpAddressType": self.ip_address_type,
+            "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic": enforcement,
         })
     }
 }
@@ -198,13 +239,8 @@ pub(super) fn create(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
         }
         return Ok(json!({"LoadBalancers": [existing.describe(region, now)]}));
     }
-    within_quota(world, call)?;
-    attach(
-        world,
-        call,
-        &wanted,
-        &placement::subnets(&wanted.placements),
-    )?;
+    within_quota(world, call, wanted.kind)?;
+    attach(world, call, &wanted, &wanted.placements)?;
     let output = json!({"LoadBalancers": [wanted.describe(region, now)]});
     let state = state(world, call);
     state.tags.insert(wanted.arn.clone(), tags);
@@ -216,16 +252,20 @@ pub(super) fn create(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
 fn wanted(world: &mut World, call: &Call<'_>) -> Result<LoadBalancer, Refusal> {
     let name = call.required("Name");
     check_name(name)?;
-    if let Some(other @ ("network" | "gateway")) = call.text("Type") {
-        return Err(Refusal::not_modelled(
-            call.operation,
-            &format!("Type={other}"),
-        ));
-    }
+    let kind = Type::given(call)?;
     let scheme = call.text("Scheme").unwrap_or("internet-facing");
-    let placements = placement::wanted(world, call, scheme)?;
+    let placements = placement::wanted(world, call, (kind, scheme))?;
     let vpc = placement::vpc(world, call, &placements)?;
-    let security_groups = placement::security_groups(world, call, &vpc)?;
+    let security_groups = if kind == Type::Network && call.list("SecurityGroups").is_empty() {
+        Vec::new()
+    } else {
+        placement::security_groups(world, call, &vpc)?
+    };
+    let ip_address_type = call.text("IpAddressType").unwrap_or("ipv4");
+    if kind == Type::Network && ip_address_type != "ipv4" {
+        let what = format!("IpAddressType={ip_address_type} of a network load balancer");
+        return Err(Refusal::not_modelled(call.operation, &what));
+    }
     let id = world.unique_hex(16);
     let number = u64::from_str_radix(&world.unique_hex(8), 16).unwrap_or_default();
     let mut attributes = Attributes::new();
@@ -234,26 +274,42 @@ fn wanted(world: &mut World, call: &Call<'_>) -> Result<LoadBalancer, Refusal> {
         attributes.insert("ipv6.deny_all_igw_traffic".to_owned(), "true".to_owned());
     }
     let prefix = if internal { "internal-" } else { "" };
+    let dns_name = match kind {
+        Type::Application => format!(
+            "{prefix}{name}-{number}.{}.elb.{}",
+            call.region,
+            dns_suffix(call.region)
+        ),
+        // Internal ones are named like the others.
+        Type::Network => format!(
+            "{name}-{id}.elb.{}.{}",
+            call.region,
+            dns_suffix(call.region)
+        ),
+    };
+    let path = format!("loadbalancer/{}/{name}/{id}", kind.path());
     Ok(LoadBalancer {
-        arn: arn::make(world, call, &format!("loadbalancer/app/{name}/{id}")),
+        arn: arn::make(world, call, &path),
         name: name.to_owned(),
-        dns_name: format!("{prefix}{name}-{number}.{}", dns_suffix(call.region)),
+        dns_name,
         scheme: scheme.to_owned(),
         vpc,
         placements,
         security_groups,
-        ip_address_type: call.text("IpAddressType").unwrap_or("ipv4").to_owned(),
+        ip_address_type: ip_address_type.to_owned(),
         created: world.now,
         active_at: world.due(PROVISIONING),
         attributes,
+        kind,
+        enforces_on_private_link: true,
     })
 }
 
-fn dns_suffix(region: &str) -> String {
+fn dns_suffix(region: &str) -> &'static str {
     if arn::partition(region) == "aws-cn" {
-        format!("{region}.elb.amazonaws.com.cn")
+        "amazonaws.com.cn"
     } else {
-        format!("{region}.elb.amazonaws.com")
+        "amazonaws.com"
     }
 }
 
@@ -278,9 +334,11 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     Err(invalid(format!("Load balancer name '{name}' {complaint}")))
 }
 
-fn within_quota(world: &mut World, call: &Call<'_>) -> Result<(), Refusal> {
-    let most = world.quota("L-53DA6B97", 50);
-    if state(world, call).load_balancers.len() as u64 >= most {
+fn within_quota(world: &mut World, call: &Call<'_>, kind: Type) -> Result<(), Refusal> {
+    let (code, default) = kind.quota();
+    let most = world.quota(code, default);
+    let known = state(world, call).load_balancers.values();
+    if known.filter(|known| known.kind == kind).count() as u64 >= most {
         return Err(Refusal::new(
             "TooManyLoadBalancers",
             "The maximum number of load balancers has been reached",
@@ -294,20 +352,20 @@ fn attach(
     world: &mut World,
     call: &Call<'_>,
     load_balancer: &LoadBalancer,
-    subnets: &[String],
+    placements: &[Placement],
 ) -> Result<(), Refusal> {
     let description = load_balancer.interface_description();
-    for (index, subnet) in subnets.iter().enumerate() {
+    for (index, placement) in placements.iter().enumerate() {
         let attachment = ec2::Attachment {
             description: &description,
-            subnet_id: subnet,
+            subnet_id: &placement.subnet,
             groups: &load_balancer.security_groups,
-            interface_type: "interface",
-            address: None,
+            interface_type: load_balancer.kind.interface(),
+            address: placement.address,
         };
         if let Err(refusal) = ec2::attach(world, call.region, &attachment) {
-            for attached in &subnets[..index] {
-                let at_once = Duration::ZERO;
+            for attached in &placements[..index] {
+                let (at_once, attached) = (Duration::ZERO, attached.subnet.as_str());
                 ec2::detach(world, call.region, &description, Some(attached), at_once);
             }
             return Err(Refusal::new("InvalidSubnet", refusal.message));
@@ -359,6 +417,15 @@ pub(super) fn delete(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
             ),
         ));
     }
+    if apigateway::holds_load_balancer(world, call.region, arn) {
+        return Err(Refusal::new(
+            "ResourceInUse",
+            format!(
+                "Load balancer '{arn}' cannot be deleted because it is currently associated with \
+                 another service"
+            ),
+        ));
+    }
     let listeners = state(world, call).listeners_of(arn);
     for listener in listeners {
         listener::remove(world, call, &listener);
@@ -373,15 +440,20 @@ pub(super) fn delete(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
 
 /// `ModifyLoadBalancerAttributes`: all of them or none.
 pub(super) fn modify_attributes(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
-    let given = super::attribute::given(call, "Load balancer", &[ATTRIBUTES])?;
+    let tables = state(world, call).named_load_balancer(call)?.tables();
+    let given = super::attribute::given(call, "Load balancer", tables)?;
     if given.len() > 20 {
         return Err(invalid("Up to 20 attributes can be modified in one call"));
     }
     let mut changed = state(world, call).named_load_balancer(call)?.clone();
     let before = changed.clone();
     changed.attributes.extend(given);
-    log_bucket::check(world, call, &before, &changed)?;
-    let output = super::attribute::describe(&[ATTRIBUTES], &changed.attributes);
+    if changed.is_network() {
+        network::check_attributes(call, &changed)?;
+    } else {
+        log_bucket::check(world, call, &before, &changed)?;
+    }
+    let output = super::attribute::describe(tables, &changed.attributes);
     *state(world, call).named_load_balancer(call)? = changed;
     Ok(output)
 }
@@ -390,7 +462,7 @@ pub(super) fn modify_attributes(world: &mut World, call: &Call<'_>) -> Result<Va
 pub(super) fn describe_attributes(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     let load_balancer = state(world, call).named_load_balancer(call)?;
     Ok(super::attribute::describe(
-        &[ATTRIBUTES],
+        load_balancer.tables(),
         &load_balancer.attributes,
     ))
 }
@@ -404,9 +476,10 @@ pub(super) fn set_subnets(world: &mut World, call: &Call<'_>) -> Result<Value, R
         ip_address_type.clone_into(&mut changed.ip_address_type);
     }
     let after = placement::subnets(&changed.placements);
-    let added: Vec<String> = after
+    let added: Vec<Placement> = changed
+        .placements
         .iter()
-        .filter(|id| !before.contains(id))
+        .filter(|placement| !before.contains(&placement.subnet))
         .cloned()
         .collect();
     attach(world, call, &changed, &added)?;
@@ -429,19 +502,42 @@ pub(super) fn set_subnets(world: &mut World, call: &Call<'_>) -> Result<Value, R
 
 /// `SetSecurityGroups`, which replaces the whole list.
 pub(super) fn set_security_groups(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
-    let vpc = state(world, call).named_load_balancer(call)?.vpc.clone();
+    let before = state(world, call).named_load_balancer(call)?;
+    let (vpc, is_network) = (before.vpc.clone(), before.is_network());
+    let enforcement = network::enforcement(call);
+    if is_network && before.security_groups.is_empty() {
+        return Err(Refusal::new(
+            "InvalidConfigurationRequest",
+            "You cannot set security groups on a Network Load Balancer that was created without \
+             security groups",
+        ));
+    }
+    if !is_network && enforcement.is_some() {
+        return Err(invalid(
+            "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic is only supported for Network \
+             Load Balancers",
+        ));
+    }
     if call.list("SecurityGroups").is_empty() {
         return Err(invalid("At least one security group must be specified"));
     }
     let groups = placement::security_groups(world, call, &vpc)?;
     let load_balancer = state(world, call).named_load_balancer(call)?;
     load_balancer.security_groups.clone_from(&groups);
+    if let Some(enforces) = enforcement {
+        load_balancer.enforces_on_private_link = enforces;
+    }
+    let enforces =
+        is_network.then(|| network::enforcement_word(load_balancer.enforces_on_private_link));
     let description = load_balancer.interface_description();
     world
         .region(call.region)
         .ec2
         .set_groups(&description, &groups);
-    Ok(json!({"SecurityGroupIds": groups}))
+    Ok(json!({
+        "SecurityGroupIds": groups,
+        "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic": enforces,
+    }))
 }
 
 /// `SetIpAddressType`. EC2 has no IPv6 networks here: subnets are taken to have one where a load
@@ -449,6 +545,10 @@ pub(super) fn set_security_groups(world: &mut World, call: &Call<'_>) -> Result<
 pub(super) fn set_ip_address_type(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     let load_balancer = state(world, call).named_load_balancer(call)?;
     let wanted = call.required("IpAddressType");
+    if load_balancer.is_network() && wanted != "ipv4" {
+        let what = format!("IpAddressType={wanted} of a network load balancer");
+        return Err(Refusal::not_modelled(call.operation, &what));
+    }
     if wanted == "dualstack-without-public-ipv4" && load_balancer.scheme == "internal" {
         return Err(Refusal::new(
             "InvalidConfigurationRequest",
@@ -465,12 +565,16 @@ pub(super) fn describe_capacity(world: &mut World, call: &Call<'_>) -> Result<Va
     Ok(json!({"CapacityReservationState": []}))
 }
 
-/// The Route 53 hosted zone of the region's Application Load Balancers, for alias records.
-fn hosted_zone(region: &str) -> &'static str {
-    HOSTED_ZONES
-        .iter()
-        .find(|(known, _)| *known == region)
-        .map_or("Z35SXDOTRQ7X7K", |(_, zone)| zone)
+/// The Route 53 hosted zone of the region's load balancers of the type, for alias records.
+fn hosted_zone(kind: Type, region: &str) -> &'static str {
+    let zones = match kind {
+        Type::Application => HOSTED_ZONES,
+        Type::Network => network::HOSTED_ZONES,
+    };
+    let of = |region: &str| zones.iter().find(|(known, _)| *known == region);
+    of(region)
+        .or_else(|| of("us-east-1"))
+        .map_or("", |(_, zone)| zone)
 }
 
 const HOSTED_ZONES: &[(&str, &str)] = &[

@@ -115,7 +115,7 @@ fn check_destination(
     }
     let partition = arn::partition(call.region);
     let object = format!("arn:{partition}:s3:::{name}/{}/test", destination.directory);
-    match bucket.policy.as_deref() {
+    match bucket.known_policy(world.now) {
         Some(policy) if lets_deliver(policy, &object) => Ok(()),
         _ => refused(denied),
     }

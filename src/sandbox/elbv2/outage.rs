@@ -9,7 +9,11 @@ use crate::sandbox::world::{Region, World};
 /// Why the load balancer of a DNS name does not serve its clients; nothing if it does, and nothing
 /// of a name that no load balancer of the region can have.
 pub(in crate::sandbox) fn outages(world: &World, region: &str, dns_name: &str) -> Vec<String> {
-    if !dns_name.ends_with(&format!(".{region}.elb.amazonaws.com")) {
+    let suffixes = [
+        format!(".{region}.elb.amazonaws.com"),
+        format!(".elb.{region}.amazonaws.com"),
+    ];
+    if !suffixes.iter().any(|suffix| dns_name.ends_with(suffix)) {
         return Vec::new();
     }
     let Some(in_region) = world.regions.get(region) else {
@@ -34,7 +38,7 @@ pub(in crate::sandbox) fn outages(world: &World, region: &str, dns_name: &str) -
 fn listeners<'r>(in_region: &'r Region, load_balancer: &LoadBalancer) -> Vec<&'r Listener> {
     let all = in_region.elbv2.listeners.values();
     let serving = all.filter(|listener| {
-        listener.load_balancer == load_balancer.arn && listener.protocol == "HTTPS"
+        listener.load_balancer == load_balancer.arn && listener.protocol != "HTTP"
     });
     serving.collect()
 }

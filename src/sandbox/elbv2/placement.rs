@@ -1,12 +1,14 @@
 //! Where a load balancer's nodes are: subnets, zones and security groups, and the rules for them.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::invalid;
 use super::load_balancer::LoadBalancer;
+use super::network::Type;
 use crate::sandbox::world::{Call, Refusal, World};
 
 /// One subnet that a load balancer has nodes in.
@@ -16,9 +18,12 @@ pub(in crate::sandbox) struct Placement {
     pub(in crate::sandbox) zone: String,
     /// The subnet.
     pub(in crate::sandbox) subnet: String,
+    /// The private address that was asked for, of an internal Network Load Balancer.
+    #[serde(default)]
+    pub(in crate::sandbox) address: Option<Ipv4Addr>,
 }
 
-/// The smallest subnets that a load balancer can be in.
+/// The smallest subnets that an Application Load Balancer can be in.
 const SMALLEST_PREFIX: u8 = 27;
 
 /// How many addresses must be free in each subnet.
@@ -37,10 +42,14 @@ pub(super) fn describe(placements: &[Placement]) -> Value {
     placements
         .iter()
         .map(|placement| {
+            let addresses = placement.address.iter();
+            let addresses: Vec<Value> = addresses
+                .map(|address| json!({"PrivateIPv4Address": address.to_string()}))
+                .collect();
             json!({
                 "ZoneName": placement.zone,
                 "SubnetId": placement.subnet,
-                "LoadBalancerAddresses": [],
+                "LoadBalancerAddresses": addresses,
             })
         })
         .collect()
@@ -50,9 +59,9 @@ pub(super) fn describe(placements: &[Placement]) -> Value {
 pub(super) fn wanted(
     world: &mut World,
     call: &Call<'_>,
-    scheme: &str,
+    of: (Type, &str),
 ) -> Result<Vec<Placement>, Refusal> {
-    placements(world, call, scheme, &[])
+    placements(world, call, of, &[])
 }
 
 /// The placements that `SetSubnets` asks for: in the VPC that the load balancer is in.
@@ -61,8 +70,18 @@ pub(super) fn changed(
     call: &Call<'_>,
     load_balancer: &LoadBalancer,
 ) -> Result<Vec<Placement>, Refusal> {
-    let held = subnets(&load_balancer.placements);
-    let changed = placements(world, call, &load_balancer.scheme, &held)?;
+    let of = (load_balancer.kind, load_balancer.scheme.as_str());
+    let mut changed = placements(world, call, of, &load_balancer.placements)?;
+    for placement in &mut changed {
+        let held = load_balancer.placements.iter();
+        let held = held
+            .into_iter()
+            .find(|held| held.subnet == placement.subnet);
+        // A node that stays keeps its address.
+        if let Some(held) = held {
+            placement.address = held.address;
+        }
+    }
     if vpc(world, call, &changed)? != load_balancer.vpc {
         return Err(Refusal::new(
             "InvalidSubnet",
@@ -75,17 +94,18 @@ pub(super) fn changed(
 fn placements(
     world: &mut World,
     call: &Call<'_>,
-    scheme: &str,
-    held: &[String],
+    of: (Type, &str),
+    held: &[Placement],
 ) -> Result<Vec<Placement>, Refusal> {
-    let ids = given(call)?;
+    let given = given(call, of)?;
     let mut placements = Vec::new();
-    for id in &ids {
-        let is_held = held.iter().any(|held| held == id);
-        let zone = usable_zone(world, call, id, scheme, is_held)?;
+    for (id, address) in given {
+        let is_held = held.iter().any(|held| held.subnet == id);
+        let zone = usable_zone(world, call, id, of, is_held)?;
         placements.push(Placement {
             zone,
-            subnet: (*id).to_owned(),
+            subnet: id.to_owned(),
+            address,
         });
     }
     let zones: BTreeSet<&str> = placements
@@ -98,7 +118,10 @@ fn placements(
             "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
         ));
     }
-    if zones.len() < 2 {
+    if placements.is_empty() {
+        return Err(invalid("At least one subnet must be specified"));
+    }
+    if of.0 == Type::Application && zones.len() < 2 {
         return Err(invalid(
             "At least two subnets in two different Availability Zones must be specified",
         ));
@@ -107,8 +130,11 @@ fn placements(
     Ok(placements)
 }
 
-/// The subnets by id, told in one of the two ways.
-fn given<'a>(call: &Call<'a>) -> Result<Vec<&'a str>, Refusal> {
+/// The subnets by id, told in one of the two ways, with the addresses that are asked for.
+fn given<'a>(
+    call: &Call<'a>,
+    (kind, scheme): (Type, &str),
+) -> Result<Vec<(&'a str, Option<Ipv4Addr>)>, Refusal> {
     let mappings = call.list("SubnetMappings");
     let subnets = call.texts("Subnets");
     if !mappings.is_empty() && !subnets.is_empty() {
@@ -116,16 +142,29 @@ fn given<'a>(call: &Call<'a>) -> Result<Vec<&'a str>, Refusal> {
             "You must specify either subnets or subnet mappings, not both",
         ));
     }
+    let known: &[&str] = match kind {
+        Type::Application => &["SubnetId"],
+        Type::Network => &["SubnetId", "PrivateIPv4Address"],
+    };
+    let mut given: Vec<(&str, Option<Ipv4Addr>)> =
+        subnets.into_iter().map(|id| (id, None)).collect();
     for (index, mapping) in mappings.iter().enumerate() {
-        call.models(&format!("SubnetMappings[{index}]"), mapping, &["SubnetId"])?;
+        call.models(&format!("SubnetMappings[{index}]"), mapping, known)?;
+        let address = mapping["PrivateIPv4Address"].as_str();
+        if address.is_some() && scheme != "internal" {
+            return Err(invalid(
+                "A private IPv4 address can only be specified for an internal load balancer",
+            ));
+        }
+        let address = address.map(str::parse).transpose().map_err(|_| {
+            let text = address.unwrap_or_default();
+            invalid(format!("'{text}' is not a valid IPv4 address"))
+        })?;
+        given.push((mapping["SubnetId"].as_str().unwrap_or_default(), address));
     }
-    let mapped = mappings
-        .iter()
-        .filter_map(|mapping| mapping["SubnetId"].as_str());
-    let mut ids: Vec<&str> = subnets.into_iter().chain(mapped).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
+    given.sort_unstable();
+    given.dedup_by_key(|(id, _)| *id);
+    Ok(given)
 }
 
 /// The zone of a subnet that can take a node.
@@ -133,7 +172,7 @@ fn usable_zone(
     world: &mut World,
     call: &Call<'_>,
     id: &str,
-    scheme: &str,
+    (kind, scheme): (Type, &str),
     is_held: bool,
 ) -> Result<String, Refusal> {
     let now = world.now;
@@ -156,7 +195,7 @@ fn usable_zone(
             format!("Subnet {id} has no route to an internet gateway"),
         ));
     }
-    let too_small = subnet.cidr.prefix() > SMALLEST_PREFIX;
+    let too_small = kind == Type::Application && subnet.cidr.prefix() > SMALLEST_PREFIX;
     if !is_held && (too_small || ec2.free_addresses(subnet, now) < FREE_ADDRESSES) {
         return Err(Refusal::new(
             "InvalidSubnet",

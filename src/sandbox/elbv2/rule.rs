@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::action::{self, Action};
 use super::arn::Kind;
-use super::{State, arn, invalid, page, state, tag};
+use super::{State, arn, invalid, network, page, state, tag};
 use crate::sandbox::world::{Call, Refusal, World};
 
 /// A rule that is not its listener's default one.
@@ -99,6 +99,12 @@ pub(super) fn create(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
     let listener = &elb.listeners[&rule.listener];
     rule.action.check_protocol(&listener.protocol)?;
     let load_balancer = &elb.load_balancers[&listener.load_balancer];
+    if load_balancer.is_network() {
+        return Err(invalid(
+            "Rules are not supported for listeners of Network Load Balancers",
+        ));
+    }
+    network::check_protocols(elb, &listener.protocol, &rule.action)?;
     action::check_target_groups(world, elb, load_balancer, &rule.action)?;
     let siblings = || {
         elb.rules

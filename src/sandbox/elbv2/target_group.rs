@@ -7,22 +7,23 @@ use serde_json::{Value, json};
 
 use super::action::Action;
 use super::arn::Kind;
-use super::attribute::{Allowed, Attribute, Attributes, attribute};
+use super::attribute::{Allowed, Attribute, Attributes, Tables, attribute};
 use super::health::HealthCheck;
 use super::target::Target;
-use super::{PROPAGATION, State, arn, invalid, page, state, tag};
+use super::{PROPAGATION, State, arn, invalid, network, page, state, tag};
 use crate::sandbox::world::{Call, Refusal, World};
 
-/// A target group for Application Load Balancers.
+/// A target group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::sandbox) struct TargetGroup {
     /// Its ARN.
     pub(in crate::sandbox) arn: String,
     /// The name, unique in the region.
     pub(in crate::sandbox) name: String,
-    /// `HTTP` or `HTTPS`: how the load balancer speaks with the targets.
+    /// `HTTP` or `HTTPS`, or of a Network Load Balancer `TCP` or `TLS`: how it speaks with the
+    /// targets.
     pub(in crate::sandbox) protocol: String,
-    /// `HTTP1` or `HTTP2`.
+    /// `HTTP1` or `HTTP2`; empty for a Network Load Balancer.
     pub(in crate::sandbox) protocol_version: String,
     /// The port of targets that are registered without one.
     pub(in crate::sandbox) port: i64,
@@ -116,7 +117,20 @@ const ATTRIBUTES: &[Attribute] = &[
 impl TargetGroup {
     /// The value of an attribute, set or default.
     pub(in crate::sandbox) fn attribute(&self, key: &str) -> &str {
-        super::attribute::value(&[ATTRIBUTES], &self.attributes, key)
+        super::attribute::value(self.tables(), &self.attributes, key)
+    }
+
+    /// Whether it is for Network Load Balancers.
+    pub(in crate::sandbox) fn is_network(&self) -> bool {
+        network::is_protocol(&self.protocol)
+    }
+
+    fn tables(&self) -> &'static Tables {
+        match (self.is_network(), self.target_type.as_str()) {
+            (false, _) => &[ATTRIBUTES],
+            (true, "ip") => &[network::GROUP_ATTRIBUTES, network::OF_ADDRESSES],
+            (true, _) => &[network::GROUP_ATTRIBUTES, network::OF_INSTANCES],
+        }
     }
 
     /// Whether it was made with the settings of `other`, so that creating it again changes nothing.
@@ -139,7 +153,7 @@ impl TargetGroup {
             "VpcId": self.vpc,
             "LoadBalancerArns": state.users_of_target_group(&self.arn),
             "TargetType": self.target_type,
-            "ProtocolVersion": self.protocol_version,
+            "ProtocolVersion": (!self.is_network()).then_some(&self.protocol_version),
             "IpAddressType": self.ip_address_type,
         });
         self.health_check.describe_into(&mut structure);
@@ -198,7 +212,7 @@ pub(super) fn note_use(world: &mut World, call: &Call<'_>) {
         .flat_map(|(_, action)| action.target_groups())
         .map(str::to_owned)
         .collect();
-    for (arn, group) in &mut state.target_groups {
+    for (arn, group) in state.target_groups.iter_mut() {
         match (used.contains(arn), group.used_since) {
             (true, None) => group.used_since = Some(now),
             (false, Some(_)) => {
@@ -256,13 +270,22 @@ fn wanted(world: &mut World, call: &Call<'_>) -> Result<TargetGroup, Refusal> {
     let Some(protocol) = call.text("Protocol") else {
         return Err(invalid("A protocol must be specified"));
     };
-    if !["HTTP", "HTTPS"].contains(&protocol) {
+    let is_network = network::is_protocol(protocol);
+    if !is_network && !["HTTP", "HTTPS"].contains(&protocol) {
         return unmodelled(format!("Protocol={protocol}"));
     }
-    let protocol_version = call.text("ProtocolVersion").unwrap_or("HTTP1");
-    if !["HTTP1", "HTTP2"].contains(&protocol_version) {
-        return unmodelled(format!("ProtocolVersion={protocol_version}"));
-    }
+    let protocol_version = match call.text("ProtocolVersion") {
+        Some(_) if is_network => {
+            let message = "A protocol version can only be specified for HTTP and HTTPS";
+            return Err(invalid(message));
+        }
+        Some(version) if !["HTTP1", "HTTP2"].contains(&version) => {
+            return unmodelled(format!("ProtocolVersion={version}"));
+        }
+        Some(version) => version,
+        None if is_network => "",
+        None => "HTTP1",
+    };
     let port = call
         .integer("Port")
         .ok_or_else(|| invalid("A port must be specified"))?;
@@ -282,7 +305,7 @@ fn wanted(world: &mut World, call: &Call<'_>) -> Result<TargetGroup, Refusal> {
         vpc: vpc.to_owned(),
         target_type: target_type.to_owned(),
         ip_address_type: call.text("IpAddressType").unwrap_or("ipv4").to_owned(),
-        health_check: HealthCheck::default().changed(call)?,
+        health_check: HealthCheck::created(call, is_network)?,
         attributes: Attributes::new(),
         targets: BTreeMap::new(),
         used_since: None,
@@ -343,7 +366,7 @@ pub(super) fn describe(world: &mut World, call: &Call<'_>) -> Result<Value, Refu
 /// `ModifyTargetGroup`: the health check, all else is fixed.
 pub(super) fn modify(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     let group = state(world, call).named_target_group(call)?;
-    group.health_check = group.health_check.changed(call)?;
+    group.health_check = group.health_check.changed(call, group.is_network())?;
     let group = group.clone();
     Ok(json!({"TargetGroups": [group.describe(state(world, call))]}))
 }
@@ -372,16 +395,25 @@ pub(super) fn delete(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
 
 /// `ModifyTargetGroupAttributes`.
 pub(super) fn modify_attributes(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
-    let given = super::attribute::given(call, "Target group", &[ATTRIBUTES])?;
     let group = state(world, call).named_target_group(call)?;
-    group.attributes.extend(given);
-    Ok(super::attribute::describe(&[ATTRIBUTES], &group.attributes))
+    let mut changed = group.clone();
+    let given = super::attribute::given(call, "Target group", group.tables())?;
+    changed.attributes.extend(given);
+    network::check_group_attributes(call, &changed)?;
+    *group = changed;
+    Ok(super::attribute::describe(
+        group.tables(),
+        &group.attributes,
+    ))
 }
 
 /// `DescribeTargetGroupAttributes`.
 pub(super) fn describe_attributes(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     let group = state(world, call).named_target_group(call)?;
-    Ok(super::attribute::describe(&[ATTRIBUTES], &group.attributes))
+    Ok(super::attribute::describe(
+        group.tables(),
+        &group.attributes,
+    ))
 }
 
 #[cfg(test)]

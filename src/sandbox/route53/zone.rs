@@ -62,7 +62,7 @@ impl Default for State {
             ..Zone::new(Name::parse("example.com").expect("a domain name"), None)
         };
         Self {
-            zones: BTreeMap::from([(zone.id.clone(), zone)]),
+            zones: BTreeMap::from([(zone.id.clone(), zone)]).into(),
             changes: BTreeMap::new(),
         }
     }
@@ -94,6 +94,12 @@ impl Zone {
             records,
             tags: BTreeMap::new(),
         }
+    }
+
+    /// Whether it is a private zone that a VPC asks.
+    pub(super) fn is_in(&self, region: &str, vpc: &str) -> bool {
+        let mut networks = self.networks.iter();
+        networks.any(|network| network.region == region && network.id == vpc)
     }
 
     /// What zones are ordered by.

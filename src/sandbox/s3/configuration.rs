@@ -158,10 +158,6 @@ fn unset(bucket: &Bucket, call: &Call<'_>) -> Result<Value, Refusal> {
             "NoSuchWebsiteConfiguration",
             "The specified bucket does not have a website configuration",
         ),
-        "GetBucketLifecycleConfiguration" => missing(
-            "NoSuchLifecycleConfiguration",
-            "The lifecycle configuration does not exist",
-        ),
         "GetBucketReplication" => missing(
             "ReplicationConfigurationNotFoundError",
             "The replication configuration was not found",

@@ -1,15 +1,25 @@
 //! Bucket policies: kept as sent, checked for what S3 checks.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Bucket, bucket_of, refusal};
 use crate::sandbox::world::{Call, Refusal, World};
 
+/// How long it takes until other services know of a new policy.
+const PROPAGATION: Duration = Duration::from_secs(45);
+
 /// Answers a call that is about the bucket's policy.
 pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
+    let known = world.due(PROPAGATION);
     let bucket = bucket_of(world, call)?;
     match call.operation {
-        "PutBucketPolicy" => put(bucket, call),
+        "PutBucketPolicy" => {
+            let answer = put(bucket, call)?;
+            bucket.policy_known = known;
+            Ok(answer)
+        }
         "DeleteBucketPolicy" => {
             bucket.policy = None;
             Ok(Value::Null)

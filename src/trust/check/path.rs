@@ -21,6 +21,9 @@ pub(super) const LONGEST: usize = 16;
 /// How many signatures on or by what a client sends are checked; an honest chain needs a dozen.
 const MAXIMUM_SIGNATURES: usize = 256;
 
+/// How many chains that lead nowhere are looked at to say why there is none.
+const MAXIMUM_DEAD_ENDS: usize = 64;
+
 /// How many steps all searches for one client may take together.
 const MAXIMUM_STEPS: usize = 50_000;
 
@@ -325,7 +328,8 @@ pub(super) struct Search {
     anchors: Anchors,
     length: usize,
     frames: Vec<Frame>,
-    deepest: Vec<usize>,
+    /// The longest chains that were tried, all of one length.
+    deepest: Vec<Vec<usize>>,
 }
 
 impl Search {
@@ -335,7 +339,7 @@ impl Search {
             anchors,
             length,
             frames: vec![Frame::new(0)],
-            deepest: vec![0],
+            deepest: vec![vec![0]],
         }
     }
 
@@ -366,17 +370,26 @@ impl Search {
             }
             if pool.continues(&self.frames, issuer) {
                 self.frames.push(Frame::new(issuer));
-                if self.frames.len() > self.deepest.len() {
-                    self.deepest = self.path();
-                }
+                self.note_depth();
             }
         }
         None
     }
 
-    /// Returns the longest chain that was tried, complete or not.
-    pub(super) fn deepest(&self) -> &[usize] {
+    /// Returns the longest chains that were tried, complete or not, all of one length.
+    pub(super) fn deepest(&self) -> &[Vec<usize>] {
         &self.deepest
+    }
+
+    /// Keeps the present chain if none is longer.
+    fn note_depth(&mut self) {
+        let known = self.deepest.first().map_or(0, Vec::len);
+        if self.frames.len() > known {
+            self.deepest.clear();
+        } else if self.frames.len() < known || self.deepest.len() >= MAXIMUM_DEAD_ENDS {
+            return;
+        }
+        self.deepest.push(self.path());
     }
 
     fn path(&self) -> Vec<usize> {

@@ -609,6 +609,21 @@ fn of_several_ways_that_fail_the_one_that_gets_furthest_is_told() {
 }
 
 #[test]
+fn of_several_ways_that_lead_nowhere_the_one_that_gets_furthest_is_told() {
+    let edwards = Authority::with_algorithm("Root", &rcgen::PKCS_ED25519);
+    let (other, below) = (Authority::new("Second Root"), Authority::new("Below"));
+    let sent = [edwards.cross_sign(&below), other.cross_sign(&below)];
+    let client = below.client(7);
+    let stranger = Authority::new("Stranger");
+    for order in [[&sent[0], &sent[1]], [&sent[1], &sent[0]]] {
+        let verdict = judge(&client, &order, &[&stranger], &[]);
+        refused(&verdict, Reason::Untrusted, "has the issuer of CN=Below");
+    }
+    let verdict = judge(&client, &[&sent[0]], &[&stranger], &[]);
+    refused(&verdict, Reason::TypeUnsupported, "signed with Ed25519");
+}
+
+#[test]
 fn circles_of_cross_signed_cas_cost_little() {
     let cas: Vec<Authority> = (0..12).map(|_| Authority::new("Same")).collect();
     let mut sent = Vec::new();

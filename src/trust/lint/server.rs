@@ -1,9 +1,9 @@
-//! Rules for server certificates: those imported into ACM, and those of backends of API Gateway.
+//! Rules for server certificates that are imported into ACM.
 
 use time::OffsetDateTime;
 
 use super::{Dates, Finding, Rule, Severity, key, signature, version};
-use crate::trust::certificate::{Certificate, day};
+use crate::trust::certificate::Certificate;
 use crate::trust::server::check_chain;
 
 /// The largest certificate that ACM imports, as PEM.
@@ -94,30 +94,6 @@ const SIZE: Rule = Rule {
     fix: "leave out what does not belong to the chain",
 };
 
-const BACKEND_DATES: Rule = Rule {
-    code: "backend-not-valid",
-    severity: Severity::Error,
-    why: "API Gateway checks the dates even with insecureSkipVerification: calls end in 502 or 500",
-    fix: "give the backend a certificate that is valid now",
-};
-
-const BACKEND_NAME: Rule = Rule {
-    code: "backend-name-not-covered",
-    severity: Severity::Error,
-    why: "API Gateway checks the host of the integration's URI even with insecureSkipVerification",
-    fix: "issue the certificate with the host as a subject alternative name, or write a host in \
-          the URI that it covers",
-};
-
-const BACKEND_ROOT: Rule = Rule {
-    code: "backend-root-not-a-ca",
-    severity: Severity::Error,
-    why: "insecureSkipVerification accepts a private root, but that root must be a CA certificate: \
-          basicConstraints CA:TRUE and keyUsage keyCertSign, even when it is self-signed",
-    fix: "make the certificate with `basicConstraints = critical, CA:TRUE` and `keyUsage = \
-          critical, keyCertSign, digitalSignature`, or issue it from a private CA",
-};
-
 /// The rules of this file.
 pub(super) const RULES: &[Rule] = &[
     VERSION,
@@ -131,9 +107,6 @@ pub(super) const RULES: &[Rule] = &[
     PURPOSE,
     CHAIN,
     SIZE,
-    BACKEND_DATES,
-    BACKEND_NAME,
-    BACKEND_ROOT,
 ];
 
 /// Checks a certificate and its chain before they are imported into ACM for an ALB.
@@ -159,24 +132,6 @@ pub fn lint_server_certificate(
     .collect()
 }
 
-/// Checks what a backend presents (its own certificate first) against what API Gateway still
-/// demands when `insecureSkipVerification` is on.
-pub fn lint_backend_certificate(
-    presented: &[Certificate],
-    host: &str,
-    now: OffsetDateTime,
-) -> Vec<Finding> {
-    let (Some(certificate), Some(root)) = (presented.first(), presented.last()) else {
-        return Vec::new();
-    };
-    presented
-        .iter()
-        .filter_map(|certificate| backend_dates(certificate, now))
-        .chain(not_covered(&BACKEND_NAME, certificate, &[host]))
-        .chain(backend_root(root))
-        .collect()
-}
-
 /// Finds certificates for nobody.
 fn no_names(certificate: &Certificate) -> Option<Finding> {
     let message = "it has no DNS name among its subject alternative names";
@@ -187,7 +142,7 @@ fn no_names(certificate: &Certificate) -> Option<Finding> {
 }
 
 /// Finds hosts that the certificate is not for.
-fn not_covered(rule: &Rule, certificate: &Certificate, hosts: &[&str]) -> Vec<Finding> {
+pub(super) fn not_covered(rule: &Rule, certificate: &Certificate, hosts: &[&str]) -> Vec<Finding> {
     let addresses = certificate.ip_addresses.iter().map(ToString::to_string);
     let names: Vec<String> = certificate
         .dns_names
@@ -235,31 +190,9 @@ fn chain_order(certificate: &Certificate, chain: &[Certificate]) -> Option<Findi
     Some(CHAIN.certificate(certificate, error.to_string()))
 }
 
-/// Finds backends whose certificates are not valid now.
-fn backend_dates(certificate: &Certificate, now: OffsetDateTime) -> Option<Finding> {
-    let (start, end) = (certificate.not_before, certificate.not_after);
-    let message = format!("it is valid from {} to {}", day(start), day(end));
-    (now < start || end < now).then(|| BACKEND_DATES.certificate(certificate, message))
-}
-
-/// Finds backends whose outermost certificate is not a CA's.
-fn backend_root(root: &Certificate) -> Option<Finding> {
-    if !root.is_self_issued() {
-        // The root was not presented; API Gateway may know it.
-        return None;
-    }
-    let message = match root.is_ca {
-        Some(true) if root.allows_key_usage("keyCertSign") => return None,
-        Some(true) => "its keyUsage leaves out keyCertSign",
-        Some(false) => "its basicConstraints say CA:FALSE",
-        None => "it has no basicConstraints extension",
-    };
-    Some(BACKEND_ROOT.certificate(root, message))
-}
-
 #[cfg(test)]
 mod tests {
-    use rcgen::{ExtendedKeyUsagePurpose, SanType};
+    use rcgen::ExtendedKeyUsagePurpose;
     use time::Duration;
 
     use super::*;
@@ -313,31 +246,5 @@ mod tests {
         assert_eq!(at(NOW + Duration::days(20)), ["server-expiring"]);
         assert_eq!(at(NOW + Duration::days(41)), ["server-expired"]);
         assert_eq!(at(NOW - Duration::days(2)), ["server-not-yet-valid"]);
-    }
-
-    #[test]
-    fn a_self_signed_backend_must_be_a_ca_of_the_right_name() {
-        let backend = Authority::with("Backend", |params| {
-            params.subject_alt_names = vec![SanType::DnsName("b.internal".try_into().unwrap())];
-        });
-        let lint = |certificates: &[Certificate], host: &str| {
-            codes(&lint_backend_certificate(certificates, host, NOW))
-        };
-        assert_eq!(lint(&[backend.certificate()], "b.internal"), [""; 0]);
-        assert_eq!(
-            lint(&[backend.certificate()], "c.internal"),
-            ["backend-name-not-covered"]
-        );
-        let leaf = Authority::leaf("Backend");
-        assert_eq!(
-            lint(&[leaf.certificate()], "b.internal"),
-            ["backend-name-not-covered", "backend-root-not-a-ca"]
-        );
-        let served = [backend.server(&["b.internal"]), backend.certificate()];
-        assert_eq!(lint(&served, "b.internal"), [""; 0]);
-        assert_eq!(lint(&served[..1], "b.internal"), [""; 0]);
-        let late = lint_backend_certificate(&served[..1], "b.internal", NOW + Duration::days(9999));
-        assert_eq!(codes(&late), ["backend-not-valid"]);
-        assert_eq!(lint(&[], "b.internal"), [""; 0]);
     }
 }

@@ -112,7 +112,6 @@ fn told(answer: &crate::verify::http::Answer) -> String {
         .collect::<Vec<_>>()
         .join(" ")
         .chars()
-        .filter(|character| !character.is_control())
         .take(160)
         .collect();
     if body.is_empty() {

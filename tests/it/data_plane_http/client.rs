@@ -24,18 +24,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An answer as it came.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: BTreeMap<String, String>,
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
@@ -74,14 +74,14 @@ fn head(stream: &mut impl BufRead) -> (String, BTreeMap<String, String>) {
 
 /// Somebody with a certificate of the CA that the stack trusts.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     config: Arc<ClientConfig>,
     own: (CertificateDer<'static>, Vec<u8>),
 }
 
 impl Client {
     /// Trusts the authority that the sandbox's ACM issues by.
-    pub(super) fn new(aws: &Aws) -> Self {
+    pub(crate) fn new(aws: &Aws) -> Self {
         let mut roots = RootCertStore::empty();
         let authority = pem::parse(aws.control("GET", "ca", "").ok().body).expect("a certificate");
         roots
@@ -102,7 +102,7 @@ impl Client {
     }
 
     /// The same, whoever the server is.
-    pub(super) fn trusting_all(&self) -> Self {
+    pub(crate) fn trusting_all(&self) -> Self {
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder
             .with_safe_default_protocol_versions()
@@ -118,7 +118,7 @@ impl Client {
     }
 
     /// Gets a path of a host at a socket.
-    pub(super) fn get(&self, socket: &str, host: &str, path: &str) -> Answer {
+    pub(crate) fn get(&self, socket: &str, host: &str, path: &str) -> Answer {
         let name = ServerName::try_from(host.to_owned()).expect("a name");
         let connection = ClientConnection::new(Arc::clone(&self.config), name);
         let mut stream = StreamOwned::new(connection.expect("a configuration"), connected(socket));
@@ -130,7 +130,7 @@ impl Client {
 }
 
 /// Gets a path without TLS.
-pub(super) fn plain(socket: &str, host: &str, path: &str) -> Answer {
+pub(crate) fn plain(socket: &str, host: &str, path: &str) -> Answer {
     let mut stream = connected(socket);
     stream
         .write_all(request(host, path).as_bytes())
@@ -206,13 +206,13 @@ impl ServerCertVerifier for Anybody {
 }
 
 /// A loopback server that answers with what it was asked; it ends with the process.
-pub(super) struct Server {
+pub(crate) struct Server {
     /// `127.0.0.1:PORT`.
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 impl Server {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
         let address = listener.local_addr().expect("is bound").to_string();
         thread::spawn(move || {

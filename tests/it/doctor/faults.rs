@@ -13,6 +13,7 @@ pub(super) fn all() -> Vec<Fault> {
         load_balancer(),
         server_certificate(),
         listener(),
+        listener_actions(),
         trust_store(),
         targets(),
         security_groups(),
@@ -367,6 +368,11 @@ fn listener() -> Vec<Fault> {
                 verify(account, &account.id("trust_store"), ("off", "false"));
             },
         ),
+    ]
+}
+
+fn listener_actions() -> Vec<Fault> {
+    vec![
         fault(
             "the listener forwards to other targets",
             "forwards-elsewhere",

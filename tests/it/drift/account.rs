@@ -19,8 +19,13 @@ pub(crate) const THIRD_SUBNET: &str = "subnet-ccbea33e9cd3b81d0";
 /// Somebody else's bucket, in which they have a bundle and a CRL.
 pub(crate) const THEIR_BUCKET: &str = "theirs";
 
+/// The stack's own log bucket.
+pub(crate) const LOG_BUCKET: &str = "mtlsgw-123456789012-ap-northeast-1-logs-drift";
+
 /// What has attributes: its address, and what ELB calls the kind.
-const ATTRIBUTED: [(&str, &str); 3] = [
+const ATTRIBUTED: [(&str, &str); 5] = [
+    ("network_load_balancer", "LoadBalancer"),
+    ("network_load_balancer.target_group", "TargetGroup"),
     ("load_balancer", "LoadBalancer"),
     ("target_group", "TargetGroup"),
     ("listener", "Listener"),
@@ -47,16 +52,16 @@ domain: { name: api.example.com, base_path: v1, security_policy: TLS_1_2 }
 certificate: { request: example.com, subject_alternative_names: ["*.example.com", www.api.example.com], key_algorithm: RSA_2048 }
 target_group:
   deregistration_delay_seconds: 20
-  health_check: { path: /ping, matcher: "403", protocol: https, port: "443", interval_seconds: 20, timeout_seconds: 4, healthy_threshold: 3, unhealthy_threshold: 4 }
+  health_check: { path: /health, matcher: "403", protocol: https, port: "443", interval_seconds: 20, timeout_seconds: 4, healthy_threshold: 3, unhealthy_threshold: 4 }
 load_balancer:
   subnets: [subnet-7c301d43bf26cc3c5, subnet-15b83436007d0d6f7]
   allow: [203.0.113.0/24]
+  connection_logs: true
+  log_retention_days: 30
   attributes:
     access_logs.s3.enabled: true
     access_logs.s3.bucket: their-logs
     access_logs.s3.prefix: gateway
-    connection_logs.s3.enabled: true
-    connection_logs.s3.bucket: their-logs
     health_check_logs.s3.enabled: true
     health_check_logs.s3.bucket: their-logs
 trust_store: { ca_bundle: [root_cert.pem], crls: [root.crl] }
@@ -243,7 +248,11 @@ impl Account {
         let mut dump = self.scenario.dump();
         // A load balancer that was to log there has tried whether it can.
         let buckets = dump["s3"]["buckets"].as_object_mut();
-        buckets.expect("is an object").remove("their-other-logs");
+        let buckets = buckets.expect("is an object");
+        buckets.remove("their-other-logs");
+        if let Some(bucket) = buckets.get_mut(LOG_BUCKET) {
+            bucket["objects"] = json!({});
+        }
         Anonymous::dump(&dump, &json!([fresh(), self.theirs]))
     }
 

@@ -1,7 +1,10 @@
 //! Fields that have no row, each with the reason.
 
 /// Kinds whose resources carry the tags that say whose they are.
-const TAGGED: [&str; 10] = [
+const TAGGED: [&str; 13] = [
+    "AWS::ApiGateway::VpcLink",
+    "AWS::Route53::HostedZone",
+    "AWS::S3::Bucket",
     "AWS::EC2::SecurityGroup",
     "AWS::EC2::VPCEndpoint",
     "AWS::ApiGateway::RestApi",
@@ -48,6 +51,8 @@ const REASONS: &[(&str, &str, &str)] = &[
         "key_algorithm",
         IMMUTABLE,
     ),
+    // Part of the certificate, which has a row.
+    ("AWS::CertificateManager::Certificate", "usages", IMMUTABLE),
     (
         "AWS::CertificateManager::Certificate",
         "status",
@@ -144,6 +149,19 @@ const REASONS: &[(&str, &str, &str)] = &[
         "load_balancer",
         IMMUTABLE,
     ),
+    (
+        "AWS::ElasticLoadBalancingV2::LoadBalancer",
+        "type",
+        IMMUTABLE,
+    ),
+    (
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "attributes.proxy_protocol_v2.enabled",
+        "the sandbox has no servers that would understand it",
+    ),
+    ("AWS::ApiGateway::VpcLink", "target", IMMUTABLE),
+    ("AWS::ApiGateway::VpcLink", "status", BY_AWS_ALONE),
+    ("AWS::Route53::HostedZone", "name", IMMUTABLE),
     ("AWS::Route53::RecordSet", "zone", IDENTITY),
     ("AWS::Route53::RecordSet", "name", IDENTITY),
     ("AWS::Route53::RecordSet", "type", IDENTITY),
@@ -185,9 +203,21 @@ const IGNORED: &[(&str, &str, &str)] = &[
         "zones",
         "where the records go that are compared",
     ),
+    ("deployment", "behind", RUN),
     ("domain_name", "lingering", RUN),
+    ("hosted_zone", "load_balancer", RUN),
+    (
+        "log_bucket",
+        "delete_logs",
+        "a permission of the command line",
+    ),
     ("listener", "registration", RUN),
     ("listener", "revocations", RUN),
+    (
+        "load_balancer",
+        "log_buckets",
+        "part of the attributes, which are compared",
+    ),
     ("load_balancer", "lingering", RUN),
     ("load_balancer", "admitted_by", RUN),
     ("load_balancer", "reached_by", RUN),
@@ -211,6 +241,7 @@ const IGNORED: &[(&str, &str, &str)] = &[
     ),
     ("record_set", "makes_room", RUN),
     ("record_set", "overwrite", "a permission of the stack file"),
+    ("rest_api", "vpc_links", RUN),
     ("security_group", "description", IMMUTABLE),
     ("target_registration", "listeners", RUN),
     ("target_registration", "vpc_cidrs", RUN),

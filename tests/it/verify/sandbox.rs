@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{STACK, Stage, besides, named, results};
 use crate::support::Aws;
-use crate::support::gateway::Behaviour;
+use crate::support::stand_in::Behaviour;
 
 impl Stage {
     /// The probes that did not pass against the sandbox's own sockets.
@@ -20,6 +20,18 @@ impl Stage {
         assert_eq!(outcome.code, if is_bad { 4 } else { 0 }, "{outcome}");
         let others = results.into_iter().filter(|(_, result)| result != "passed");
         others.collect()
+    }
+
+    /// Applies with a server behind it that prints the headers of its requests.
+    fn apply_with_backend(&self) {
+        let mut backend = Behaviour::verifying("", "");
+        backend.client_roots = None;
+        backend.passes_forged_headers = true;
+        backend.http2 = false;
+        let backend = backend.serve(&self.server_root).to_string();
+        let host = ["sandbox", "host", "172.31.0.10:443", &backend];
+        self.scenario.run(host).ok();
+        self.scenario.run(["apply", "--yes"]).ok();
     }
 
     fn output(&self, name: &str) -> String {
@@ -174,14 +186,7 @@ verify: { client_certificate: client_cert.pem, client_key: client_key.pem }
 #[test]
 fn forged_headers_do_not_get_past_the_load_balancer() {
     let stage = Stage::not_applied(TARGETS);
-    let mut backend = Behaviour::verifying("", "");
-    backend.client_roots = None;
-    backend.passes_forged_headers = true;
-    backend.http2 = false;
-    let backend = backend.serve(&stage.server_root).to_string();
-    let host = ["sandbox", "host", "172.31.0.10:443", &backend];
-    stage.scenario.run(host).ok();
-    stage.scenario.run(["apply", "--yes"]).ok();
+    stage.apply_with_backend();
     let skipped = [
         "direct_endpoint",
         "direct_regional",
@@ -190,4 +195,67 @@ fn forged_headers_do_not_get_past_the_load_balancer() {
     ];
     let skipped = named(&skipped.map(|probe| (probe, "skipped")));
     assert_eq!(stage.not_passed_here(&["--echo-path", "/headers"]), skipped);
+}
+
+#[test]
+fn every_listener_is_probed_by_every_name() {
+    let listeners = "listeners:
+  main: { mutual_authentication: verify }
+  canary: { port: 8443, mutual_authentication: passthrough }
+";
+    let single = "listener: { mutual_authentication: verify }\n";
+    let records = "records:
+  main: { zone: example.com, name: api.example.com }
+  other: { zone: example.com, name: shop.example.com }
+";
+    let record = "record: { zone: example.com, name: api.example.com }\n";
+    let stack = TARGETS.replace(single, listeners).replace(record, records);
+    let stage = Stage::not_applied(&stack);
+    stage.apply_with_backend();
+    let document = stage.scenario.run(["verify", "--json"]).ok().json();
+    let results = |gateway: &str, name: &str| {
+        let probes = document["probes"].as_array().expect("is a list");
+        let mut found = probes
+            .iter()
+            .filter(|probe| probe["gateway"] == gateway && probe["name"] == name);
+        let probe = found
+            .next()
+            .unwrap_or_else(|| panic!("no {name} of {gateway}"));
+        assert!(found.next().is_none());
+        (probe["result"].clone(), probe["expected"].clone())
+    };
+    for name in ["api", "shop"] {
+        let gateway = |port: u16| format!("{name}.example.com:{port}");
+        let refused = ("passed".into(), "refused".into());
+        assert_eq!(results(&gateway(443), "no_certificate"), refused);
+        let accepted = ("passed".into(), "accepted (mode passthrough)".into());
+        assert_eq!(results(&gateway(8443), "no_certificate"), accepted);
+        assert_eq!(results(&gateway(443), "good_certificate").0, "passed");
+    }
+    assert_eq!(document["gateways"].as_array().map(Vec::len), Some(4));
+    let one = ["verify", "--json", "--name", "shop.example.com"];
+    let document = stage.scenario.run(one).ok().json();
+    assert_eq!(document["gateways"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn without_a_name_of_its_own_the_load_balancers_is_used() {
+    let record = "record: { zone: example.com, name: api.example.com }\n";
+    let stage = Stage::not_applied(&TARGETS.replace(record, ""));
+    stage.apply_with_backend();
+    let names = [
+        "dns",
+        "server_certificate",
+        "direct_endpoint",
+        "direct_regional",
+    ];
+    let more = [
+        "client_headers",
+        "forged_headers",
+        "http_redirect",
+        "post_quantum",
+    ];
+    let skipped = names.iter().chain(&more).map(|probe| (*probe, "skipped"));
+    let skipped: Vec<_> = skipped.collect();
+    assert_eq!(stage.not_passed_here(&[]), named(&skipped));
 }

@@ -8,8 +8,7 @@ use super::{Importer, check_extensions, number_or_text};
 use crate::sandbox::apigateway::definition::{
     HTTP_METHODS, Integration, IntegrationResponse, Method, MethodResponse, TlsConfig,
 };
-use crate::sandbox::apigateway::integration::check_connection;
-use crate::sandbox::apigateway::text_map;
+use crate::sandbox::apigateway::{text_map, vpc_link};
 use crate::sandbox::world::Refusal;
 
 /// The extensions that a method may have.
@@ -23,6 +22,7 @@ const EXTENSIONS: &[&str] = &[
 const INTEGRATION: &[&str] = &[
     "cacheKeyParameters",
     "cacheNamespace",
+    "connectionId",
     "connectionType",
     "contentHandling",
     "credentials",
@@ -321,7 +321,6 @@ impl<'a> Importer<'a> {
         )?;
         let text = |name: &str| given[name].as_str().map(str::to_owned);
         let upper = |name: &str| given[name].as_str().map(str::to_ascii_uppercase);
-        check_connection(self.operation, upper("connectionType").as_deref())?;
         let kind = upper("type").unwrap_or_default();
         let defaults = Integration::new(&kind, resource_id);
         let keys = given["cacheKeyParameters"].as_array().into_iter().flatten();
@@ -329,6 +328,7 @@ impl<'a> Importer<'a> {
             http_method: upper("httpMethod"),
             uri: text("uri"),
             connection_type: upper("connectionType"),
+            connection_id: text("connectionId"),
             credentials: text("credentials"),
             request_parameters: text_map(&given["requestParameters"]),
             request_templates: text_map(&given["requestTemplates"]),
@@ -348,7 +348,9 @@ impl<'a> Importer<'a> {
             kind,
             integration_responses: BTreeMap::new(),
         };
-        if let Err(problem) = integration.check(method) {
+        let links = &self.world.region(self.region).apigateway;
+        let link = vpc_link::check_integration(links, &integration);
+        if let Err(problem) = integration.check(method).and(link) {
             self.errors.push(place.integration_problem(&problem));
             return Ok(None);
         }

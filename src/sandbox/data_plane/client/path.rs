@@ -2,6 +2,7 @@
 //!
 //! What a client sends must not cost more than an honest one's: signatures and steps are counted.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,6 +13,9 @@ pub(super) const LONGEST: usize = 16;
 
 /// How many signatures by or on what a client sends are checked.
 const SIGNATURES: usize = 256;
+
+/// How many chains that lead nowhere are looked at for the reason.
+const DEAD_ENDS: usize = 64;
 
 /// How many steps the search takes for one client.
 const STEPS: usize = 50_000;
@@ -137,8 +141,8 @@ pub(super) struct Search {
     length: usize,
     /// The chain so far, each with how many issuers were tried.
     frames: Vec<(usize, usize)>,
-    /// The longest chain that was tried, whether it led anywhere or not.
-    pub(super) longest: Vec<usize>,
+    /// The longest chains that were tried, whether they led anywhere or not.
+    longest: Vec<Vec<usize>>,
 }
 
 impl Search {
@@ -147,8 +151,26 @@ impl Search {
         Self {
             length,
             frames: vec![(0, 0)],
-            longest: vec![0],
+            longest: vec![vec![0]],
         }
+    }
+
+    fn note(&mut self, chain: Vec<usize>) {
+        match chain.len().cmp(&self.depth()) {
+            Ordering::Greater => self.longest = vec![chain],
+            Ordering::Equal if self.longest.len() < DEAD_ENDS => self.longest.push(chain),
+            _ => {}
+        }
+    }
+
+    /// How many certificates the longest chains have that were tried.
+    pub(super) fn depth(&self) -> usize {
+        self.longest.first().map_or(0, Vec::len)
+    }
+
+    /// The longest chains that were tried.
+    pub(super) fn longest(&self, pool: &Pool) -> Vec<Chain> {
+        self.longest.iter().map(|chain| pool.chain(chain)).collect()
     }
 
     /// The next chain.
@@ -175,10 +197,7 @@ impl Search {
             }
             if pool.goes_on(&chain, tried) {
                 self.frames.push((tried, 0));
-                if self.frames.len() > self.longest.len() {
-                    self.longest = chain;
-                    self.longest.push(tried);
-                }
+                self.note([chain, vec![tried]].concat());
             }
         }
         Searched::Exhausted

@@ -350,130 +350,6 @@ async fn registered_servers_are_checked_for_real() {
 }
 
 #[tokio::test]
-async fn a_backend_gets_what_the_integration_maps() {
-    let gateway = Gateway::new();
-    gateway.host("backend.example.com:8080", echo().await);
-    let integration = |kind: &str, uri: &str, more: Value| {
-        let mut integration = json!({
-            "type": kind, "httpMethod": "ANY", "uri": format!("http://backend.example.com:8080{uri}"),
-            "responses": { "default": { "statusCode": "200" } },
-        });
-        for (name, value) in more.as_object().expect("an object") {
-            integration[name.as_str()] = value.clone();
-        }
-        json!({
-            "parameters": [
-                { "name": "id", "in": "path", "required": true, "type": "string" },
-                { "name": "q", "in": "query", "type": "string" },
-            ],
-            "responses": { "200": { "description": "ok", "headers": { "X-From": { "type": "string" } } } },
-            "x-amazon-apigateway-integration": integration,
-        })
-    };
-    let mapped = integration(
-        "http",
-        "/things/{id}",
-        json!({
-            "requestParameters": {
-                "integration.request.path.id": "method.request.path.id",
-                "integration.request.querystring.query": "method.request.querystring.q",
-                "integration.request.header.X-Stage": "context.stage",
-                "integration.request.header.X-Fixed": "'fixed'",
-            },
-            "requestTemplates": { "application/json": "{\"was\": $input.json('$.a')}" },
-            "responses": { "default": {
-                "statusCode": "200",
-                "responseParameters": { "method.response.header.X-From": "integration.response.header.X-Backend" },
-            } },
-        }),
-    );
-    let proxied = integration(
-        "http_proxy",
-        "/all/{id}",
-        json!({
-            "requestParameters": { "integration.request.path.id": "method.request.path.id" },
-        }),
-    );
-    let mut document = crate::sandbox::apigateway::fixture::document();
-    document["paths"] =
-        json!({ "/mapped/{id}": { "post": mapped }, "/proxied/{id}": { "post": proxied } });
-    gateway.import(&document);
-    gateway.deploy();
-    let asked = |path: &str| {
-        let asked = request(path).method("POST").header("X-Own", "1");
-        asked.body(r#"{"a": [1]}"#.to_owned()).expect("a request")
-    };
-    let reply = gateway
-        .ask(&gateway.listener, asked("/mapped/a%20b?q=x%26y&z=1"))
-        .await;
-    let echoed = reply.json();
-    assert_eq!(echoed["target"], "/things/a%20b?query=x%26y");
-    assert_eq!(echoed["body"], r#"{"was": [1]}"#);
-    let headers = &echoed["headers"];
-    assert_eq!(
-        (&headers["x-stage"], &headers["x-fixed"]),
-        (&json!("dev"), &json!("fixed"))
-    );
-    assert_eq!(
-        (&headers["host"], &headers["x-own"]),
-        (&json!("backend.example.com:8080"), &Value::Null)
-    );
-    assert_eq!(reply.header("x-from"), "echo");
-    let reply = gateway
-        .ask(&gateway.listener, asked("/proxied/7?q=1"))
-        .await;
-    let echoed = reply.json();
-    assert_eq!(
-        (&echoed["target"], &echoed["body"]),
-        (&json!("/all/7?q=1"), &json!(r#"{"a": [1]}"#))
-    );
-    assert_eq!(echoed["headers"]["x-own"], "1");
-    assert_eq!(reply.header("x-amzn-remapped-server"), "echo/1");
-}
-
-#[tokio::test]
-async fn a_backend_that_is_not_there_is_told_apart_from_one_that_is_unknown() {
-    let gateway = Gateway::new();
-    let mut document = crate::sandbox::apigateway::fixture::document();
-    let method = |uri: &str| {
-        json!({ "get": {
-            "responses": { "200": { "description": "ok" } },
-            "x-amazon-apigateway-integration": { "type": "http_proxy", "httpMethod": "GET", "uri": uri },
-        } })
-    };
-    document["paths"] = json!({
-        "/unknown": method("http://unknown.example.net/"),
-        "/refused": method("http://refused.example.net/"),
-        "/plain": method("https://plain.example.net/"),
-        "/template": { "get": {
-            "responses": { "200": { "description": "ok" } },
-            "x-amazon-apigateway-integration": {
-                "type": "mock", "requestTemplates": { "application/json": "#if(true){\"statusCode\":200}#end" },
-                "responses": { "default": { "statusCode": "200" } },
-            },
-        } },
-    });
-    gateway.import(&document);
-    gateway.deploy();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    gateway.host("refused.example.net:80", free.expect("an address"));
-    gateway.host("plain.example.net:443", echo().await);
-    for (path, status, message) in [
-        ("/unknown", 500, "Internal server error"),
-        ("/refused", 504, "Network error communicating with endpoint"),
-        ("/plain", 504, "Network error communicating with endpoint"),
-        ("/template", 500, "Internal server error"),
-    ] {
-        let reply = gateway.get(path).await;
-        assert_eq!(
-            (reply.status, reply.json()["message"].as_str()),
-            (status, Some(message)),
-            "{path}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn a_call_past_the_load_balancer_connects_and_is_refused() {
     let gateway = Gateway::new();
     let domain = gateway.gateway("GetDomainName", json!({ "domainName": "aaa.example.com" }));
@@ -493,7 +369,21 @@ async fn a_call_past_the_load_balancer_connects_and_is_refused() {
     );
     let socket = super::super::front::socket(&gateway.plane, REGION, None).expect("a socket");
     // The certificate of the custom domain is in force, for its name.
-    let trust = upstream::Trust::AnyIssuer("aaa.example.com".to_owned());
+    let trust = {
+        let account = gateway.plane.account();
+        let region = &account.world.regions[REGION];
+        let domain = &region.apigateway.domains["aaa.example.com"];
+        let own = region
+            .acm
+            .certificate(&domain.certificate)
+            .expect("is there");
+        let own = pem::parse(own.pem().expect("a certificate")).expect("PEM");
+        upstream::Trust::Backend(super::super::backend::Demands {
+            host: "aaa.example.com".to_owned(),
+            authorities: Some(vec![own.into_contents().into()]),
+            now: account.world.now,
+        })
+    };
     let stream = upstream::connect(socket).await.expect("connects");
     let stream = upstream::secure(stream, &trust)
         .await
@@ -527,4 +417,15 @@ async fn a_request_without_a_host_is_bad_and_one_with_an_absolute_target_has_tha
         gateway.ask(&gateway.listener, absolute).await.json()["type"],
         "cat"
     );
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_told_so() {
+    let gateway = Gateway::new();
+    for (length, status) in [(1 << 20, 403), (11 << 20, 413), (30 << 20, 413)] {
+        let asked = request("/").method("POST").body("x".repeat(length));
+        let asked = asked.expect("a request");
+        let reply = gateway.ask(&gateway.listener, asked).await;
+        assert_eq!(reply.status, status, "{length}: {}", reply.body);
+    }
 }
