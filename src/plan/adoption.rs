@@ -10,6 +10,7 @@ use super::{
 };
 use crate::diff::Change;
 use crate::error::{Error, Result, listed};
+use crate::resource::log_bucket::LogBucket;
 use crate::resource::{Address, Node, Verdict};
 
 /// Something that differs from the stack file and is left as it is.
@@ -21,8 +22,11 @@ pub(crate) struct Left {
     pub(crate) what: String,
 }
 
-/// What a stack keeps in its bucket, whoever made the gateway.
-const BOOKKEEPING: &str = "AWS::S3::";
+/// Whether it is the stack's bucket or lies in it, which a stack has whoever made the gateway. Nothing is
+/// logged to a log bucket before the load balancer is changed, so that is none of it.
+fn is_bookkeeping(node: &dyn Node) -> bool {
+    node.type_name().starts_with("AWS::S3::") && *node.address() != LogBucket::address()
+}
 
 /// What ends an API's address to that of its deployment.
 const DEPLOYMENT: &str = ".deployment";
@@ -134,7 +138,7 @@ fn part(node: &dyn Node, judged: &Judged) -> Part {
                 changes: changes.cloned().collect(),
             }
         }
-        Verdict::Create { changes } if node.type_name().starts_with(BOOKKEEPING) => Part::Create {
+        Verdict::Create { changes } if is_bookkeeping(node) => Part::Create {
             changes: changes.clone(),
         },
         _ => Part::Stays,
@@ -152,7 +156,7 @@ fn left(node: &dyn Node, judged: &Judged) -> Option<String> {
             let others: Vec<String> = others.map(in_words).collect();
             (!others.is_empty()).then(|| format!("would be changed: {}", others.join(", ")))
         }
-        Verdict::Create { .. } if node.type_name().starts_with(BOOKKEEPING) => None,
+        Verdict::Create { .. } if is_bookkeeping(node) => None,
         Verdict::Create { .. } => Some("would be made".to_owned()),
         Verdict::Replace { changes, .. } => {
             Some(format!("would be replaced: {}", listed(&fixed(changes))))

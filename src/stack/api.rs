@@ -177,14 +177,7 @@ impl RawApi {
         cx: &Context,
     ) -> Api {
         let definition = read_definition(self.openapi.as_deref(), self.sample, path, cx);
-        if self
-            .name
-            .as_ref()
-            .is_some_and(|name| name.trim().is_empty() || name.chars().count() > 1024)
-        {
-            let fault = Fault::new(&path.key("name"), "this is no name of an API");
-            cx.fault(fault.allowed("1 to 1,024 characters"));
-        }
+        check_name(self.name.as_deref(), &path.key("name"), cx);
         let is_stage = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if self.stage.is_empty() || self.stage.len() > 128 || !self.stage.chars().all(is_stage) {
             let fault = Fault::new(
@@ -238,6 +231,13 @@ impl RawApi {
             backend::check_api(&api, path, cx);
         }
         api
+    }
+}
+
+fn check_name(name: Option<&str>, at: &KeyPath, cx: &Context) {
+    if name.is_some_and(|name| name.trim().is_empty() || name.chars().count() > 1024) {
+        let fault = Fault::new(at, "this is no name of an API");
+        cx.fault(fault.allowed("1 to 1,024 characters"));
     }
 }
 

@@ -120,10 +120,8 @@ impl RawStack {
         let apis = build_each(named((self.api, self.apis), "api", cx), |_, path, raw| {
             raw.build(path, vpc.as_ref(), endpoint.as_ref(), cx)
         });
-        let domains = build_each(
-            named((self.domain, self.domains), "domain", cx),
-            |_, path, raw| raw.build(path, &apis, cx),
-        );
+        let domains = named((self.domain, self.domains), "domain", cx);
+        let domains = build_each(domains, |_, path, raw| raw.build(path, &apis, cx));
         let target_groups = build_each(
             named((self.target_group, self.target_groups), "target_group", cx),
             |_, path, raw| raw.build(path, endpoint.as_ref(), cx),
