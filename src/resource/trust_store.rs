@@ -263,44 +263,38 @@ impl Listed {
     }
 }
 
-/// All candidates for trust stores of ours.
+/// All candidates for trust stores of ours, and those that are called otherwise and carry the tags of a
+/// stack of the run: they have been adopted.
 pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
     struct Listing;
     let read = || async {
-        let described = describe_all(&reader.aws).await?;
-        let candidates = described
-            .into_iter()
-            .filter_map(|one| one.trust_store_arn.zip(one.name));
+        let described = describe_all(&reader.aws).await?.into_iter();
+        let all: Vec<(String, String)> = described
+            .filter_map(|one| one.trust_store_arn.zip(one.name))
+            .collect();
+        let arns: Vec<String> = all.iter().map(|(arn, _)| arn.clone()).collect();
         let named = reader.named::<TrustStore>();
-        let (mut candidates, others): (Vec<(String, String)>, Vec<_>) =
-            candidates.partition(|(arn, name)| reader.may_be_ours(name) || named.contains(arn));
-        candidates.extend(adopted(reader, others).await?);
-        let arns: Vec<String> = candidates.iter().map(|(arn, _)| arn.clone()).collect();
+        let (candidates, others): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|(arn, name)| reader.may_be_ours(name) || named.contains(arn));
         // Tags and the rest together, which saves a round trip.
-        let details = arns.iter().map(async |arn| {
-            futures::join!(
-                trust_store_revocation::describe_all(&reader.aws, arn),
-                associations(&reader.aws, arn)
-            )
-        });
-        let (tags, details) = futures::join!(elbv2::tags_of(&reader.aws, &arns), join_all(details));
+        let (tags, details) = futures::join!(
+            elbv2::tags_of(&reader.aws, &arns),
+            details(reader, candidates)
+        );
         let mut tags = tags?;
-        let listed =
-            candidates
-                .into_iter()
-                .zip(details)
-                .map(|((id, name), (revocations, associations))| {
-                    let tags = tags.remove(&id).unwrap_or_default();
-                    let named = |want: &TrustStore| want.name == name;
-                    let tags = reader.claimed::<TrustStore>(&id, tags, |_, want| named(want));
-                    Listed {
-                        id,
-                        name,
-                        tags,
-                        revocations,
-                        associations,
-                    }
-                });
+        let has_stack = |(arn, _): &(String, String)| {
+            let tags = tags.get(arn);
+            tags.is_some_and(|tags| elbv2::place(reader, tags).is_some())
+        };
+        let adopted = others.into_iter().filter(has_stack).collect();
+        let adopted = self::details(reader, adopted).await;
+        let listed = details.into_iter().chain(adopted).map(|listed| {
+            let tags = tags.remove(&listed.id).unwrap_or_default();
+            let named = |want: &TrustStore| want.name == listed.name;
+            let tags = reader.claimed::<TrustStore>(&listed.id, tags, |_, want| named(want));
+            Listed { tags, ..listed }
+        });
         Ok(Arc::new(listed.collect()))
     };
     reader
@@ -308,20 +302,22 @@ pub(super) async fn listing(reader: &Reader) -> Result<Arc<Vec<Listed>>> {
         .await
 }
 
-/// Those that are called otherwise and carry the tags of a stack of the run: they have been adopted.
-async fn adopted(
-    reader: &Reader,
-    others: Vec<(String, String)>,
-) -> Result<impl Iterator<Item = (String, String)>> {
-    let arns: Vec<String> = others.iter().map(|(arn, _)| arn.clone()).collect();
-    let tags = elbv2::tags_of(&reader.aws, &arns).await?;
-    let has_stack = move |arn: &String, reader: &Reader| {
-        let tags = tags.get(arn);
-        tags.is_some_and(|tags| elbv2::place(reader, tags).is_some())
-    };
-    Ok(others
-        .into_iter()
-        .filter(move |(arn, _)| has_stack(arn, reader)))
+/// What there is of trust stores by ARN and name, without their tags.
+async fn details(reader: &Reader, stores: Vec<(String, String)>) -> Vec<Listed> {
+    let details = stores.into_iter().map(async |(id, name)| {
+        let (revocations, associations) = futures::join!(
+            trust_store_revocation::describe_all(&reader.aws, &id),
+            associations(&reader.aws, &id)
+        );
+        Listed {
+            id,
+            name,
+            tags: Tags::default(),
+            revocations,
+            associations,
+        }
+    });
+    join_all(details).await
 }
 
 /// Every trust store of the region.
