@@ -129,7 +129,13 @@ impl Reader {
                     Some(Some(stack)) if *stack != scope.name => {
                         format!("`{id}` belongs to the stack `{stack}`, and is not adopted")
                     }
-                    Some(_) => continue,
+                    Some(Some(_)) => continue,
+                    Some(None) => match self.rival(stack, id) {
+                        Some(rival) => format!(
+                            "the stack `{rival}` names `{id}`, too, and it can be adopted by one only"
+                        ),
+                        None => continue,
+                    },
                     None if there(address) => continue,
                     None => format!("`{id}` is not there, or is nothing that can stand here"),
                 };
@@ -137,6 +143,13 @@ impl Reader {
             }
         }
         wrong
+    }
+
+    /// Another stack of the run whose file names the same id.
+    fn rival(&self, stack: &str, id: &str) -> Option<&str> {
+        let mut others = self.scopes.iter().filter(|scope| scope.name != stack);
+        let rival = others.find(|scope| scope.adopt.values().any(|named| named == id));
+        rival.map(|scope| scope.name.as_str())
     }
 
     /// Changes what a stack wants; what has been read stays read.

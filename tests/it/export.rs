@@ -318,6 +318,67 @@ fn a_load_balancer_that_asks_nobody_is_exported_as_it_is() {
 }
 
 #[test]
+fn instances_become_targets_by_their_ids() {
+    let scenario = exported(made(|console| {
+        let front = console.group("web", "0.0.0.0/0");
+        let targets = ["i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"].map(str::to_owned);
+        let group = console.target_group(("HTTP", "8080"), "200", &targets);
+        let certificate = console.imported_certificate(&["www.example.com"]);
+        let balancer = console.load_balancer(&front);
+        console.listener((&balancer[0], &certificate, &group), None);
+    }));
+    let text = scenario.read("stack.yaml");
+    let targets = "targets: [i-0a1b2c3d4e5f60001, i-0a1b2c3d4e5f60002]";
+    assert!(text.contains(targets), "{text}");
+    adopts(&scenario);
+    scenario.has_converged();
+}
+
+/// A stack that would adopt a trust store that is not there.
+const ASTRAY: &str = r#"name: astray
+region: ap-northeast-1
+trust_store: { ca_bundle: [ca_bundle.pem] }
+adopt: { trust_store: "arn:aws:elasticloadbalancing:ap-northeast-1:123456789012:truststore/None/0123456789abcdef" }
+"#;
+
+#[test]
+fn an_id_that_leads_nowhere_stops_the_adoption_of_its_own_stack_only() {
+    let mut scenario = exported(made(servers));
+    scenario.write("astray.yaml", ASTRAY);
+    let adopt = ["--adopt", "stack.yaml", "astray.yaml"];
+    let plan = scenario.run(["plan"].into_iter().chain(adopt)).exits(1);
+    plan.says("`adopt.trust_store`: ");
+    let applied = scenario
+        .run(["apply", "--yes"].into_iter().chain(adopt))
+        .exits(3);
+    applied.says("`adopt.trust_store`: ");
+    scenario.has_converged();
+}
+
+#[test]
+fn what_two_stacks_name_is_adopted_by_neither() {
+    let mut scenario = exported(made(servers));
+    let text = scenario.read("stack.yaml");
+    scenario.write("thief.yaml", text.replace("name: my-alb", "name: thief"));
+    let before = canonical(&scenario.dump());
+    let refused = scenario
+        .run(["apply", "--adopt", "--yes", "stack.yaml", "thief.yaml"])
+        .exits(1);
+    let refused = refused.says("the stack `my-alb` names `arn:");
+    refused.says("the stack `thief` names `arn:");
+    assert_eq!(differences(&before, &canonical(&scenario.dump())), [""; 0]);
+}
+
+#[test]
+fn a_saved_plan_is_not_adopted() {
+    let scenario = exported(made(servers));
+    scenario.run(["apply", "--adopt", "--yes"]).ok();
+    scenario.run(["plan", "--out", "saved.plan"]).ok();
+    let refused = scenario.refuses(["apply", "--adopt", "saved.plan"]);
+    refused.says("a saved plan says itself what is done");
+}
+
+#[test]
 fn what_another_stack_has_is_never_adopted() {
     let mut scenario = exported(made(servers));
     adopts(&scenario);

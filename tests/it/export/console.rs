@@ -250,12 +250,14 @@ impl<'a> Console<'a> {
         matcher: &str,
         targets: &[String],
     ) -> String {
+        let is_instance = targets.iter().any(|target| target.starts_with("i-"));
+        let kind = if is_instance { "instance" } else { "ip" };
         let group = [
             ("Name", "My-Targets"),
             ("Protocol", protocol),
             ("Port", port),
             ("VpcId", self.vpc.as_str()),
-            ("TargetType", "ip"),
+            ("TargetType", kind),
             ("HealthCheckProtocol", protocol),
             ("HealthCheckPath", "/"),
             ("Matcher.HttpCode", matcher),
