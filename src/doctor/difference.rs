@@ -44,6 +44,9 @@ fn part(address: &Address) -> &str {
 }
 
 fn missing(summary: &Summary) -> Option<Place> {
+    if is_of_backend(&summary.address) {
+        return Some((Link::Integration, "way-to-the-backend-missing"));
+    }
     Some(match kind(summary.type_name) {
         "RecordSet" if part(&summary.address) == "validation" => {
             (Link::Tls, "validation-record-missing")
@@ -303,6 +306,13 @@ const PLACES: &[(&str, &[&str], Place)] = &[
     ("Deployment", &[], (Link::Deployment, "not-deployed")),
 ];
 
+/// Whether it is of the way from an API to a backend: network load balancer, VPC link, private zone.
+fn is_of_backend(address: &Address) -> bool {
+    ["network_load_balancer", "vpc_link"]
+        .iter()
+        .any(|section| address.as_str().starts_with(section))
+}
+
 /// Where a field of a resource matters to clients; `None` where it does not.
 fn place(summary: &Summary, change: &Change) -> Option<Place> {
     let path = change.path.as_str();
@@ -312,6 +322,9 @@ fn place(summary: &Summary, change: &Change) -> Option<Place> {
     };
     if UNNOTICED.iter().any(is) {
         return None;
+    }
+    if is_of_backend(&summary.address) {
+        return Some((Link::Integration, "way-to-the-backend-differs"));
     }
     let kind = match kind(summary.type_name) {
         "RecordSet" if part(&summary.address) == "validation" => "validation",

@@ -7,6 +7,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::stand_in::Behaviour;
 use crate::support::{self, Authority, Scenario, canonical, differences, is_reading, root};
 
 /// Every stack file of the repository; at least one of each directory.
@@ -45,6 +46,27 @@ fn with_keys(example: &Path) -> PathBuf {
     copies.path().join("stack.yaml")
 }
 
+/// An account in which something answers where the examples have their servers.
+fn with_servers() -> Scenario {
+    static SERVER: OnceLock<String> = OnceLock::new();
+    let server = SERVER.get_or_init(|| {
+        let authority = Authority::new("Servers");
+        let behaviour = Behaviour {
+            tls12: true,
+            client_roots: None,
+            crls: None,
+            lets_anonymous_in: true,
+            ..Behaviour::verifying("", "")
+        };
+        behaviour.serve(&authority).to_string()
+    });
+    let scenario = Scenario::empty();
+    for place in ["172.31.0.21:8443", "172.31.16.21:8443", "172.31.0.10:443"] {
+        scenario.run(["sandbox", "host", place, server]).ok();
+    }
+    scenario
+}
+
 fn text(path: &Path) -> String {
     path.to_str().expect("is UTF-8").to_owned()
 }
@@ -63,7 +85,7 @@ fn the_first_plan_writes_nothing() {
 #[test]
 fn after_apply_plan_finds_no_changes_and_neither_plan_nor_apply_writes() {
     for file in stack_files() {
-        let scenario = Scenario::empty();
+        let scenario = with_servers();
         scenario.run(["apply", &file, "--yes"]).ok();
         let before = calls(&scenario);
         let plan = scenario.run(["plan", &file, "--detailed-exitcode"]);
@@ -99,7 +121,7 @@ fn refuse_writes(file: &str, before: &Value, after: &Value) {
 #[test]
 fn destroy_leaves_nothing_but_what_it_lists() {
     for file in stack_files() {
-        let scenario = Scenario::empty();
+        let scenario = with_servers();
         settle_in(&scenario);
         let before = canonical(&scenario.dump());
         scenario.run(["apply", &file, "--yes"]).ok();

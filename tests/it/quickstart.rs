@@ -26,7 +26,7 @@ fn a_newcomer_gets_a_stack_that_is_applied_planned_again_and_verified() {
     let outcome = outcome
         .says("apply of quickstart complete")
         .says("No changes.")
-        .says("16 passed, 0 failed, 0 unreachable, 4 skipped");
+        .says("16 passed, 0 failed, 0 unreachable, 5 skipped");
     let outcome = outcome
         .says("mtlsgw destroy --sandbox")
         .says("real account");

@@ -98,6 +98,7 @@ pub(in crate::explain) const S3: &[Entry] = &[
     s3("NoSuchPublicAccessBlockConfiguration", "The bucket does not block public access.", "`mtlsgw apply` blocks it for the stack's own bucket.").at("bucket"),
     s3("NoSuchBucketPolicy", "The bucket has no policy.", "For logs it needs one: docs/logs.md.").at("load_balancer.attributes"),
     s3("NoSuchTagSet", "The bucket has no tags.", AGAIN),
+    s3("NoSuchLifecycleConfiguration", "The bucket has no lifecycle rule, so that nothing in it ever goes by itself.", "For the stack's own log bucket `mtlsgw apply` sets one.").at("load_balancer.log_retention_days"),
     s3("ServerSideEncryptionConfigurationNotFoundError", "The bucket has no encryption configured.", "Use SSE-S3 for logs."),
     s3("MalformedPolicy", "The bucket's policy is not accepted.", "Look at its principals."),
     s3("IllegalLocationConstraintException", "The bucket is asked for in another region than it is to be made in.", "Look at `region`.").at("region"),

@@ -458,6 +458,8 @@ const SECTIONS: &[&str] = &[
 
 #[test]
 fn every_key_of_a_stack_file_is_among_the_choices() {
+    const BACKEND: &str = "its changes are gone through in `system_s`";
+    const LOGS: &str = "its changes are gone through in `system_c`";
     /// Why a key does not vary here.
     const ELSEWHERE: &[(&str, &str)] = &[
         ("name", "another name or region is another stack"),
@@ -476,6 +478,16 @@ fn every_key_of_a_stack_file_is_among_the_choices() {
         ),
         ("timeouts", "no resource"),
         ("verify", "no resource"),
+        ("network_load_balancer", BACKEND),
+        ("network_load_balancer.listener", BACKEND),
+        ("network_load_balancer.health_check", BACKEND),
+        ("vpc_link", BACKEND),
+        ("insecure_skip_verification", BACKEND),
+        ("backend_certificate", BACKEND),
+        ("connection_logs", LOGS),
+        ("log_retention_days", LOGS),
+        ("load_balancer.connection_logs", LOGS),
+        ("load_balancer.access_logs", LOGS),
     ];
     let reference = include_str!("../../../docs/stack.md");
     let choices = ROWS.iter().enumerate().flat_map(|(row, (_, fragments))| {
