@@ -298,13 +298,13 @@ fn list(args: &PkiListArgs, store: &Store, view: &View) -> Result<()> {
 }
 
 /// Reads a file.
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path)
         .map_err(|error| Error::refused(format!("cannot read {}: {error}", path.display())))
 }
 
 /// Reads the certificates of a file.
-fn certificates(path: &Path) -> Result<Vec<Certificate>> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>> {
     let bytes = Zeroizing::new(read(path)?);
     Certificate::all_from_bytes(&bytes).map_err(|error| named(&error.into(), path))
 }

@@ -53,7 +53,7 @@ pub(super) struct Bucket {
     public_access_block: Option<Value>,
     /// `ObjectOwnership`, unless it was deleted.
     ownership: Option<String>,
-    /// The lifecycle rules, once they were put.
+    /// The lifecycle configuration, once it was put.
     #[serde(default)]
     lifecycle: Option<Value>,
     /// From when on the policy is known to everybody who asks for it, in milliseconds.
@@ -176,6 +176,7 @@ pub(super) const OPERATIONS: &[(&str, &[&str])] = &[
     ]),
     ("PutBucketLifecycleConfiguration", &[
         "Bucket", "ChecksumAlgorithm", "ExpectedBucketOwner", "LifecycleConfiguration",
+        "TransitionDefaultMinimumObjectSize",
     ]),
     ("PutBucketOwnershipControls", &[
         "Bucket", "ChecksumAlgorithm", "ContentMD5", "ExpectedBucketOwner", "OwnershipControls",

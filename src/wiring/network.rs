@@ -418,15 +418,6 @@ impl Wiring<'_> {
         };
         let (attributes, log_buckets) = self.own_logs(&balancer);
         let tags = self.remembering(&address);
-        let endpoint = endpoint_address();
-        let endpoint_group = endpoint.part("security_group");
-        let own = &self.wired.resources;
-        let admits = own
-            .vpc_endpoints
-            .contains_key(&endpoint)
-            .then_some(endpoint);
-        let group = own.security_groups.contains_key(&endpoint_group);
-        let group = group.then_some(endpoint_group);
         let resource = LoadBalancer {
             name: self.load_balancer_name(&balancer, &vpc),
             kind: Type::Application,
@@ -439,7 +430,7 @@ impl Wiring<'_> {
             attributes,
             unmanaged: balancer.unmanaged,
             log_buckets,
-            admitted_by: admits.into_iter().chain(group).collect(),
+            admitted_by: self.endpoint_that_admits(),
             reached_by: if self.stack.records.is_empty() {
                 ReachedBy::DnsName
             } else {
@@ -452,6 +443,20 @@ impl Wiring<'_> {
             .resources
             .load_balancers
             .insert(address, resource);
+    }
+
+    /// The stack's own endpoint and its group, which let the load balancer in.
+    fn endpoint_that_admits(&self) -> Vec<Address> {
+        let own = &self.wired.resources;
+        let endpoint = endpoint_address();
+        let group = endpoint.part("security_group");
+        let has_endpoint = own.vpc_endpoints.contains_key(&endpoint);
+        let has_group = own.security_groups.contains_key(&group);
+        let endpoint = has_endpoint.then_some(endpoint);
+        endpoint
+            .into_iter()
+            .chain(has_group.then_some(group))
+            .collect()
     }
 
     /// The attributes, with those that have logs go to the stack's own log bucket, and that bucket.

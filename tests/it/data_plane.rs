@@ -119,7 +119,7 @@ fn each_client_gets_its_verdict_and_the_log_says_why() {
         let answer = gateway.get(identity.as_ref());
         assert_eq!(answer.is_ok(), *status == "Success", "{name}: {answer:?}");
     }
-    let lines = gateway.log_lines("conn_log_");
+    let lines = gateway.so_many_log_lines("conn_log_", clients.len());
     let statuses: Vec<&str> = lines.iter().map(|line| columns(line)[10]).collect();
     let mut expected: Vec<&str> = clients.iter().map(|(.., status)| *status).collect();
     let mut sorted = statuses.clone();
@@ -142,7 +142,7 @@ fn each_client_gets_its_verdict_and_the_log_says_why() {
     let trace = good[11];
     assert!(trace.starts_with("TID_") && good[12] == "x25519" && good[13].starts_with("app/"));
     // Only who is let in gets as far as a request.
-    let requests = gateway.log_lines("/123456789012_elasticloadbalancing_");
+    let requests = gateway.so_many_log_lines("/123456789012_elasticloadbalancing_", 1);
     let [request] = requests.as_slice() else {
         panic!("{requests:#?}")
     };
@@ -191,7 +191,7 @@ fn a_policy_of_tls_1_3_refuses_tls_1_2() {
     let old = gateway.attempt(versions(&good, &[&TLS12])).answer;
     assert!(old.is_err_and(|error| error.contains("ProtocolVersion")));
     assert!(gateway.attempt(versions(&good, &[&TLS13])).answer.is_ok());
-    let lines = gateway.log_lines("conn_log_");
+    let lines = gateway.so_many_log_lines("conn_log_", 1);
     let failed = lines.iter().find(|line| line.contains("Failed"));
     let failed = columns(failed.expect("is logged"));
     assert_eq!(failed[4..6], ["-", "-"]);
@@ -212,7 +212,7 @@ fn a_policy_that_allows_tls_1_2_speaks_it() {
             assert_eq!(answer.is_ok(), is_let_in, "{answer:?}");
         }
     }
-    let lines = gateway.log_lines("conn_log_");
+    let lines = gateway.so_many_log_lines("conn_log_", 2);
     let old: Vec<_> = lines
         .iter()
         .filter(|line| line.contains("TLSv1.2"))
@@ -230,7 +230,7 @@ fn a_post_quantum_policy_has_post_quantum_key_exchange() {
     let gateway = Gateway::of(&stack);
     gateway.write_logs();
     assert!(gateway.get(Some(&Gateway::good())).is_ok());
-    let lines = gateway.log_lines("conn_log_");
+    let lines = gateway.so_many_log_lines("conn_log_", 1);
     assert_eq!(columns(&lines[0])[12], "X25519MLKEM768");
 }
 
@@ -317,7 +317,7 @@ fn passthrough_lets_everybody_in_and_asks_for_proof_of_the_key() {
         ..other
     };
     assert!(gateway.get(Some(&stolen)).is_err());
-    let lines = gateway.log_lines("conn_log_");
+    let lines = gateway.so_many_log_lines("conn_log_", 3);
     let mut statuses: Vec<&str> = lines.iter().map(|line| columns(line)[10]).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, ["-", "-", "Failed:UnmappedConnectionError"]);

@@ -77,7 +77,7 @@ fn two_hundred_clients_at_once_get_the_right_verdicts() {
     assert_eq!(wrong, 0);
     assert!(right >= CLIENTS);
     assert!(peak.is_none_or(|peak| peak < MEMORY), "{peak:?} MiB");
-    let logged = gateway.log_lines("conn_log_");
+    let logged = gateway.so_many_log_lines("conn_log_", right);
     assert_eq!(logged.len(), right);
 }
 

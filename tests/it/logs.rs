@@ -481,7 +481,7 @@ fn what_clients_of_the_data_plane_met_is_what_logs_tells() {
         assert!(gateway.get(refused).is_err());
     }
     // Asking for the lines has them delivered.
-    assert_eq!(gateway.log_lines("conn_log_").len(), 4);
+    assert_eq!(gateway.so_many_log_lines("conn_log_", 4).len(), 4);
     let document = gateway.scenario.run(["logs", "--json"]).ok().json();
     assert_eq!(
         (&document["connections"], &document["refused"]),

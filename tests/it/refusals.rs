@@ -156,7 +156,6 @@ fn a_file_that_is_missing_is_named_with_the_place_that_names_it() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_not_supported_yet_is_refused_as_such() {
     for (line, error) in [
         (

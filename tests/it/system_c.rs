@@ -322,7 +322,7 @@ fn a_chain_with_a_stranger_and_a_key_of_another_certificate_are_refused() {
 #[test]
 fn a_new_policy_that_is_not_known_yet_is_waited_for() {
     let stage = Stage::of(STACK, &[], &[]);
-    let aws = stage.scenario.serve(&["--timing", "x600"]);
+    let aws = stage.scenario.serve(&["--timing", "x60"]);
     let applied = stage.scenario.run(["apply", "--yes"]).ok();
     drop(aws);
     applied.says("load_balancer: waiting for the log bucket's policy to take effect");

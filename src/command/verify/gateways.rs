@@ -206,7 +206,7 @@ pub(super) async fn server_trust(
 ) -> Result<ServerTrust> {
     let mut trust = ServerTrust::default();
     for file in &args.ca {
-        let roots = super::material::certificates(file)?;
+        let roots = crate::command::pki::certificates(file)?;
         trust.add(&file.display().to_string(), roots.iter());
     }
     if !args.ca.is_empty() {

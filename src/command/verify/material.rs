@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::ProbeArgs;
 use crate::command::pki::passphrase::Source;
+use crate::command::pki::{self as files, certificates};
 use crate::error::{Error, Result};
 use crate::pki::{self, Authority, Credential, KeyFile, Store};
 use crate::stack::Stack;
@@ -67,23 +68,8 @@ fn credential(
 }
 
 fn key_file(path: &Path) -> Result<KeyFile> {
-    let bytes = Zeroizing::new(bytes(path)?);
+    let bytes = Zeroizing::new(files::read(path)?);
     KeyFile::from_bytes(&bytes).map_err(|error| about(&error.into(), path))
-}
-
-/// Reads the certificates of a file.
-///
-/// # Errors
-///
-/// It cannot be read, or holds none.
-pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>> {
-    let read = Certificate::all_from_bytes(&bytes(path)?);
-    read.map_err(|error| about(&pki::Error::from(error).into(), path))
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .map_err(|error| Error::refused(format!("cannot read {}: {error}", path.display())))
 }
 
 fn about(error: &Error, path: &Path) -> Error {

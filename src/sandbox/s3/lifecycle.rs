@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::{bucket_of, refusal};
 use crate::sandbox::world::{Call, Refusal, World};
 
+/// The size from which objects are moved to another class; nothing is moved here.
+const SMALLEST: &str = "TransitionDefaultMinimumObjectSize";
+
 /// Answers a call that is about the lifecycle rules.
 pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusal> {
     let bucket = bucket_of(world, call)?;
@@ -14,15 +17,16 @@ pub(super) fn handle(world: &mut World, call: &Call<'_>) -> Result<Value, Refusa
         "PutBucketLifecycleConfiguration" => {
             let rules = &call.input["LifecycleConfiguration"]["Rules"];
             check(rules)?;
-            bucket.lifecycle = Some(rules.clone());
-            Ok(json!({}))
+            let size = call.text(SMALLEST).unwrap_or("all_storage_classes_128K");
+            bucket.lifecycle = Some(json!({ "Rules": rules, SMALLEST: size }));
+            Ok(json!({ SMALLEST: size }))
         }
         "DeleteBucketLifecycle" => {
             bucket.lifecycle = None;
             Ok(Value::Null)
         }
         _ => match &bucket.lifecycle {
-            Some(rules) => Ok(json!({ "Rules": rules })),
+            Some(configuration) => Ok(configuration.clone()),
             None => Err(refusal(
                 404,
                 "NoSuchLifecycleConfiguration",
