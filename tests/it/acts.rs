@@ -187,7 +187,7 @@ const HISTORY: [&str; 6] = [
 pub(crate) fn shape(dump: &Value) -> Value {
     match dump {
         Value::Object(members) => {
-            let named = |(name, value): (&String, &Value)| json!([anonymous(name), shape(value)]);
+            let named = |(name, value): (&String, &Value)| json!([key(name), shape(value)]);
             let is_kept = |(name, value): &(&String, &Value)| {
                 let is_gone = value.get("deletion").is_some_and(|one| !one.is_null());
                 // AWS's own copies, of which a call that is sent twice leaves one more.
@@ -212,6 +212,16 @@ fn in_order_of_text(values: impl Iterator<Item = Value>) -> Value {
     let mut values: Vec<Value> = values.collect();
     values.sort_by_key(Value::to_string);
     Value::from(values)
+}
+
+/// A name of a member; numbers, which revocations have, are given out in the order of calls.
+fn key(name: &str) -> String {
+    let is_number = !name.is_empty() && name.chars().all(|one| one.is_ascii_digit());
+    if is_number {
+        "#".to_owned()
+    } else {
+        anonymous(name)
+    }
 }
 
 /// A text without what is drawn by lot: hexadecimal ids, addresses, keys.
