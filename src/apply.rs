@@ -1,8 +1,9 @@
 //! Runs a plan: as parallel as its edges allow, telling what happens, and stopping cleanly.
 
+mod leftover;
 mod slots;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::plan::{Action, Plan};
 use crate::resource::context::Shared;
 use crate::resource::{Address, Cx, Node};
 
+use leftover::Lost;
+pub use leftover::{Cause, Leftover};
 use slots::give_up;
 pub(crate) use slots::{Slots, lend_slot};
 
@@ -153,6 +156,8 @@ pub struct Report {
     pub skipped: BTreeSet<Address>,
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
+    /// What was to be deleted and is left.
+    pub left: Vec<Leftover>,
 }
 
 /// A step's state.
@@ -187,6 +192,8 @@ struct Run<'a> {
     status: Vec<Status>,
     running: FuturesUnordered<BoxFuture<'a, Outcome>>,
     waits: Vec<AbortHandle>,
+    /// Why steps failed, by their index.
+    errors: BTreeMap<usize, Error>,
     report: Report,
 }
 
@@ -213,6 +220,7 @@ pub(crate) async fn run(
         status,
         running,
         waits: Vec::new(),
+        errors: BTreeMap::new(),
         report,
     };
     let mut interrupt = pin!(interrupt);
@@ -221,6 +229,7 @@ pub(crate) async fn run(
             run.launch();
         }
         if run.running.is_empty() {
+            run.report.left = leftover::of(plan, nodes, |step| run.how_lost(step));
             return run.report;
         }
         tokio::select! {
@@ -254,6 +263,18 @@ impl Run<'_> {
         match &self.status[step] {
             Status::Lost(root) => Some(root.clone()),
             _ => None,
+        }
+    }
+
+    /// How a step ended that did not do its work; `None` once it is done.
+    fn how_lost(&self, step: usize) -> Option<Lost<'_>> {
+        if let Some(error) = self.errors.get(&step) {
+            return Some(Lost::Failed(error));
+        }
+        match &self.status[step] {
+            Status::Done => None,
+            Status::Lost(root) if !self.report.interrupted => Some(Lost::After(root)),
+            Status::Lost(_) | Status::Waiting | Status::Running => Some(Lost::Interrupted),
         }
     }
 
@@ -334,6 +355,7 @@ impl Run<'_> {
                 let error = error.about(&address);
                 self.status[i] = Status::Lost(address.clone());
                 self.report.failed.push(error.clone());
+                self.errors.insert(i, error.clone());
                 self.shared.events.send(Event::Failed {
                     address,
                     doing,

@@ -444,6 +444,11 @@ macro_rules! kinds {
         }
 
         impl Resources {
+            /// Whether nothing is wanted: the stack is to be destroyed.
+            pub(crate) fn is_empty(&self) -> bool {
+                $(self.$field.is_empty())&&*
+            }
+
             /// The addresses of what carries tags of its own.
             pub(crate) fn adoptable(&self) -> BTreeSet<Address> {
                 let mut addresses = BTreeSet::new();

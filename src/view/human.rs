@@ -8,11 +8,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Ending, Fate, Figures, table};
-use crate::apply::Report;
+use crate::apply::{Cause, Leftover, Report};
 use crate::diff::Change;
 use crate::error::Error;
 use crate::foreign;
-use crate::plan::{Effect, Summary};
+use crate::plan::{Effect, Retained, Summary};
 use crate::resource::Expiry;
 use crate::session::{Attempt, Planned};
 use crate::trust::{Affected, IssuerUnknown, Lockout, Seen};
@@ -61,7 +61,10 @@ pub(super) fn plan(planned: &Planned) -> String {
     for summary in &plan.summaries {
         block(&mut text, summary);
     }
-    for (address, reason) in &plan.retained {
+    for Retained {
+        address, reason, ..
+    } in &plan.retained
+    {
         line(
             &mut text,
             &format!("  {CYAN}={CYAN:#} {address} stays: {reason}"),
@@ -426,14 +429,16 @@ fn closing(planned: &Planned) -> String {
 /// How an apply or destroy ended.
 pub(super) fn summary(report: &Report, figures: &Figures) -> String {
     let mut text = String::new();
-    for (address, reason) in &figures.retained {
-        line(&mut text, &format!("left behind: {address}: {reason}"));
+    if figures.left.is_none() {
+        for kept in &figures.retained {
+            line(&mut text, &retained(kept));
+        }
     }
     for error in &report.failed {
         text.push_str(&self::error(error));
         text.push('\n');
     }
-    if !report.skipped.is_empty() {
+    if !report.skipped.is_empty() && figures.left.is_none() {
         let skipped: Vec<&str> = report
             .skipped
             .iter()
@@ -463,6 +468,45 @@ pub(super) fn summary(report: &Report, figures: &Figures) -> String {
         "{style}{command} of {stack} {word}{style:#}: {done}, {calls} calls{again}."
     )
     .expect("writing to a String cannot fail");
+    if let Some(left) = &figures.left {
+        text.push_str(&leftovers(left));
+    }
+    text
+}
+
+/// What nothing wants any more and is kept.
+fn retained(kept: &Retained) -> String {
+    let Retained {
+        address,
+        id,
+        reason,
+        ..
+    } = kept;
+    format!("left behind: {address} ({id}): {reason}")
+}
+
+/// All that is left after a destroy, a line each, and why.
+fn leftovers(left: &[Leftover]) -> String {
+    if left.is_empty() {
+        return format!("\n{GREEN}Nothing is left.{GREEN:#}");
+    }
+    let mut text = String::new();
+    for one in left {
+        let Leftover {
+            address,
+            id,
+            reason,
+            hint,
+            cause,
+            ..
+        } = one;
+        write!(text, "\nleft behind: {address} ({id}): {reason}")
+            .expect("writing to a String cannot fail");
+        // What failed has been told with its hint as an error.
+        if let Some(hint) = hint.as_ref().filter(|_| *cause != Cause::Failed) {
+            write!(text, "; {hint}").expect("writing to a String cannot fail");
+        }
+    }
     text
 }
 
@@ -470,11 +514,8 @@ pub(super) fn summary(report: &Report, figures: &Figures) -> String {
 pub(super) fn ending(ending: &Ending) -> String {
     let mut text = String::new();
     let stack = &ending.stack;
-    for (address, reason) in &ending.retained {
-        line(
-            &mut text,
-            &format!("{stack}: left behind: {address}: {reason}"),
-        );
+    for kept in &ending.retained {
+        line(&mut text, &format!("{stack}: {}", retained(kept)));
     }
     let Fate::Ran(report) = &ending.fate else {
         return text;
