@@ -340,17 +340,21 @@ fn refuse_protected(nodes: &[Box<dyn Node>], doomed: &[Instance]) -> Result<()> 
                 .push(nodes[*node].address());
         }
     }
-    let Some((guard, addresses)) = protected.first_key_value() else {
+    if protected.is_empty() {
         return Ok(());
-    };
-    let (what, hint) = guard.words();
-    Err(Error::refused_with(
-        format!(
-            "{} would be deleted or replaced, and {what} forbids it",
+    }
+    let (mut reasons, mut hints) = (Vec::new(), Vec::new());
+    for (guard, addresses) in &protected {
+        let (forbids, hint) = guard.words();
+        reasons.push(format!(
+            "{} would be deleted or replaced, and {forbids}",
             listed(addresses)
-        ),
-        hint,
-    ))
+        ));
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    Err(Error::refused_with(reasons.join("\n"), hints.join("\n      ")))
 }
 
 /// Decides for every address, dependencies first, because a replaced dependency changes its dependents.

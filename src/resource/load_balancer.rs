@@ -672,7 +672,7 @@ async fn found(
     let mut found = elbv2::found(claims, &id, &spec.tags, &spec, &outputs);
     let is_on = spec.attributes.get(DELETION_PROTECTION).map(String::as_str) == Some("true");
     for one in found.iter_mut().filter(|_| is_on) {
-        one.protected.get_or_insert(Guard::DeletionProtection);
+        one.protected = Some(Guard::with_deletion_protection(one.protected));
     }
     Ok(found)
 }
