@@ -438,7 +438,7 @@ mod tests {
 
     use super::*;
     use crate::aws::{Aws, Identity, Speed, Target};
-    use crate::plan::tests::{Toy, create, toy};
+    use crate::plan::tests::{Toy, create, to, toy, unwanted};
     use crate::resource::Until;
 
     /// Applies toys; nothing of it calls AWS.
@@ -513,5 +513,63 @@ mod tests {
         assert!(report.interrupted);
         assert_eq!(finished, ["balancer"]);
         assert_eq!(report.skipped.len(), 1);
+    }
+
+    /// What is left, by address, and why.
+    fn causes(report: &Report) -> Vec<(&str, Cause)> {
+        let left = report.left.iter();
+        left.map(|one| (one.address.as_str(), one.cause)).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_left_is_told_with_what_goes_with_it() {
+        let mut listener = toy("listener", unwanted).live("listener-1", vec![to("store-1")]);
+        listener.fails = true;
+        let store = toy("store", unwanted).live("store-1", vec![]);
+        let crl = toy("store.crl", unwanted).live("crl-1", vec![to("store-1").parent()]);
+        let other = toy("other", unwanted).live("other-1", vec![]);
+        let toys = vec![listener, store, crl, other];
+        let (report, _) = applied(toys, std::future::pending()).await;
+        assert_eq!(
+            causes(&report),
+            [
+                ("listener", Cause::Failed),
+                ("store", Cause::Blocked),
+                ("store.crl", Cause::Blocked),
+            ]
+        );
+        assert_eq!(report.left[0].id, "listener-1");
+        assert_eq!(report.left[0].reason, "does not want to");
+        let why = "it was not tried, because `listener` failed";
+        assert_eq!(report.left[1].reason, why);
+        let why = "it goes with `store`, which is left";
+        assert_eq!(report.left[2].reason, why);
+    }
+
+    #[tokio::test]
+    async fn what_an_interruption_leaves_says_how_far_it_came() {
+        let needs = vec![to("balancer-1").holds_until_gone()];
+        let mut link = toy("link", unwanted).live("link-1", needs);
+        link.hangs = true;
+        let toys = vec![link, toy("balancer", unwanted).live("balancer-1", vec![])];
+        let interrupt = async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let (report, _) = applied(toys, interrupt).await;
+        assert!(report.interrupted);
+        assert_eq!(
+            causes(&report),
+            [("balancer", Cause::Interrupted), ("link", Cause::Vanishing)]
+        );
+        assert!(report.left[0].hint.as_deref().unwrap().contains("again"));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_what_is_gone() {
+        let toys = vec![toy("store", unwanted).live("store-1", vec![])];
+        let (report, _) = applied(toys, std::future::pending()).await;
+        assert_eq!((report.done, causes(&report)), (1, vec![]));
     }
 }

@@ -354,7 +354,10 @@ fn refuse_protected(nodes: &[Box<dyn Node>], doomed: &[Instance]) -> Result<()> 
             hints.push(hint);
         }
     }
-    Err(Error::refused_with(reasons.join("\n"), hints.join("\n      ")))
+    Err(Error::refused_with(
+        reasons.join("\n"),
+        hints.join("\n      "),
+    ))
 }
 
 /// Decides for every address, dependencies first, because a replaced dependency changes its dependents.

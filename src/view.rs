@@ -5,6 +5,7 @@
 
 mod human;
 mod json;
+mod left;
 mod progress;
 mod table;
 

@@ -145,7 +145,8 @@ async fn bucket_left(planned: &Planned, done: bool, view: &View) -> Option<Lefto
             Some(left(Cause::Shared, reason, None))
         }
         Ok(Some(Stays::Unmarked)) => {
-            let reason = format!("it does not carry the tag `{SHARED}`, so it may be somebody else's");
+            let reason =
+                format!("it does not carry the tag `{SHARED}`, so it may be somebody else's");
             let hint = "delete it by hand if it is not";
             Some(left(Cause::Foreign, reason, Some(hint)))
         }

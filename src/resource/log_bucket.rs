@@ -330,7 +330,10 @@ async fn read(
         lifecycle::read(aws, identity, name),
     );
     // Somebody has deleted it meanwhile.
-    if read.as_ref().is_err_and(|error| error.is_code("NoSuchBucket")) {
+    if read
+        .as_ref()
+        .is_err_and(|error| error.is_code("NoSuchBucket"))
+    {
         return Ok(None);
     }
     let (blocked, tags, encryption, policy, lifecycle) = read?;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{attributes, cidr};
 use super::common::{
     RawTags, SecurityGroups, Subnets, SubnetsForm, Vpc, check_arn, check_range, refuse_beside,
     refuse_repetition,
@@ -15,6 +14,7 @@ use super::fault::Fault;
 use super::log_destination::{LogDestination, LogDestinationForm, RawLogDestination};
 use super::path::KeyPath;
 use super::shape::{Scalar, Shape};
+use super::{attributes, cidr};
 
 /// The application load balancer.
 #[derive(Clone, Debug, PartialEq, Eq)]

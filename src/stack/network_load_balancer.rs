@@ -8,9 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::certificate::{Certificate, CertificateSource, RawCertificate};
-use super::common::{
-    RawTags, Subnets, SubnetsForm, Vpc, Zone, check_range, domain_name,
-};
+use super::common::{RawTags, Subnets, SubnetsForm, Vpc, Zone, check_range, domain_name};
 use super::context::Context;
 use super::fault::Fault;
 use super::load_balancer::Scheme;

@@ -7,21 +7,21 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Ending, Fate, Figures, table};
-use crate::apply::{Cause, Leftover, Report};
+use super::{Ending, Fate, Figures, left, table};
+use crate::apply::Report;
 use crate::diff::Change;
 use crate::error::Error;
 use crate::foreign;
-use crate::plan::{Effect, Retained, Summary};
+use crate::plan::{Effect, Summary};
 use crate::resource::Expiry;
 use crate::session::{Attempt, Planned};
 use crate::trust::{Affected, IssuerUnknown, Lockout, Seen};
 use crate::wiring::Warning;
 
-const GREEN: Style = AnsiColor::Green.on_default();
+pub(super) const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default();
-const CYAN: Style = AnsiColor::Cyan.on_default();
+pub(super) const CYAN: Style = AnsiColor::Cyan.on_default();
 const BOLD: Style = Style::new().bold();
 
 /// Plans one after the other, and of several what they come to.
@@ -61,14 +61,8 @@ pub(super) fn plan(planned: &Planned) -> String {
     for summary in &plan.summaries {
         block(&mut text, summary);
     }
-    for Retained {
-        address, reason, ..
-    } in &plan.retained
-    {
-        line(
-            &mut text,
-            &format!("  {CYAN}={CYAN:#} {address} stays: {reason}"),
-        );
+    for kept in &plan.retained {
+        line(&mut text, &left::stays(kept));
     }
     line(&mut text, "");
     for Warning {
@@ -431,7 +425,7 @@ pub(super) fn summary(report: &Report, figures: &Figures) -> String {
     let mut text = String::new();
     if figures.left.is_none() {
         for kept in &figures.retained {
-            line(&mut text, &retained(kept));
+            line(&mut text, &left::retained(kept));
         }
     }
     for error in &report.failed {
@@ -469,43 +463,7 @@ pub(super) fn summary(report: &Report, figures: &Figures) -> String {
     )
     .expect("writing to a String cannot fail");
     if let Some(left) = &figures.left {
-        text.push_str(&leftovers(left));
-    }
-    text
-}
-
-/// What nothing wants any more and is kept.
-fn retained(kept: &Retained) -> String {
-    let Retained {
-        address,
-        id,
-        reason,
-        ..
-    } = kept;
-    format!("left behind: {address} ({id}): {reason}")
-}
-
-/// All that is left after a destroy, a line each, and why.
-fn leftovers(left: &[Leftover]) -> String {
-    if left.is_empty() {
-        return format!("\n{GREEN}Nothing is left.{GREEN:#}");
-    }
-    let mut text = String::new();
-    for one in left {
-        let Leftover {
-            address,
-            id,
-            reason,
-            hint,
-            cause,
-            ..
-        } = one;
-        write!(text, "\nleft behind: {address} ({id}): {reason}")
-            .expect("writing to a String cannot fail");
-        // What failed has been told with its hint as an error.
-        if let Some(hint) = hint.as_ref().filter(|_| *cause != Cause::Failed) {
-            write!(text, "; {hint}").expect("writing to a String cannot fail");
-        }
+        text.push_str(&left::leftovers(left));
     }
     text
 }
@@ -515,7 +473,7 @@ pub(super) fn ending(ending: &Ending) -> String {
     let mut text = String::new();
     let stack = &ending.stack;
     for kept in &ending.retained {
-        line(&mut text, &format!("{stack}: {}", retained(kept)));
+        line(&mut text, &format!("{stack}: {}", left::retained(kept)));
     }
     let Fate::Ran(report) = &ending.fate else {
         return text;

@@ -10,8 +10,11 @@ use crate::system_s;
 const LOGGING: &str = "name: login
 region: ap-northeast-1
 vpc: default
+endpoint: {}
+api: { openapi: petstore.yaml, stage: dev }
+domain: { name: login.example.com }
 certificate: { import: { certificate: server.pem, private_key: server_key.pem, chain: root_cert.pem } }
-target_group: { targets: [10.20.0.5], port: 8443 }
+target_group: {}
 load_balancer: { connection_logs: true }
 trust_store: { ca_bundle: [root_cert.pem] }
 listener: { mutual_authentication: verify }
@@ -72,7 +75,10 @@ fn a_destroy_normally_ends_with_an_empty_list() {
 #[test]
 fn what_the_file_retains_is_listed_with_its_arn() {
     let mut scenario = logging();
-    scenario.edit("chain: root_cert.pem }", "chain: root_cert.pem }, retain: true");
+    scenario.edit(
+        "chain: root_cert.pem }",
+        "chain: root_cert.pem }, retain: true",
+    );
     let scenario = scenario.applied();
     let arn = scenario.id("certificate");
     let left = left(&scenario, 0);
@@ -92,9 +98,15 @@ fn a_bucket_with_logs_is_listed_with_what_deletes_it() {
     deliver(&scenario);
     let kept = left(&scenario, 0);
     let bucket = at(&kept, "load_balancer.log_bucket");
-    assert_eq!((&bucket["id"], &bucket["cause"]), (&json!(LOG_BUCKET), &json!("retained")));
+    assert_eq!(
+        (&bucket["id"], &bucket["cause"]),
+        (&json!(LOG_BUCKET), &json!("retained"))
+    );
     let reason = bucket["reason"].as_str().expect("is text");
-    assert!(reason.contains("`mtlsgw destroy --delete-logs`"), "{reason}");
+    assert!(
+        reason.contains("`mtlsgw destroy --delete-logs`"),
+        "{reason}"
+    );
     let all = scenario.run(["destroy", "--yes", "--delete-logs"]).ok();
     assert_eq!(last_line(&all), "Nothing is left.", "{all}");
     assert!(scenario.dump()["s3"]["buckets"][LOG_BUCKET].is_null());
@@ -111,17 +123,29 @@ fn what_fails_is_listed_with_what_waits_for_it() {
     let failed = left(&scenario, 3);
     drop(aws);
     let failed_link = at(&failed, "vpc_link");
-    assert_eq!((&failed_link["id"], &failed_link["cause"]), (&json!(link), &json!("failed")));
+    assert_eq!(
+        (&failed_link["id"], &failed_link["cause"]),
+        (&json!(link), &json!("failed"))
+    );
     let reason = failed_link["reason"].as_str().expect("is text");
     assert!(reason.contains("apigateway:DeleteVpcLink"), "{reason}");
     let blocked = at(&failed, "network_load_balancer");
-    assert_eq!((&blocked["id"], &blocked["cause"]), (&json!(balancer), &json!("blocked")));
+    assert_eq!(
+        (&blocked["id"], &blocked["cause"]),
+        (&json!(balancer), &json!("blocked"))
+    );
     let reason = blocked["reason"].as_str().expect("is text");
     assert_eq!(reason, "it was not tried, because `vpc_link` failed");
     let bucket = at(&failed, "bucket");
-    assert_eq!((&bucket["id"], &bucket["cause"]), (&json!(BUCKET), &json!("blocked")));
+    assert_eq!(
+        (&bucket["id"], &bucket["cause"]),
+        (&json!(BUCKET), &json!("blocked"))
+    );
     let addresses: Vec<&Value> = failed.iter().map(|one| &one["address"]).collect();
-    assert!(!addresses.contains(&&json!("api")), "the API is gone: {addresses:?}");
+    assert!(
+        !addresses.contains(&&json!("api")),
+        "the API is gone: {addresses:?}"
+    );
     assert_eq!(left(&scenario, 0), Vec::<Value>::new());
 }
 
@@ -132,12 +156,8 @@ fn what_is_protected_after_the_plan_is_listed_as_that() {
     let aws = scenario.aws();
     crate::protection::protect_in_aws(&aws, &balancer);
     // Neither the plan that is shown nor the one under the lock has seen it.
-    aws.control(
-        "POST",
-        "faults",
-        "DescribeLoadBalancerAttributes#1x2=stale",
-    )
-    .ok();
+    aws.control("POST", "faults", "DescribeLoadBalancerAttributes#1x2=stale")
+        .ok();
     let left = left(&scenario, 3);
     drop(aws);
     let protected = at(&left, "network_load_balancer");
@@ -177,7 +197,10 @@ fn the_bucket_is_listed_with_the_stacks_that_share_it() {
     scenario.write("stack.yaml", pets);
     let kept = left(&scenario, 0);
     assert_eq!(kept.len(), 1, "{kept:#?}");
-    assert_eq!((&kept[0]["address"], &kept[0]["id"]), (&json!("bucket"), &json!(BUCKET)));
+    assert_eq!(
+        (&kept[0]["address"], &kept[0]["id"]),
+        (&json!("bucket"), &json!(BUCKET))
+    );
     assert_eq!(kept[0]["cause"], "shared");
     assert_eq!(
         kept[0]["reason"],
@@ -207,7 +230,10 @@ fn no_plan_lists_the_accounts_buckets() {
     let aws = scenario.serve(&["--fault", "ListBuckets#1x*=deny"]);
     scenario.applies(&[]);
     deliver_through(&aws);
-    scenario.edit("load_balancer: { connection_logs: true }", "load_balancer: {}");
+    scenario.edit(
+        "load_balancer: { connection_logs: true }",
+        "load_balancer: {}",
+    );
     // What no file names any more is found by its tags, and kept for what is in it.
     let (plan, calls) = scenario.calls_of(["plan"]);
     plan.ok()
@@ -245,7 +271,10 @@ fn a_log_bucket_that_the_tagging_api_does_not_know_yet_is_destroyed_all_the_same
 #[test]
 fn a_log_bucket_that_vanishes_while_it_is_read_is_none() {
     let mut scenario = logging().applied();
-    scenario.edit("load_balancer: { connection_logs: true }", "load_balancer: {}");
+    scenario.edit(
+        "load_balancer: { connection_logs: true }",
+        "load_balancer: {}",
+    );
     for read in [
         "GetBucketEncryption",
         "GetPublicAccessBlock",
@@ -287,7 +316,12 @@ fn listeners_go_before_their_trust_store_and_groups_after_the_interfaces() {
     drop(aws);
     let destroyed = destroyed.ok();
     let writes = writes(&calls);
-    for later in ["DeleteTrustStore", "DeleteSecurityGroup", "DeleteCertificate", "DeleteBucket"] {
+    for later in [
+        "DeleteTrustStore",
+        "DeleteSecurityGroup",
+        "DeleteCertificate",
+        "DeleteBucket",
+    ] {
         assert_order(&writes, &["DeleteLoadBalancer", later]);
     }
     let destroyed = destroyed

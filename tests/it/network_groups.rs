@@ -73,6 +73,7 @@ fn other_ranges_are_let_in_in_place_and_more_of_them_widen() {
 fn a_group_comes_and_goes_only_with_another_load_balancer() {
     let mut scenario = with("").applied();
     let without = scenario.id("network_load_balancer");
+    // Whom a new group keeps out is no more access.
     scenario.edit("port: 443 }\n", "port: 443 }\n  allow: [10.0.0.0/8]\n");
     scenario
         .run(["plan"])
@@ -83,6 +84,9 @@ fn a_group_comes_and_goes_only_with_another_load_balancer() {
     let guarded = scenario.id("network_load_balancer");
     assert_ne!(guarded, without);
     scenario.edit("  allow: [10.0.0.0/8]\n", "");
+    scenario
+        .refuses(["apply", "--yes"])
+        .says("access widens: network_load_balancer");
     scenario.applies(&["--allow-widening"]);
     assert_ne!(scenario.id("network_load_balancer"), guarded);
     assert_eq!(balancer(&scenario)["security_groups"], json!([]));
@@ -103,7 +107,7 @@ fn groups_are_refused_twice_and_empty_and_ranges_with_host_bits() {
     refused("  allow: [10.1.2.3/8]\n", "write `10.0.0.0/8`");
     refused(
         "  allow: [10.0.0.0/8, 10.0.0.0/8]\n",
-        "network_load_balancer.allow",
+        "`10.0.0.0/8` is listed twice",
     );
 }
 
@@ -121,10 +125,8 @@ fn whom_the_group_does_not_let_in_hears_nothing() {
 
 /// Whether the load balancer takes a client's connection: its backend closes each at once.
 fn is_answered(scenario: &Scenario) -> bool {
-    let name = balancer(scenario)["dns_name"]
-        .as_str()
-        .map(str::to_owned)
-        .unwrap_or_else(|| scenario.id("network_load_balancer"));
+    let balancer = balancer(scenario);
+    let name = balancer["dns_name"].as_str().expect("has a name");
     let aws = scenario.aws();
     let path = format!("connect?host={name}&port=443");
     let place = aws.control("GET", &path, "").ok().value();

@@ -78,6 +78,45 @@ const GROUP_ATTRIBUTES: Attributes = &[
 
 /// All rows.
 pub(super) fn rows() -> Vec<Row> {
+    let mut rows = own_group();
+    rows.extend(way());
+    rows
+}
+
+/// Rows of the security group, and of who is in it.
+fn own_group() -> Vec<Row> {
+    vec![
+        changed(BALANCER, "security_groups", Value::Null, |account| {
+            let theirs = account.their_group();
+            let call = [("SecurityGroups.member.1", theirs.as_str())];
+            account.elb_at("SetSecurityGroups", ("LoadBalancerArn", BALANCER), &call);
+        }),
+        changed(OWN_GROUP, "ingress", Value::Null, |account| {
+            rule(
+                account,
+                "AuthorizeSecurityGroupIngress",
+                OWN_GROUP,
+                ("22", "0.0.0.0/0"),
+            );
+        }),
+        changed(OWN_GROUP, "ingress", json!([]), |account| {
+            let allowed = ("443", "10.9.0.0/16");
+            rule(account, "RevokeSecurityGroupIngress", OWN_GROUP, allowed);
+        }),
+        changed(OWN_GROUP, "egress", Value::Null, |account| {
+            let everybody = ("8443", "0.0.0.0/0");
+            rule(
+                account,
+                "AuthorizeSecurityGroupEgress",
+                OWN_GROUP,
+                everybody,
+            );
+        }),
+    ]
+}
+
+/// Rows of everything else.
+fn way() -> Vec<Row> {
     vec![
         attributes(BALANCER, "LoadBalancer", BALANCER_ATTRIBUTES),
         attributes(GROUP, "TargetGroup", GROUP_ATTRIBUTES),
@@ -86,22 +125,6 @@ pub(super) fn rows() -> Vec<Row> {
             let enforce = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic";
             let call = [("SecurityGroups.member.1", group.as_str()), (enforce, "on")];
             account.elb_at("SetSecurityGroups", ("LoadBalancerArn", BALANCER), &call);
-        }),
-        changed(BALANCER, "security_groups", Value::Null, |account| {
-            let theirs = account.their_group();
-            let call = [("SecurityGroups.member.1", theirs.as_str())];
-            account.elb_at("SetSecurityGroups", ("LoadBalancerArn", BALANCER), &call);
-        }),
-        changed(OWN_GROUP, "ingress", Value::Null, |account| {
-            rule(account, "AuthorizeSecurityGroupIngress", OWN_GROUP, ("22", "0.0.0.0/0"));
-        }),
-        changed(OWN_GROUP, "ingress", json!([]), |account| {
-            let allowed = ("443", "10.9.0.0/16");
-            rule(account, "RevokeSecurityGroupIngress", OWN_GROUP, allowed);
-        }),
-        changed(OWN_GROUP, "egress", Value::Null, |account| {
-            let everybody = ("8443", "0.0.0.0/0");
-            rule(account, "AuthorizeSecurityGroupEgress", OWN_GROUP, everybody);
         }),
         changed("vpc_link", "name", "theirs", |account| {
             let path = format!("/vpclinks/{}", account.id("vpc_link"));
