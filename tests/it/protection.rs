@@ -140,6 +140,11 @@ fn nothing_of_a_protected_stack_is_replaced() {
 fn of_another_kind(host: &str) -> (String, String) {
     let mut params = rcgen::CertificateParams::new([host.to_owned()]).expect("is a name");
     params.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(90);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![
+        rcgen::KeyUsagePurpose::KeyCertSign,
+        rcgen::KeyUsagePurpose::DigitalSignature,
+    ];
     let kind = &rcgen::PKCS_ECDSA_P384_SHA384;
     let key = rcgen::KeyPair::generate_for(kind).expect("there is randomness");
     let certificate = params.self_signed(&key).expect("can be signed");
