@@ -1,8 +1,9 @@
 //! Runs a plan: as parallel as its edges allow, telling what happens, and stopping cleanly.
 
+mod leftover;
 mod slots;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::plan::{Action, Plan};
 use crate::resource::context::Shared;
 use crate::resource::{Address, Cx, Node};
 
+use leftover::Lost;
+pub use leftover::{Cause, Leftover};
 use slots::give_up;
 pub(crate) use slots::{Slots, lend_slot};
 
@@ -153,6 +156,8 @@ pub struct Report {
     pub skipped: BTreeSet<Address>,
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
+    /// What was to be deleted and is left.
+    pub left: Vec<Leftover>,
 }
 
 /// A step's state.
@@ -187,6 +192,8 @@ struct Run<'a> {
     status: Vec<Status>,
     running: FuturesUnordered<BoxFuture<'a, Outcome>>,
     waits: Vec<AbortHandle>,
+    /// Why steps failed, by their index.
+    errors: BTreeMap<usize, Error>,
     report: Report,
 }
 
@@ -213,6 +220,7 @@ pub(crate) async fn run(
         status,
         running,
         waits: Vec::new(),
+        errors: BTreeMap::new(),
         report,
     };
     let mut interrupt = pin!(interrupt);
@@ -221,6 +229,7 @@ pub(crate) async fn run(
             run.launch();
         }
         if run.running.is_empty() {
+            run.report.left = leftover::of(plan, nodes, |step| run.how_lost(step));
             return run.report;
         }
         tokio::select! {
@@ -254,6 +263,18 @@ impl Run<'_> {
         match &self.status[step] {
             Status::Lost(root) => Some(root.clone()),
             _ => None,
+        }
+    }
+
+    /// How a step ended that did not do its work; `None` once it is done.
+    fn how_lost(&self, step: usize) -> Option<Lost<'_>> {
+        if let Some(error) = self.errors.get(&step) {
+            return Some(Lost::Failed(error));
+        }
+        match &self.status[step] {
+            Status::Done => None,
+            Status::Lost(root) if !self.report.interrupted => Some(Lost::After(root)),
+            Status::Lost(_) | Status::Waiting | Status::Running => Some(Lost::Interrupted),
         }
     }
 
@@ -334,6 +355,7 @@ impl Run<'_> {
                 let error = error.about(&address);
                 self.status[i] = Status::Lost(address.clone());
                 self.report.failed.push(error.clone());
+                self.errors.insert(i, error.clone());
                 self.shared.events.send(Event::Failed {
                     address,
                     doing,
@@ -416,7 +438,7 @@ mod tests {
 
     use super::*;
     use crate::aws::{Aws, Identity, Speed, Target};
-    use crate::plan::tests::{Toy, create, toy};
+    use crate::plan::tests::{Toy, create, to, toy, unwanted};
     use crate::resource::Until;
 
     /// Applies toys; nothing of it calls AWS.
@@ -491,5 +513,63 @@ mod tests {
         assert!(report.interrupted);
         assert_eq!(finished, ["balancer"]);
         assert_eq!(report.skipped.len(), 1);
+    }
+
+    /// What is left, by address, and why.
+    fn causes(report: &Report) -> Vec<(&str, Cause)> {
+        let left = report.left.iter();
+        left.map(|one| (one.address.as_str(), one.cause)).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_left_is_told_with_what_goes_with_it() {
+        let mut listener = toy("listener", unwanted).live("listener-1", vec![to("store-1")]);
+        listener.fails = true;
+        let store = toy("store", unwanted).live("store-1", vec![]);
+        let crl = toy("store.crl", unwanted).live("crl-1", vec![to("store-1").parent()]);
+        let other = toy("other", unwanted).live("other-1", vec![]);
+        let toys = vec![listener, store, crl, other];
+        let (report, _) = applied(toys, std::future::pending()).await;
+        assert_eq!(
+            causes(&report),
+            [
+                ("listener", Cause::Failed),
+                ("store", Cause::Blocked),
+                ("store.crl", Cause::Blocked),
+            ]
+        );
+        assert_eq!(report.left[0].id, "listener-1");
+        assert_eq!(report.left[0].reason, "does not want to");
+        let why = "it was not tried, because `listener` failed";
+        assert_eq!(report.left[1].reason, why);
+        let why = "it goes with `store`, which is left";
+        assert_eq!(report.left[2].reason, why);
+    }
+
+    #[tokio::test]
+    async fn what_an_interruption_leaves_says_how_far_it_came() {
+        let needs = vec![to("balancer-1").holds_until_gone()];
+        let mut link = toy("link", unwanted).live("link-1", needs);
+        link.hangs = true;
+        let toys = vec![link, toy("balancer", unwanted).live("balancer-1", vec![])];
+        let interrupt = async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let (report, _) = applied(toys, interrupt).await;
+        assert!(report.interrupted);
+        assert_eq!(
+            causes(&report),
+            [("balancer", Cause::Interrupted), ("link", Cause::Vanishing)]
+        );
+        assert!(report.left[0].hint.as_deref().unwrap().contains("again"));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_what_is_gone() {
+        let toys = vec![toy("store", unwanted).live("store-1", vec![])];
+        let (report, _) = applied(toys, std::future::pending()).await;
+        assert_eq!((report.done, causes(&report)), (1, vec![]));
     }
 }

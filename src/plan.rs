@@ -5,6 +5,7 @@
 //! resources say they need, never from a list kept by hand.
 
 mod adoption;
+mod retained;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,7 @@ use crate::resource::{
 };
 
 pub(crate) use adoption::Left;
+pub(crate) use retained::{Retained, identifier};
 
 /// What a step does. Live instances are named by their index in the node.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +97,7 @@ pub struct Summary {
 }
 
 /// A live instance: the index of its node, and its own among what is live there.
-type Instance = (usize, usize);
+pub(crate) type Instance = (usize, usize);
 
 impl Summary {
     /// Nothing is widened while nobody can get in at all.
@@ -121,9 +123,11 @@ pub(crate) struct Plan {
     /// What ends by itself once the plan is done, the nearest first.
     pub(crate) expiries: Vec<Expiry>,
     /// What is left behind although nothing wants it any more, and why.
-    pub(crate) retained: Vec<(Address, String)>,
+    pub(crate) retained: Vec<Retained>,
     /// Instances that are deleted: whose foreign children have to be asked for.
     pub(crate) doomed: Vec<Instance>,
+    /// Those of them that have no step of their own, and what they go with.
+    pub(crate) goes_with: BTreeMap<Instance, Instance>,
 }
 
 impl Plan {
@@ -154,6 +158,7 @@ impl Plan {
         let alone = (0..nodes.len())
             .map(|node| graph.goes_alone(node))
             .collect::<Vec<_>>();
+        let goes_with = graph.companions();
         let (steps, doomed) = graph.steps()?;
         let summaries: Vec<Summary> = (0..nodes.len())
             .filter_map(|index| summarise(nodes[index].as_ref(), &judged[index], alone[index]))
@@ -167,7 +172,7 @@ impl Plan {
         let retained = nodes
             .iter()
             .zip(&judged)
-            .flat_map(|(node, one)| one.retained(node.address()))
+            .flat_map(|(node, one)| one.retained(node.as_ref()))
             .collect();
         let expiries = expiries(nodes, &judged);
         Ok(Self {
@@ -178,6 +183,7 @@ impl Plan {
             expiries,
             retained,
             doomed,
+            goes_with,
         })
     }
 
@@ -234,14 +240,12 @@ impl Judged {
     }
 
     /// The instances that nothing wants and that stay all the same.
-    fn retained(&self, address: &Address) -> Vec<(Address, String)> {
+    fn retained(&self, node: &dyn Node) -> Vec<Retained> {
         if !matches!(self.verdict, Verdict::Unwanted) {
             return Vec::new();
         }
-        self.live
-            .iter()
-            .filter_map(|live| Some((address.clone(), live.retained.clone()?)))
-            .collect()
+        let retained = self.live.iter().filter_map(|live| Retained::of(node, live));
+        retained.collect()
     }
 
     /// What an output will be known to be before anything is done.
@@ -336,16 +340,23 @@ fn refuse_protected(nodes: &[Box<dyn Node>], doomed: &[Instance]) -> Result<()> 
                 .push(nodes[*node].address());
         }
     }
-    let Some((guard, addresses)) = protected.first_key_value() else {
+    if protected.is_empty() {
         return Ok(());
-    };
-    let (what, hint) = guard.words();
-    Err(Error::refused_with(
-        format!(
-            "{} would be deleted or replaced, and {what} forbids it",
+    }
+    let (mut reasons, mut hints) = (Vec::new(), Vec::new());
+    for (guard, addresses) in &protected {
+        let (forbids, hint) = guard.words();
+        reasons.push(format!(
+            "{} would be deleted or replaced, and {forbids}",
             listed(addresses)
-        ),
-        hint,
+        ));
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    Err(Error::refused_with(
+        reasons.join("\n"),
+        hints.join("\n      "),
     ))
 }
 
@@ -539,10 +550,7 @@ impl<'a> Graph<'a> {
     /// What goes with its parent has no step of its own.
     fn add_deletes(&mut self, i: usize) {
         for live in self.judged[i].doomed() {
-            if self
-                .parent_of(i, live)
-                .is_some_and(|(p, instance)| self.judged[p].doomed().contains(&instance))
-            {
+            if self.goes_with(i, live).is_some() {
                 continue;
             }
             let delete = self.push(i, Action::Delete { live });
@@ -550,6 +558,20 @@ impl<'a> Graph<'a> {
             self.edge(delete, gone);
             self.of[i].delete.insert(live, (delete, gone));
         }
+    }
+
+    /// The instance that goes as well and takes this one with it.
+    fn goes_with(&self, i: usize, live: usize) -> Option<Instance> {
+        self.parent_of(i, live)
+            .filter(|(parent, instance)| self.judged[*parent].doomed().contains(instance))
+    }
+
+    /// Instances that have no deletion of their own, and what they go with.
+    fn companions(&self) -> BTreeMap<Instance, Instance> {
+        let doomed = self.doomed().into_iter();
+        doomed
+            .filter_map(|one| Some((one, self.goes_with(one.0, one.1)?)))
+            .collect()
     }
 
     /// Whether an instance that goes lets more through and what it belongs to stays.

@@ -244,19 +244,39 @@ pub(crate) enum Guard {
     Tag,
     /// AWS's own deletion protection.
     DeletionProtection,
+    /// Both of them.
+    Both,
 }
 
+/// What lifts AWS's deletion protection.
+const LIFT_DELETION_PROTECTION: &str = "set `deletion_protection: false` in the stack file and apply that first, \
+     without the change that deletes it; where the file is gone, switch the attribute \
+     `deletion_protection.enabled` off in AWS";
+
 impl Guard {
-    /// What it is, and what lifts it.
+    /// The same with AWS's deletion protection.
+    pub(crate) fn with_deletion_protection(other: Option<Self>) -> Self {
+        match other {
+            None | Some(Self::DeletionProtection) => Self::DeletionProtection,
+            Some(Self::Tag | Self::Both) => Self::Both,
+        }
+    }
+
+    /// What it is and that it forbids, and what lifts it.
     pub(crate) fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Tag => (
-                "the live tag `mtlsgw:protect`",
-                "set `protect: false` in the stack file and apply that first",
+                "the live tag `mtlsgw:protect` forbids it",
+                "set `protect: false` in the stack file and apply that first; where the file is gone, remove \
+                 the tag in AWS",
             ),
             Self::DeletionProtection => (
-                "AWS's deletion protection",
-                "set `deletion_protection: false` in the stack file and apply that first",
+                "AWS's deletion protection forbids it",
+                LIFT_DELETION_PROTECTION,
+            ),
+            Self::Both => (
+                "the live tag `mtlsgw:protect` and AWS's deletion protection forbid it",
+                LIFT_DELETION_PROTECTION,
             ),
         }
     }
@@ -444,6 +464,11 @@ macro_rules! kinds {
         }
 
         impl Resources {
+            /// Whether nothing is wanted: the stack is to be destroyed.
+            pub(crate) fn is_empty(&self) -> bool {
+                $(self.$field.is_empty())&&*
+            }
+
             /// The addresses of what carries tags of its own.
             pub(crate) fn adoptable(&self) -> BTreeSet<Address> {
                 let mut addresses = BTreeSet::new();

@@ -14,6 +14,7 @@ mod api;
 mod attributes;
 mod backend;
 mod certificate;
+mod cidr;
 mod common;
 mod context;
 mod definition;
@@ -68,7 +69,7 @@ pub use material::{InputFile, Material};
 pub use mutual_authentication::MutualAuthentication;
 pub use network_load_balancer::{
     NetworkHealthCheck, NetworkListener, NetworkLoadBalancer, NetworkProbe, NetworkProtocol,
-    NetworkTargets, PrivateRecord, PrivateZone,
+    NetworkSecurityGroups, NetworkTargets, PrivateRecord, PrivateZone,
 };
 pub use record::{Record, RecordTarget};
 pub use schema::{reference, schema};

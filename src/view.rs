@@ -5,6 +5,7 @@
 
 mod human;
 mod json;
+mod left;
 mod progress;
 mod table;
 
@@ -16,9 +17,10 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 use zeroize::Zeroizing;
 
-use crate::apply::{Report, Told};
+use crate::apply::{Leftover, Report, Told};
 use crate::cli::{Global, Output};
 use crate::error::{Error, Result};
+use crate::plan::Retained;
 use crate::session::{Attempt, Planned};
 
 /// Where and how results and messages are shown.
@@ -49,7 +51,9 @@ pub(crate) struct Figures {
     /// The stack.
     pub(crate) stack: String,
     /// What is left behind, and why.
-    pub(crate) retained: Vec<(String, String)>,
+    pub(crate) retained: Vec<Retained>,
+    /// After a destroy: all that is left, and why.
+    pub(crate) left: Option<Vec<Leftover>>,
     /// Requests that went out.
     pub(crate) calls: u64,
 }
@@ -62,7 +66,7 @@ pub(crate) struct Ending {
     /// What became of it.
     pub(crate) fate: Fate,
     /// What is left behind, and why.
-    pub(crate) retained: Vec<(String, String)>,
+    pub(crate) retained: Vec<Retained>,
     /// Whether probes came out as they should, where they were asked for.
     pub(crate) verified: Option<Verified>,
 }

@@ -401,15 +401,11 @@ fn confirm(planned: &Planned, allowed: Allowed, is_saved: bool, view: &View) -> 
 
 /// Figures for the summary.
 pub(super) fn figures(command: &'static str, planned: &Planned) -> Figures {
-    let retained = planned
-        .plan
-        .retained
-        .iter()
-        .map(|(address, reason)| (address.to_string(), reason.clone()));
     Figures {
         command,
         stack: planned.name.clone(),
-        retained: retained.collect(),
+        retained: planned.plan.retained.clone(),
+        left: None,
         calls: planned.aws.calls(),
     }
 }

@@ -3,13 +3,15 @@
 use super::apply::{
     Allowed, exit_code, figures, refuse, refuse_moved, release, run_plan, unless_interrupted,
 };
-use crate::apply::Report;
+use crate::apply::{Cause, Leftover, Report};
+use crate::aws::tags::SHARED;
 use crate::cli::{CrlQuotas, DestroyArgs, Global};
-use crate::error::{Error, Result, exit};
+use crate::error::{Error, Result, exit, listed};
 use crate::lock::Lock;
-use crate::resource::bucket;
+use crate::resource::Resource;
+use crate::resource::bucket::{self, Stays};
 use crate::session::{Planned, Session, Subject};
-use crate::view::View;
+use crate::view::{Figures, View};
 
 /// Destroys a stack.
 ///
@@ -32,8 +34,9 @@ async fn destroy(
     view.plan_to_apply(&planned);
     if planned.plan.is_empty() {
         clear_lock(&planned, view).await?;
-        remove_bucket(&planned, view).await;
-        view.summary(&Report::default(), &figures("destroy", &planned));
+        let report = Report::default();
+        let left = leftovers(&planned, &report, view).await;
+        view.summary(&report, &ending(&planned, left));
         return Ok(exit::DONE);
     }
     refuse(
@@ -57,11 +60,26 @@ async fn destroy(
     let result = under_lock(args, session, (&planned, &lock), (global, view)).await;
     release(lock, view).await;
     let report = result?;
-    if report.failed.is_empty() && !report.interrupted {
-        remove_bucket(&planned, view).await;
-    }
-    view.summary(&report, &figures("destroy", &planned));
+    let left = leftovers(&planned, &report, view).await;
+    view.summary(&report, &ending(&planned, left));
     Ok(exit_code(&report))
+}
+
+/// The figures of a destroy, with the list that it ends with.
+fn ending(planned: &Planned, left: Vec<Leftover>) -> Figures {
+    Figures {
+        left: Some(left),
+        ..figures("destroy", planned)
+    }
+}
+
+/// All that is left of a stack, and why; deletes the account's bucket where the stack was the last one.
+async fn leftovers(planned: &Planned, report: &Report, view: &View) -> Vec<Leftover> {
+    let retained = planned.plan.retained.iter().map(Leftover::from);
+    let mut left: Vec<Leftover> = retained.chain(report.left.iter().cloned()).collect();
+    let done = report.failed.is_empty() && !report.interrupted;
+    left.extend(bucket_left(planned, done, view).await);
+    left
 }
 
 async fn under_lock(
@@ -103,16 +121,57 @@ async fn clear_lock(planned: &Planned, view: &View) -> Result<()> {
 
 /// The account's own bucket goes with the last stack that has anything in it; a bucket that stays
 /// harms nobody and hides no outcome.
-async fn remove_bucket(planned: &Planned, view: &View) {
+async fn bucket_left(planned: &Planned, done: bool, view: &View) -> Option<Leftover> {
     let own = bucket::Bucket::own_name(&planned.identity.account, &planned.aws.region);
     if planned.bucket != own {
-        return;
+        return None;
     }
-    if let Err(error) = bucket::remove_empty(&planned.aws, &planned.identity, &own).await {
-        view.note(&format!(
-            "warning: the bucket `{own}` could not be deleted: {error}"
-        ));
+    let left = |cause, reason: String, hint: Option<&str>| Leftover {
+        address: bucket::Bucket::address(),
+        type_name: bucket::Bucket::TYPE,
+        id: own.clone(),
+        cause,
+        reason,
+        hint: hint.map(str::to_owned),
+    };
+    if !done {
+        let reason = "it goes last, once nothing of the stack is left";
+        return Some(left(Cause::Blocked, reason.to_owned(), None));
     }
+    match bucket::remove_empty(&planned.aws, &planned.identity, &own).await {
+        Ok(None) => None,
+        Ok(Some(Stays::Used(users))) => {
+            let reason = format!("{} still in it: all stacks share it", has(&users));
+            Some(left(Cause::Shared, reason, None))
+        }
+        Ok(Some(Stays::Unmarked)) => {
+            let reason =
+                format!("it does not carry the tag `{SHARED}`, so it may be somebody else's");
+            let hint = "delete it by hand if it is not";
+            Some(left(Cause::Foreign, reason, Some(hint)))
+        }
+        Err(error) => {
+            view.note(&format!(
+                "warning: the bucket `{own}` could not be deleted: {error}"
+            ));
+            let reason = error.without_address();
+            Some(left(Cause::Failed, reason, error.hint().as_deref()))
+        }
+    }
+}
+
+/// How many users of the bucket are named.
+const NAMED: usize = 5;
+
+/// Whose objects are in the bucket.
+fn has(users: &[String]) -> String {
+    let (named, more) = users.split_at(users.len().min(NAMED));
+    let verb = if users.len() == 1 { "is" } else { "are" };
+    if more.is_empty() {
+        return format!("{} {verb}", listed(named));
+    }
+    let named: Vec<String> = named.iter().map(|one| format!("`{one}`")).collect();
+    format!("{} and {} more {verb}", named.join(", "), more.len())
 }
 
 async fn plan(args: &DestroyArgs, session: &Session) -> Result<Planned> {

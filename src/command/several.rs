@@ -352,9 +352,7 @@ fn ending((attempt, fate): (&Attempt, Option<Fate>)) -> Ending {
     Ending {
         stack: attempt.name.clone(),
         fate: fate.unwrap_or(Fate::Refused(Error::Interrupted)),
-        retained: retained
-            .map(|(address, reason)| (address.to_string(), reason.clone()))
-            .collect(),
+        retained: retained.cloned().collect(),
         verified: None,
     }
 }

@@ -63,7 +63,7 @@ impl Toy {
     }
 
     /// A live instance that refers to others by id.
-    fn live(mut self, id: &str, refers_to: Vec<Need>) -> Self {
+    pub(crate) fn live(mut self, id: &str, refers_to: Vec<Need>) -> Self {
         self.live.push(Live {
             id: id.to_owned(),
             outputs: Outputs::from([("id", vec![id.to_owned()])]),
@@ -82,7 +82,7 @@ impl Toy {
     }
 }
 
-fn to(id: &str) -> Need {
+pub(crate) fn to(id: &str) -> Need {
     Need::exists(&Late::Known(id.to_owned()))
 }
 
@@ -116,7 +116,7 @@ fn delete_first() -> Verdict {
     }
 }
 
-fn unwanted() -> Verdict {
+pub(crate) fn unwanted() -> Verdict {
     Verdict::Unwanted
 }
 
@@ -220,11 +220,11 @@ impl Node for Toy {
     fn retire<'a>(&'a self, _cx: &'a Cx, _live: usize) -> BoxFuture<'a, Result<()>> {
         Box::pin(async { Ok(()) })
     }
-    fn delete<'a>(&'a self, _cx: &'a Cx, _live: usize) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async { Ok(()) })
+    fn delete<'a>(&'a self, cx: &'a Cx, _live: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { self.create(cx).await.map(drop) })
     }
-    fn gone<'a>(&'a self, cx: &'a Cx, live: usize) -> BoxFuture<'a, Result<()>> {
-        self.delete(cx, live)
+    fn gone<'a>(&'a self, cx: &'a Cx, _live: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { self.ready(cx, "").await.map(drop) })
     }
     fn foreign_children<'a>(
         &'a self,
@@ -413,10 +413,58 @@ fn what_is_retained_is_told_and_kept() {
     record.live[0].retained = Some("shared".to_owned());
     let made = plan(vec![record]);
     assert!(made.plan.is_empty());
+    let [kept] = made.plan.retained.as_slice() else {
+        panic!("one is kept: {:?}", made.plan.retained)
+    };
     assert_eq!(
-        made.plan.retained,
-        vec![(Address::parse("validation"), "shared".to_owned())]
+        (
+            kept.address.as_str(),
+            kept.id.as_str(),
+            kept.reason.as_str()
+        ),
+        ("validation", "cname", "shared")
     );
+}
+
+#[test]
+fn what_goes_with_another_has_no_step_and_is_known() {
+    let made = plan(vec![
+        toy("store", unwanted).live("store-1", vec![]),
+        toy("revocation", unwanted).live("crl-1", vec![to("store-1").parent()]),
+    ]);
+    assert_eq!(made.plan.doomed, [(0, 0), (1, 0)]);
+    assert_eq!(made.plan.goes_with, BTreeMap::from([((1, 0), (0, 0))]));
+}
+
+#[test]
+fn every_guard_is_told_with_what_lifts_it() {
+    let guarded = |address: &str, guard| {
+        let mut one = toy(address, unwanted).live(address, vec![]);
+        one.live[0].protected = Some(guard);
+        Box::new(one) as Box<dyn Node>
+    };
+    let nodes = [
+        guarded("api", Guard::Tag),
+        guarded(
+            "balancer",
+            Guard::with_deletion_protection(Some(Guard::Tag)),
+        ),
+        guarded("other", Guard::with_deletion_protection(None)),
+    ];
+    let error = Plan::make(&nodes).unwrap_err();
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[0].starts_with("`api` ") && lines[0].contains("`mtlsgw:protect` forbids"));
+    assert!(lines[1].starts_with("`other` ") && lines[1].contains("deletion protection forbids"));
+    assert!(lines[2].starts_with("`balancer` ") && lines[2].ends_with("forbid it"));
+    let hint = error.hint().unwrap();
+    assert_eq!(
+        hint.matches("`deletion_protection: false`").count(),
+        1,
+        "{hint}"
+    );
+    assert!(hint.contains("`protect: false`"), "{hint}");
 }
 
 #[test]

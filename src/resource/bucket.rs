@@ -120,30 +120,38 @@ impl Resource for Bucket {
 
     /// Empty only when no other stack has anything in it; until then it stays.
     async fn delete(cx: &Cx, live: &Found<Self>) -> Result<()> {
-        remove_empty(cx.aws(), cx.identity(), &live.id).await
+        remove_empty(cx.aws(), cx.identity(), &live.id)
+            .await
+            .map(drop)
     }
 }
 
-/// Deletes the bucket if it is marked as ours and nothing of any stack is in it.
+/// Why the account's own bucket stays after a destroy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stays {
+    /// There are objects in it: what their keys begin with, of other stacks mostly.
+    Used(Vec<String>),
+    /// It does not carry our tag.
+    Unmarked,
+}
+
+/// Deletes the bucket if it is marked as ours and nothing of any stack is in it; says why it stays,
+/// where it does.
 ///
 /// Looks first, so that a destroy with nothing to do writes nothing.
-pub(crate) async fn remove_empty(aws: &Aws, identity: &Identity, name: &str) -> Result<()> {
-    let send = aws
-        .s3
-        .list_objects_v2()
-        .bucket(name)
-        .max_keys(1)
-        .expected_bucket_owner(&identity.account)
-        .send();
-    let objects = match aws.call("s3:ListObjectsV2", send).await {
-        Err(error) if error.is("NoSuchBucket") => return Ok(()),
-        other => other?,
+pub(crate) async fn remove_empty(
+    aws: &Aws,
+    identity: &Identity,
+    name: &str,
+) -> Result<Option<Stays>> {
+    let Some(users) = listed_users(aws, identity, name).await? else {
+        return Ok(None);
     };
-    if !objects.contents().is_empty() {
-        return Ok(());
+    if !users.is_empty() {
+        return Ok(Some(Stays::Used(users)));
     }
     if !is_marked(&tags(aws, identity, name).await?) {
-        return Ok(());
+        return Ok(Some(Stays::Unmarked));
     }
     let send = aws
         .s3
@@ -151,10 +159,34 @@ pub(crate) async fn remove_empty(aws: &Aws, identity: &Identity, name: &str) -> 
         .bucket(name)
         .expected_bucket_owner(&identity.account)
         .send();
-    tolerate(
-        aws.call("s3:DeleteBucket", send).await,
-        &["BucketNotEmpty", "NoSuchBucket"],
-    )
+    match aws.call("s3:DeleteBucket", send).await {
+        // Another stack has begun to use it.
+        Err(error) if error.is("BucketNotEmpty") => {
+            let users = listed_users(aws, identity, name).await?.unwrap_or_default();
+            Ok(Some(Stays::Used(users)))
+        }
+        other => tolerate(other, &["NoSuchBucket"]).map(|()| None),
+    }
+}
+
+/// What the keys in a bucket begin with up to the first slash, a page of them at most; `None` where
+/// there is no bucket.
+async fn listed_users(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<Vec<String>>> {
+    let send = aws
+        .s3
+        .list_objects_v2()
+        .bucket(name)
+        .delimiter("/")
+        .expected_bucket_owner(&identity.account)
+        .send();
+    let listed = match aws.call("s3:ListObjectsV2", send).await {
+        Err(error) if error.is("NoSuchBucket") => return Ok(None),
+        other => other?,
+    };
+    let prefixes = listed.common_prefixes().iter();
+    let prefixes = prefixes.filter_map(|one| Some(one.prefix()?.trim_end_matches('/')));
+    let keys = listed.contents().iter().filter_map(|one| one.key());
+    Ok(Some(prefixes.chain(keys).map(str::to_owned).collect()))
 }
 
 /// Makes the account's own bucket, private and tagged; that it is there already is success.

@@ -213,8 +213,7 @@ impl Resource for LoadBalancer {
             mark.replaces();
         }
         let live_groups = live.map(|live| live.security_groups.as_slice());
-        let wider = live_groups.is_some_and(|live| adds_group(security_groups, live, diff));
-        // The rules of all its groups count together, so one group more can only let more in.
+        let wider = live.is_some_and(|live| self.groups_let_more_in(live, diff));
         let fixed = live.is_some_and(|live| self.cannot_have_groups_of(live));
         let mark = diff
             .late_set("security_groups", security_groups, live_groups)
@@ -583,6 +582,15 @@ impl LoadBalancer {
         self.kind == Type::Network && !live.subnets.is_subset(&self.subnets)
     }
 
+    /// Whether its groups let more in than those of the live one. The rules of all of them count
+    /// together, so one more can only let more in; but without any everybody comes in.
+    fn groups_let_more_in(&self, live: &Self, diff: &Diff<'_>) -> bool {
+        if self.kind == Type::Network && self.cannot_have_groups_of(live) {
+            return self.security_groups.is_empty();
+        }
+        adds_group(&self.security_groups, &live.security_groups, diff)
+    }
+
     /// Whether it has groups and the live one has none, or the other way round: AWS decides that once.
     fn cannot_have_groups_of(&self, live: &Self) -> bool {
         self.kind == Type::Network
@@ -672,7 +680,7 @@ async fn found(
     let mut found = elbv2::found(claims, &id, &spec.tags, &spec, &outputs);
     let is_on = spec.attributes.get(DELETION_PROTECTION).map(String::as_str) == Some("true");
     for one in found.iter_mut().filter(|_| is_on) {
-        one.protected.get_or_insert(Guard::DeletionProtection);
+        one.protected = Some(Guard::with_deletion_protection(one.protected));
     }
     Ok(found)
 }
@@ -958,7 +966,10 @@ mod tests {
             one.kind = Type::Network;
         }
         live.security_groups.clear();
-        assert!(changes(&want, &live)[0].replaces);
+        let first = &changes(&want, &live)[0];
+        assert!(first.replaces && !first.widens, "nobody had to pass one");
+        let without = &changes(&live, &want)[0];
+        assert!(without.replaces && without.widens, "everybody comes in");
         live.security_groups = vec![Late::Known("sg-2".to_owned())];
         assert!(!changes(&want, &live)[0].replaces);
     }

@@ -4,7 +4,7 @@
 //! the stack and nobody else's logs are in it. Once there are logs in it, it outlives the stack unless
 //! `destroy --delete-logs` says otherwise: who came is nothing that can be made again.
 //!
-//! IAM: `s3:ListAllMyBuckets`, `ListBucket`, `ListBucketVersions`, `CreateBucket`, `TagResource`,
+//! IAM: `tag:GetResources`; `s3:ListBucket`, `ListBucketVersions`, `CreateBucket`, `TagResource`,
 //! `Get`- and `PutBucketTagging`, `Get`- and `PutBucketPublicAccessBlock`, `Get`- and
 //! `PutEncryptionConfiguration`, `Get`- and `PutBucketPolicy`, `Get`- and
 //! `PutLifecycleConfiguration`, `DeleteObject`, `DeleteObjectVersion`, `DeleteBucket`.
@@ -24,9 +24,9 @@ use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::context::Wait;
-use super::{Address, Created, Cx, Found, Need, Outputs, Owner, Reader, Resource, bucket};
+use super::{Address, Created, Cx, Found, Need, Outputs, Owner, Reader, Resource, bucket, swept};
 use crate::aws::tags::Tags;
-use crate::aws::{Aws, Identity, pages, tolerate};
+use crate::aws::{Aws, Identity, tolerate};
 use crate::diff::{Change, Diff, touches};
 use crate::error::{Error, Result};
 
@@ -77,18 +77,13 @@ impl LogBucket {
 
     /// The name of a stack's log bucket; at most 63 characters, since a stack's name has at most 20.
     pub(crate) fn name_of(account: &str, region: &str, stack: &str) -> String {
-        format!("{}{stack}", prefix(account, region))
+        format!("mtlsgw-{account}-{region}-logs-{stack}")
     }
 
     /// Its address in every stack.
     pub(crate) fn address() -> Address {
         Address::parse("load_balancer").part("log_bucket")
     }
-}
-
-/// What the names of all log buckets of an account and region begin with.
-fn prefix(account: &str, region: &str) -> String {
-    format!("mtlsgw-{account}-{region}-logs-")
 }
 
 /// What lets log delivery write, and nobody else, wherever in the bucket a prefix has it write.
@@ -147,19 +142,23 @@ impl Resource for LogBucket {
             .wanted::<Self>()
             .map(|(_, _, want)| want.name.clone())
             .collect();
-        let listed = listed(&reader.aws, &prefix(account, region)).await?;
+        let swept = swept::buckets(reader).await?;
         let found = reader.scopes().iter().map(async |scope| -> Result<_> {
             let name = Self::name_of(account, region, &scope.name);
-            // A listing may be behind; what is wanted is asked for by its name.
-            if !listed.contains(&name) && !wanted.contains(&name) {
+            let place = Place {
+                is_wanted: wanted.contains(&name),
+                is_swept: swept.contains(&name),
+            };
+            // What was just tagged may not be swept yet: what is wanted is asked for by its name, and
+            // a destroy must not overlook anything.
+            if !place.is_wanted && !place.is_swept && !scope.resources.is_empty() {
                 return Ok(None);
             }
-            let spec = read(&reader.aws, &reader.identity, &name).await?;
-            let Some(mut spec) = spec else {
+            let Some(mut spec) = read(&reader.aws, &reader.identity, &name, place).await? else {
                 return Ok(None);
             };
             spec.delete_logs = scope.delete_logs;
-            found(reader, &scope.name, spec, wanted.contains(&name)).await
+            found(reader, &scope.name, spec, place.is_wanted).await
         });
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
@@ -263,21 +262,13 @@ impl LogBucket {
     }
 }
 
-/// The names of the account's buckets in the region that begin with `prefix`.
-async fn listed(aws: &Aws, prefix: &str) -> Result<BTreeSet<String>> {
-    let buckets = pages(async |next| {
-        let send = aws
-            .s3
-            .list_buckets()
-            .prefix(prefix)
-            .set_continuation_token(next)
-            .send();
-        let page = aws.call("s3:ListBuckets", send).await?;
-        Ok((page.buckets.unwrap_or_default(), page.continuation_token))
-    })
-    .await?;
-    let names = buckets.into_iter().filter_map(|bucket| bucket.name);
-    Ok(names.filter(|name| name.starts_with(prefix)).collect())
+/// What is known of the place of a stack's log bucket before anybody looks.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The stack wants one there.
+    is_wanted: bool,
+    /// The account has one there that carries a stack's tags.
+    is_swept: bool,
 }
 
 /// What a bucket of a stack's name is to the stack; one without our tags is somebody's.
@@ -316,18 +307,36 @@ async fn found(
     }))
 }
 
-/// The bucket as it is; `None` where there is none.
-async fn read(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<LogBucket>> {
-    if !bucket::exists(aws, identity, name).await? {
-        return Ok(None);
+/// The bucket as it is; `None` where there is none of this account.
+async fn read(
+    aws: &Aws,
+    identity: &Identity,
+    name: &str,
+    place: Place,
+) -> Result<Option<LogBucket>> {
+    match bucket::exists(aws, identity, name).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        // The tagging API knows the account's own buckets: this one is another account's, who was first
+        // to take the name, and nothing to a stack that does not want it.
+        Err(_) if !place.is_wanted && !place.is_swept => return Ok(None),
+        Err(error) => return Err(error),
     }
-    let (blocked, tags, encryption, policy, lifecycle) = futures::try_join!(
+    let read = futures::try_join!(
         bucket::is_public_access_blocked(aws, identity, name),
         bucket::tags(aws, identity, name),
         encryption(aws, identity, name),
         live_policy(aws, identity, name),
         lifecycle::read(aws, identity, name),
-    )?;
+    );
+    // Somebody has deleted it meanwhile.
+    if read
+        .as_ref()
+        .is_err_and(|error| error.is_code("NoSuchBucket"))
+    {
+        return Ok(None);
+    }
+    let (blocked, tags, encryption, policy, lifecycle) = read?;
     Ok(Some(LogBucket {
         name: name.to_owned(),
         public_access_blocked: blocked,

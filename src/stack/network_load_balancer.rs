@@ -1,15 +1,14 @@
 //! Section `network_load_balancer`: what API Gateway reaches a backend in the VPC through.
 
 mod health_check;
+mod security_groups;
 mod targets;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::certificate::{Certificate, CertificateSource, RawCertificate};
-use super::common::{
-    RawTags, SecurityGroups, Subnets, SubnetsForm, Vpc, Zone, check_range, domain_name,
-};
+use super::common::{RawTags, Subnets, SubnetsForm, Vpc, Zone, check_range, domain_name};
 use super::context::Context;
 use super::fault::Fault;
 use super::load_balancer::Scheme;
@@ -17,6 +16,7 @@ use super::path::KeyPath;
 use super::shape::Shape;
 
 pub use health_check::{NetworkHealthCheck, NetworkProbe};
+pub use security_groups::NetworkSecurityGroups;
 pub use targets::NetworkTargets;
 
 use health_check::RawNetworkHealthCheck;
@@ -29,8 +29,8 @@ pub struct NetworkLoadBalancer {
     pub subnets: Subnets,
     /// Who can reach it.
     pub scheme: Scheme,
-    /// Existing security groups; none: it has none, and passes everything on.
-    pub security_groups: Vec<String>,
+    /// Its security groups.
+    pub security_groups: NetworkSecurityGroups,
     /// What it listens to.
     pub listener: NetworkListener,
     /// What it passes connections on to.
@@ -112,7 +112,11 @@ pub(super) struct RawNetworkLoadBalancer {
     subnets: Option<Shape<RawTags>>,
     /// Who can reach it (default: `internal`; a VPC link needs no more).
     scheme: Option<Scheme>,
-    /// Existing security groups (default: none). VPC links are let in whatever their rules say.
+    /// CIDRs that may connect: gives it a security group of its own; an empty list leaves only VPC links, which are let in
+    /// whatever its rules say (default: no security group, and everybody in reach may connect).
+    #[schemars(extend("examples" = [["10.0.0.0/8"]]))]
+    allow: Option<Vec<String>>,
+    /// Existing security groups, in place of `allow` (default: none). VPC links are let in whatever their rules say.
     security_groups: Option<Vec<String>>,
     /// What it listens to.
     #[serde(default)]
@@ -200,11 +204,8 @@ impl RawNetworkLoadBalancer {
                 Subnets::NONE
             }
         };
-        let groups = path.key("security_groups");
-        let security_groups = match SecurityGroups::from_list(self.security_groups, &groups, cx) {
-            SecurityGroups::Own => Vec::new(),
-            SecurityGroups::Existing(ids) => ids,
-        };
+        let written = (self.allow, self.security_groups);
+        let security_groups = NetworkSecurityGroups::read(written, path, cx);
         let listener = self.listener.build(&path.key("listener"), cx);
         let target_protocol = self.target_protocol.unwrap_or(listener.protocol);
         if listener.protocol == NetworkProtocol::Tcp && target_protocol == NetworkProtocol::Tls {

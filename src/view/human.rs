@@ -7,7 +7,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Ending, Fate, Figures, table};
+use super::{Ending, Fate, Figures, left, table};
 use crate::apply::Report;
 use crate::diff::Change;
 use crate::error::Error;
@@ -18,10 +18,10 @@ use crate::session::{Attempt, Planned};
 use crate::trust::{Affected, IssuerUnknown, Lockout, Seen};
 use crate::wiring::Warning;
 
-const GREEN: Style = AnsiColor::Green.on_default();
+pub(super) const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default();
-const CYAN: Style = AnsiColor::Cyan.on_default();
+pub(super) const CYAN: Style = AnsiColor::Cyan.on_default();
 const BOLD: Style = Style::new().bold();
 
 /// Plans one after the other, and of several what they come to.
@@ -61,11 +61,8 @@ pub(super) fn plan(planned: &Planned) -> String {
     for summary in &plan.summaries {
         block(&mut text, summary);
     }
-    for (address, reason) in &plan.retained {
-        line(
-            &mut text,
-            &format!("  {CYAN}={CYAN:#} {address} stays: {reason}"),
-        );
+    for kept in &plan.retained {
+        line(&mut text, &left::stays(kept));
     }
     line(&mut text, "");
     for Warning {
@@ -426,14 +423,16 @@ fn closing(planned: &Planned) -> String {
 /// How an apply or destroy ended.
 pub(super) fn summary(report: &Report, figures: &Figures) -> String {
     let mut text = String::new();
-    for (address, reason) in &figures.retained {
-        line(&mut text, &format!("left behind: {address}: {reason}"));
+    if figures.left.is_none() {
+        for kept in &figures.retained {
+            line(&mut text, &left::retained(kept));
+        }
     }
     for error in &report.failed {
         text.push_str(&self::error(error));
         text.push('\n');
     }
-    if !report.skipped.is_empty() {
+    if !report.skipped.is_empty() && figures.left.is_none() {
         let skipped: Vec<&str> = report
             .skipped
             .iter()
@@ -463,6 +462,9 @@ pub(super) fn summary(report: &Report, figures: &Figures) -> String {
         "{style}{command} of {stack} {word}{style:#}: {done}, {calls} calls{again}."
     )
     .expect("writing to a String cannot fail");
+    if let Some(left) = &figures.left {
+        text.push_str(&left::leftovers(left));
+    }
     text
 }
 
@@ -470,11 +472,8 @@ pub(super) fn summary(report: &Report, figures: &Figures) -> String {
 pub(super) fn ending(ending: &Ending) -> String {
     let mut text = String::new();
     let stack = &ending.stack;
-    for (address, reason) in &ending.retained {
-        line(
-            &mut text,
-            &format!("{stack}: left behind: {address}: {reason}"),
-        );
+    for kept in &ending.retained {
+        line(&mut text, &format!("{stack}: {}", left::retained(kept)));
     }
     let Fate::Ran(report) = &ending.fate else {
         return text;

@@ -78,7 +78,6 @@ fn expiry(expiry: &Expiry) -> Value {
 }
 
 fn stack(planned: &Planned) -> Value {
-    let retained = |(address, reason): &(crate::resource::Address, String)| json!({"address": address, "reason": reason});
     let foreign = |(address, children): &(crate::resource::Address, Vec<String>)| json!({"address": address, "children": children});
     json!({
         "name": planned.name,
@@ -87,7 +86,7 @@ fn stack(planned: &Planned) -> Value {
         "caller": planned.identity.arn,
         "changes": planned.plan.summaries,
         "unchanged": planned.plan.unchanged,
-        "retained": planned.plan.retained.iter().map(retained).collect::<Vec<_>>(),
+        "retained": planned.plan.retained,
         "foreign": planned.foreign.iter().map(foreign).collect::<Vec<_>>(),
         "warnings": planned.warnings,
         "expiries": planned.expiries.iter().map(expiry).collect::<Vec<_>>(),
@@ -172,9 +171,7 @@ fn milliseconds(elapsed: Duration) -> u64 {
 
 /// The last line.
 pub(super) fn summary(report: &Report, figures: &Figures, since_start: Duration) -> Value {
-    let retained =
-        |(address, reason): &(String, String)| json!({"address": address, "reason": reason});
-    json!({
+    let mut line = json!({
         "type": "summary",
         "command": figures.command,
         "stack": figures.stack,
@@ -182,10 +179,14 @@ pub(super) fn summary(report: &Report, figures: &Figures, since_start: Duration)
         "failed": report.failed.iter().map(about).collect::<Vec<_>>(),
         "skipped": report.skipped,
         "interrupted": report.interrupted,
-        "retained": figures.retained.iter().map(retained).collect::<Vec<_>>(),
+        "retained": figures.retained,
         "calls": figures.calls,
         "elapsed_ms": milliseconds(since_start),
-    })
+    });
+    if let Some(left) = &figures.left {
+        line["left"] = json!(left);
+    }
+    line
 }
 
 /// The summary of one of several stacks.
@@ -198,8 +199,6 @@ pub(super) fn ending(ending: &Ending, since_start: Duration) -> Value {
         Fate::Ran(report) if report.failed.is_empty() => ("complete", report, None),
         Fate::Ran(report) => ("incomplete", report, None),
     };
-    let retained =
-        |(address, reason): &(String, String)| json!({"address": address, "reason": reason});
     json!({
         "type": "summary",
         "command": "apply",
@@ -209,7 +208,7 @@ pub(super) fn ending(ending: &Ending, since_start: Duration) -> Value {
         "failed": report.failed.iter().chain(refused).map(about).collect::<Vec<_>>(),
         "skipped": report.skipped,
         "interrupted": report.interrupted || matches!(refused, Some(Error::Interrupted)),
-        "retained": ending.retained.iter().map(retained).collect::<Vec<_>>(),
+        "retained": ending.retained,
         "verified": ending.verified.map(|verified| verified == Verified::Passed),
         "elapsed_ms": milliseconds(since_start),
     })

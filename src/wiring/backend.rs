@@ -13,13 +13,14 @@ use crate::resource::hosted_zone::HostedZone;
 use crate::resource::listener::{EndsTls, Listener, Listens, Network};
 use crate::resource::load_balancer::{LoadBalancer, ReachedBy, Type};
 use crate::resource::record_set::{Memory, Overwrite, RecordSet};
+use crate::resource::security_group::{Peer, Rule};
 use crate::resource::target_group::{HealthCheck, TargetGroup};
 use crate::resource::target_registration::TargetRegistration;
 use crate::resource::vpc_link::VpcLink;
 use crate::resource::{Address, Late, Need, Until};
 use crate::stack::{
     self, Api, Backend, CertificateSource, HealthCheckPort, Material, NetworkLoadBalancer,
-    NetworkProtocol, PrivateZone,
+    NetworkProtocol, NetworkSecurityGroups, PrivateZone,
 };
 use crate::trust::{self, BackendTrust, Certificate};
 
@@ -43,7 +44,7 @@ impl Wiring<'_> {
                 attributes.insert(key.to_owned(), "true".to_owned());
             }
         }
-        let groups = balancer.security_groups.iter().cloned();
+        let security_groups = self.network_groups(&balancer, &vpc);
         let resource = LoadBalancer {
             name: name.clone(),
             kind: Type::Network,
@@ -51,7 +52,7 @@ impl Wiring<'_> {
             scheme: balancer.scheme.as_str().to_owned(),
             vpc: vpc.id.clone(),
             subnets,
-            security_groups: groups.map(Late::Known).collect(),
+            security_groups,
             ip_address_type: "ipv4".to_owned(),
             attributes,
             unmanaged: BTreeSet::new(),
@@ -84,6 +85,24 @@ impl Wiring<'_> {
         self.private_record(&balancer, &vpc);
     }
 
+    /// Its groups: one of its own lets the allowed ranges in to the listener; VPC links need no rule.
+    fn network_groups(&mut self, balancer: &NetworkLoadBalancer, vpc: &Vpc) -> Vec<Late<String>> {
+        let allow = match &balancer.security_groups {
+            NetworkSecurityGroups::None => return Vec::new(),
+            NetworkSecurityGroups::Existing(ids) => {
+                return ids.iter().cloned().map(Late::Known).collect();
+            }
+            NetworkSecurityGroups::Own(allow) => allow,
+        };
+        let rule = |cidr: &String| Rule::tcp(balancer.listener.port, Peer::Cidr(cidr.clone()));
+        let ingress = allow.iter().map(rule).collect();
+        // It has to reach its targets, for the traffic and the health checks.
+        let egress = vec![Rule::everything("0.0.0.0/0")];
+        let address = balancer_address().part("security_group");
+        let description = format!("{}: clients of the network load balancer", self.stack.name);
+        vec![self.security_group(&address, vpc, description, (ingress, egress))]
+    }
+
     /// Named after what cannot be changed; subnets are among it, since none can be left.
     fn network_name(
         &self,
@@ -91,10 +110,9 @@ impl Wiring<'_> {
         vpc: &Vpc,
         subnets: &BTreeSet<String>,
     ) -> String {
-        let groups = if balancer.security_groups.is_empty() {
-            "without groups"
-        } else {
-            "with groups"
+        let groups = match balancer.security_groups {
+            NetworkSecurityGroups::None => "without groups",
+            NetworkSecurityGroups::Own(_) | NetworkSecurityGroups::Existing(_) => "with groups",
         };
         let fixed = ["network", balancer.scheme.as_str(), &vpc.id, groups];
         let fixed: Vec<&str> = fixed

@@ -336,7 +336,8 @@ impl Wiring<'_> {
         )]
     }
 
-    fn security_group(
+    /// A group of our own; gives its id.
+    pub(super) fn security_group(
         &mut self,
         address: &Address,
         vpc: &Vpc,

@@ -255,6 +255,33 @@ fn one_that_faces_the_internet_passes_bytes_through() {
 }
 
 #[test]
+fn links_pass_the_own_group_of_a_stack_that_admits_nobody() {
+    let stack = "name: inner
+region: ap-northeast-1
+vpc: default
+api:
+  openapi: openapi.yaml
+  endpoint_type: regional
+  vpc_link: network_load_balancer
+  insecure_skip_verification: true
+network_load_balancer:
+  allow: []
+  targets: [172.31.0.10]
+  private_zone: backend.internal
+";
+    let openapi = crate::system_s::OPENAPI.replace("pets.backend", "backend");
+    let scenario = Scenario::stack(stack).file("openapi.yaml", openapi);
+    let server = Material::self_signed(|_| {}).serve(&[&TLS12]);
+    scenario
+        .run(["sandbox", "host", "172.31.0.10:443", &server])
+        .ok();
+    scenario.run(["apply", "--yes"]).ok();
+    let scene = Scene::of(scenario, None);
+    let api = scene.only_api();
+    assert_eq!(scene.get(&api, "pets").status, 200);
+}
+
+#[test]
 fn a_private_api_reaches_it_too() {
     let scenario = Scenario::petstore();
     scenario.run(["apply", "--yes"]).ok();

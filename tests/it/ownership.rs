@@ -481,7 +481,7 @@ fn a_retained_certificate_outlives_the_stack_and_is_found_again() {
     scenario.applies(&[]);
     let certificate = scenario.id("certificate");
     let destroy = scenario.run(["destroy", "--yes"]).ok();
-    destroy.says("left behind: certificate: ");
+    destroy.says("left behind: certificate (arn:aws:acm:");
     let writes = scenario.applies(&[]);
     assert!(
         !writes.contains(&"RequestCertificate".to_owned()),

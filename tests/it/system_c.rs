@@ -167,7 +167,7 @@ fn servers_behind_client_certificates_are_applied_verified_and_destroyed() {
     let logs = scenario.run(["logs"]).ok();
     logs.says("ClientCertCrlHit: 1 connection");
     let destroyed = scenario.run(["destroy", "--yes"]).ok();
-    destroyed.says("left behind: load_balancer.log_bucket: the bucket `mtlsgw-123456789012-ap-northeast-1-logs-login` has logs in it");
+    destroyed.says("left behind: load_balancer.log_bucket (mtlsgw-123456789012-ap-northeast-1-logs-login): the bucket `mtlsgw-123456789012-ap-northeast-1-logs-login` has logs in it");
     assert!(has_log_bucket(scenario));
     scenario.run(["destroy", "--yes"]).ok();
     assert!(

@@ -44,7 +44,7 @@ paths:
 ";
 
 /// The stack, and something that takes connections wherever it has targets.
-fn scenario() -> Scenario {
+pub(crate) fn scenario() -> Scenario {
     let scenario = Scenario::stack(STACK).file("openapi.yaml", OPENAPI);
     for place in ["172.31.0.10:443", "172.31.0.10:8443", "172.31.0.11:443"] {
         let host = ["sandbox", "host", place, backend()];
@@ -67,7 +67,7 @@ pub(crate) fn backend() -> &'static str {
 }
 
 /// The same with a listener that ends TLS with a certificate of its own.
-fn ending_tls(scenario: Scenario) -> Scenario {
+pub(crate) fn ending_tls(scenario: Scenario) -> Scenario {
     let mut scenario = with_certificate(scenario, "backend");
     scenario.edit(
         "listener: { port: 443 }",

@@ -433,9 +433,12 @@ impl Account {
 
     /// The id of the default VPC's default security group.
     pub(crate) fn their_group(&self) -> String {
+        let vpc = crate::acts::vpc(&self.aws);
         let filter = [
             ("Filter.1.Name", "group-name"),
             ("Filter.1.Value.1", "default"),
+            ("Filter.2.Name", "vpc-id"),
+            ("Filter.2.Value.1", &vpc),
         ];
         let answer = self.query("ec2", "DescribeSecurityGroups", &filter);
         Self::elements(&answer, "groupId").remove(0)

@@ -1,18 +1,20 @@
 //! Rows of what leads from an API to a backend in the VPC.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::account::{Account, patch_at};
 use super::load_balancer::{Attributes, attributes};
+use super::network::rule;
 use super::{Row, changed, gone};
 use crate::support::Scenario;
 
 const BALANCER: &str = "network_load_balancer";
 const GROUP: &str = "network_load_balancer.target_group";
+const OWN_GROUP: &str = "network_load_balancer.security_group";
 const ZONE: &str = "network_load_balancer.zone";
 const RECORD: &str = "network_load_balancer.record.a";
 
-/// An API that leads through a network load balancer with a security group.
+/// An API that leads through a network load balancer with a security group of its own.
 const STACK: &str = "\
 name: drift
 region: ap-northeast-1
@@ -23,7 +25,7 @@ api:
   endpoint_type: regional
   vpc_link: network_load_balancer
 network_load_balancer:
-  security_groups: [SECURITY-GROUP]
+  allow: [10.9.0.0/16]
   targets: [172.31.0.10]
   private_zone: backend.internal
 ";
@@ -44,24 +46,12 @@ pub(super) fn scenario() -> Scenario {
     scenario
 }
 
-/// Names the default security group, and makes a VPC of somebody else's.
+/// Makes a VPC of somebody else's.
 pub(super) fn prepare(scenario: &mut Scenario) {
-    let group = scenario.meanwhile(|aws| {
+    scenario.meanwhile(|aws| {
         let vpc = [("Action", "CreateVpc"), ("CidrBlock", "10.9.0.0/16")];
-        let vpc = aws.query("ec2", &vpc).ok().element("vpcId");
-        let groups = aws
-            .query("ec2", &[("Action", "DescribeSecurityGroups")])
-            .ok();
-        let of_default = groups
-            .body
-            .split("<item>")
-            .find(|item| item.contains("<groupName>default<") && !item.contains(&vpc));
-        let (_, rest) = of_default
-            .and_then(|item| item.split_once("<groupId>"))
-            .expect("there is one");
-        rest.split('<').next().expect("ends").to_owned()
+        aws.query("ec2", &vpc).ok();
     });
-    scenario.edit("SECURITY-GROUP", &group);
 }
 
 /// What somebody sets the attributes of the load balancer to.
@@ -88,13 +78,50 @@ const GROUP_ATTRIBUTES: Attributes = &[
 
 /// All rows.
 pub(super) fn rows() -> Vec<Row> {
+    let mut rows = own_group();
+    rows.extend(way());
+    rows
+}
+
+/// Rows of the security group, and of who is in it.
+fn own_group() -> Vec<Row> {
+    vec![
+        changed(BALANCER, "security_groups", Value::Null, |account| {
+            let theirs = account.their_group();
+            let call = [("SecurityGroups.member.1", theirs.as_str())];
+            account.elb_at("SetSecurityGroups", ("LoadBalancerArn", BALANCER), &call);
+        }),
+        changed(OWN_GROUP, "ingress", Value::Null, |account| {
+            rule(
+                account,
+                "AuthorizeSecurityGroupIngress",
+                OWN_GROUP,
+                ("22", "0.0.0.0/0"),
+            );
+        }),
+        changed(OWN_GROUP, "ingress", json!([]), |account| {
+            let allowed = ("443", "10.9.0.0/16");
+            rule(account, "RevokeSecurityGroupIngress", OWN_GROUP, allowed);
+        }),
+        changed(OWN_GROUP, "egress", Value::Null, |account| {
+            let everybody = ("8443", "0.0.0.0/0");
+            rule(
+                account,
+                "AuthorizeSecurityGroupEgress",
+                OWN_GROUP,
+                everybody,
+            );
+        }),
+    ]
+}
+
+/// Rows of everything else.
+fn way() -> Vec<Row> {
     vec![
         attributes(BALANCER, "LoadBalancer", BALANCER_ATTRIBUTES),
         attributes(GROUP, "TargetGroup", GROUP_ATTRIBUTES),
         changed(BALANCER, "filters_private_link", true, |account| {
-            let group = account.scenario.read("stack.yaml");
-            let (_, group) = group.split_once("security_groups: [").expect("is there");
-            let group = group.split(']').next().expect("ends").to_owned();
+            let group = account.id(OWN_GROUP);
             let enforce = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic";
             let call = [("SecurityGroups.member.1", group.as_str()), (enforce, "on")];
             account.elb_at("SetSecurityGroups", ("LoadBalancerArn", BALANCER), &call);

@@ -19,7 +19,7 @@ pub(super) fn rows() -> Vec<Row> {
 }
 
 /// Adds or removes a rule that opens a port to a range.
-fn rule(account: &Account, action: &str, at: &str, (port, cidr): (&str, &str)) {
+pub(super) fn rule(account: &Account, action: &str, at: &str, (port, cidr): (&str, &str)) {
     let parameters = [
         ("IpPermissions.1.IpProtocol", "tcp"),
         ("IpPermissions.1.FromPort", port),
