@@ -22,6 +22,20 @@ use crate::resource::{Live, vpc_endpoint};
 use crate::session::Planned;
 use crate::stack::{self, Stack};
 
+/// A target of a network load balancer: its address or id, and its port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(super) id: String,
+    pub(super) port: u16,
+}
+
+/// Whether an address is on the way from an API to a backend: network load balancer, VPC link, private zone.
+pub(super) fn is_of_backend(address: &str) -> bool {
+    ["network_load_balancer", "vpc_link"]
+        .iter()
+        .any(|section| address.starts_with(section))
+}
+
 /// What there is of a stack, looked at.
 pub(crate) struct Examined<'a> {
     planned: &'a Planned,
@@ -30,7 +44,7 @@ pub(crate) struct Examined<'a> {
 }
 
 impl<'a> Examined<'a> {
-    /// Looks at what there is of a stack.
+    /// Looks at what there is of a stack; gives the targets behind its network load balancer.
     ///
     /// # Errors
     ///
@@ -39,35 +53,49 @@ impl<'a> Examined<'a> {
         planned: &'a Planned,
         stack: &'a Stack,
         diagnosis: &'a mut Diagnosis,
-    ) -> Result<()> {
+    ) -> Result<Vec<Target>> {
         let mut examined = Self {
             planned,
             stack,
             diagnosis,
         };
         examined.expiries();
+        examined.links().await?;
         let balancer = examined.load_balancer().await?;
         let certificates = examined.listeners().await?;
         examined.certificates(certificates).await?;
         examined.domains().await?;
         examined.apis().await?;
         let endpoint = examined.endpoint().await?;
-        let targets = examined.health().await?;
+        let (servers, backends) = examined.health().await?;
         let diagnosis = &mut *examined.diagnosis;
         diagnosis.differences(&planned.plan.summaries);
+        examined.integrations().await?;
         match (balancer, endpoint) {
-            (Some(balancer), Some(endpoint)) => examined.reach(&balancer, &endpoint).await,
-            (Some(balancer), None) => examined.reach_servers(&balancer, &targets).await,
-            (None, _) => Ok(()),
+            (Some(balancer), Some(endpoint)) => examined.reach(&balancer, &endpoint).await?,
+            (Some(balancer), None) => examined.reach_servers(&balancer, &servers).await?,
+            (None, _) => {}
         }
+        Ok(backends)
     }
 
-    fn aws(&self) -> &'a Aws {
+    /// What is found.
+    pub(super) fn diagnosis(&mut self) -> &mut Diagnosis {
+        self.diagnosis
+    }
+
+    /// What was planned for.
+    pub(super) fn stack(&self) -> &'a Stack {
+        self.stack
+    }
+
+    /// AWS.
+    pub(super) fn aws(&self) -> &'a Aws {
         &self.planned.aws
     }
 
     /// The live instances of a kind, with their addresses.
-    fn live(&self, kind: &str) -> Vec<(String, Live)> {
+    pub(super) fn live(&self, kind: &str) -> Vec<(String, Live)> {
         let of_kind = self
             .planned
             .nodes
@@ -246,6 +274,10 @@ impl<'a> Examined<'a> {
                 .map(|record| record.name.as_str());
             let covered = |name: &str| names.iter().any(|pattern| stack::covers(pattern, name));
             let uncovered: Vec<&str> = wanted.filter(|name| !covered(name)).collect();
+            // What a network load balancer shows is for the host of an integration, and judged by the plan.
+            if is_of_backend(address) {
+                continue;
+            }
             if uncovered.is_empty() {
                 self.diagnosis
                     .sound(Link::Tls, format!("{} is issued", names.join(", ")));
@@ -358,8 +390,8 @@ impl<'a> Examined<'a> {
         Ok(Some(endpoint))
     }
 
-    /// Targets, and whether they answer; gives their ids and ports.
-    async fn health(&mut self) -> Result<Vec<(String, i32)>> {
+    /// Whether targets answer; gives those of the load balancer and those of the network load balancer.
+    async fn health(&mut self) -> Result<(Vec<(String, i32)>, Vec<Target>)> {
         let groups = self.live("TargetGroup");
         let aws = self.aws();
         let healths = groups.iter().map(async |(_, live)| {
@@ -371,28 +403,33 @@ impl<'a> Examined<'a> {
             let answer = aws.call("elbv2:DescribeTargetHealth", send).await?;
             Ok::<_, Error>(answer.target_health_descriptions.unwrap_or_default())
         });
-        let mut targets = Vec::new();
+        let (mut servers, mut backends) = (Vec::new(), Vec::new());
         for ((address, _), health) in groups.iter().zip(try_join_all(healths).await?) {
             let described = health.iter().filter_map(|one| one.target());
-            targets.extend(described.filter_map(|one| Some((one.id()?.to_owned(), one.port()?))));
+            let described = described.filter_map(|one| Some((one.id()?.to_owned(), one.port()?)));
+            if is_of_backend(address) {
+                backends.extend(described.filter_map(|(id, port)| {
+                    let port = u16::try_from(port).ok()?;
+                    Some(Target { id, port })
+                }));
+            } else {
+                servers.extend(described);
+            }
             if health.is_empty() {
-                self.diagnosis.find(
-                    Finding::new(Link::TargetGroup, "targets-missing", address.as_str())
-                        .what(format!(
-                            "`{address}` has no targets, and the load balancer answers 503"
-                        ))
-                        .fix("`mtlsgw apply` registers them"),
-                );
+                self.diagnosis.find(no_targets(address));
             }
             let healthy = health
                 .iter()
                 .filter(|one| is_in(one, &TargetHealthStateEnum::Healthy))
                 .count();
             if healthy == health.len() && healthy > 0 {
-                self.diagnosis.sound(
-                    Link::Health,
-                    format!("{healthy} of {healthy} targets are healthy"),
-                );
+                let link = if is_of_backend(address) {
+                    Link::Backend
+                } else {
+                    Link::Health
+                };
+                self.diagnosis
+                    .sound(link, format!("{healthy} of {healthy} targets are healthy"));
             }
             for one in health
                 .iter()
@@ -401,7 +438,7 @@ impl<'a> Examined<'a> {
                 self.diagnosis.find(sick(address, one));
             }
         }
-        Ok(targets)
+        Ok((servers, backends))
     }
 
     /// Whether the load balancer's own groups let it call servers.
@@ -490,6 +527,26 @@ impl<'a> Examined<'a> {
     }
 }
 
+/// A group without targets.
+fn no_targets(address: &str) -> Finding {
+    let (link, code, so) = if is_of_backend(address) {
+        (
+            Link::Backend,
+            "backend-targets-missing",
+            "the API answers 504",
+        )
+    } else {
+        (
+            Link::TargetGroup,
+            "targets-missing",
+            "the load balancer answers 503",
+        )
+    };
+    Finding::new(link, code, address)
+        .what(format!("`{address}` has no targets, and {so}"))
+        .fix("`mtlsgw apply` registers them")
+}
+
 fn is_in(one: &TargetHealthDescription, state: &TargetHealthStateEnum) -> bool {
     one.target_health().and_then(|health| health.state()) == Some(state)
 }
@@ -554,6 +611,11 @@ fn sick(address: &str, one: &TargetHealthDescription) -> Finding {
             "target-unhealthy",
             "see `mtlsgw explain Target.FailedHealthChecks`",
         ),
+    };
+    let link = if is_of_backend(address) {
+        Link::Backend
+    } else {
+        link
     };
     Finding::new(link, code, address)
         .what(what)
