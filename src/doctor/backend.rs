@@ -162,7 +162,7 @@ fn compared(address: &str, wanted: &Backend, found: &Integration, link: &str) ->
 /// Looks at the certificates that targets show, where the API says that its backend fails; tells causes from
 /// what follows from them.
 ///
-/// What cannot be reached from here is told as unknown.
+/// What cannot be reached from here is not accused of more than that.
 pub(crate) async fn look(
     stack: &Stack,
     targets: &[Target],
@@ -173,7 +173,7 @@ pub(crate) async fn look(
         .network_load_balancer
         .as_ref()
         .is_some_and(|one| one.listener.protocol == NetworkProtocol::Tcp);
-    if passes && diagnosis.has(|one| one.code == "integration-fails") {
+    if passes && diagnosis.has(answers_for_backend) {
         let facts = Facts::stand_ins(stack);
         for one in linked(stack) {
             for target in targets {
@@ -182,6 +182,28 @@ pub(crate) async fn look(
         }
     }
     follow(diagnosis);
+}
+
+/// Whether API Gateway answers in place of a backend that it does not talk to.
+///
+/// Source: API Gateway Developer Guide, gateway responses: 500 with this body is its own, after
+/// `Execution failed due to configuration error` in the execution log.
+fn answers_for_backend(finding: &Finding) -> bool {
+    finding.code == "integration-fails" && finding.what.contains("Internal server error")
+}
+
+/// A backend that is refused, for a reason that cannot be seen from here.
+fn unseen(place: &str, asked: &str, reason: &str) -> Finding {
+    Finding::new(Link::Backend, "backend-certificate-refused", place)
+        .what(format!(
+            "API Gateway answers 500 in place of the backend, as it does where it refuses what the backend shows for \
+             {asked}; that is not seen from here ({reason})"
+        ))
+        .fix(format!(
+            "`mtlsgw plan --probe-backend {place}` in the VPC, or `mtlsgw doctor --connect-to {place}:ADDRESS:PORT` \
+             through a tunnel, says which rule fails"
+        ))
+        .symptom()
 }
 
 /// The integrations that the VPC link leads to a backend that speaks TLS, each host once.
@@ -208,13 +230,7 @@ async fn judge(
     let shown = match backend::look(network, (id, *port), asked).await {
         Ok(shown) => shown,
         Err(reason) => {
-            diagnosis.unknown(
-                Link::Backend,
-                format!(
-                    "{place} shows no certificate to this machine ({reason}): try `mtlsgw plan --probe-backend {place}` \
-                     in the VPC"
-                ),
-            );
+            diagnosis.find(unseen(&place, asked, &reason));
             return;
         }
     };

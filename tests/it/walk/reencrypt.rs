@@ -1,7 +1,6 @@
 //! What somebody does to a load balancer that begins TLS again towards its servers.
 
 use super::{Step, chosen, mended};
-use crate::data_plane_http::client::Server;
 use crate::data_plane_nlb::backend::Material;
 use crate::doctor::{fault, faults};
 use crate::drift::account::Account;
@@ -72,8 +71,7 @@ fn own() -> Vec<Step> {
         .into(),
         mended(
             fault("the servers speak no TLS", "bad-gateway", |account| {
-                let plain = Server::new().address;
-                stands(account, &plain);
+                stands(account, crate::system_s::backend());
             }),
             |account| {
                 let server = Material::self_signed(|_| {}).serve(rustls::ALL_VERSIONS);

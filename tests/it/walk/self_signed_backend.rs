@@ -1,12 +1,12 @@
 //! What somebody does to an API, its VPC link, its network load balancer and the backend behind that.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use rcgen::{IsCa, KeyUsagePurpose};
 use rustls::version::{TLS12, TLS13};
 use serde_json::json;
 
-use super::{Step, chosen, mended};
+use super::{Step, mended};
 use crate::data_plane_nlb::backend::{Material, expire, for_names};
 use crate::doctor::{fault, faults};
 use crate::drift::account::{self, Account};
@@ -22,9 +22,22 @@ const GROUP: (&str, &str) = ("TargetGroupArn", "network_load_balancer.target_gro
 
 static RUNNING: OnceLock<String> = OnceLock::new();
 
+/// The server that stands in the backend's place at the moment.
+static STANDING: Mutex<String> = Mutex::new(String::new());
+
 /// Starts the backend with what the example's script has made.
 pub(super) fn starts(material: &Material) {
     RUNNING.get_or_init(|| material.serve(&[&TLS12, &TLS13]));
+}
+
+/// A tunnel to what stands in the backend's place.
+pub(super) fn tunnel() -> String {
+    let standing = STANDING.lock().expect("nobody panics with it");
+    let there = match standing.as_str() {
+        "" => running().1,
+        other => other,
+    };
+    format!("{PLACE}:{there}")
 }
 
 /// The backend: where it is said to be, and where it is.
@@ -36,23 +49,6 @@ pub(super) fn running() -> (&'static str, &'static str) {
 pub(super) fn steps() -> Vec<Step> {
     let parts = [api(), link(), balancer(), targets(), zone(), certificate()];
     parts.into_iter().flatten().collect()
-}
-
-/// Those of the private variant.
-pub(super) fn steps_of_private() -> Vec<Step> {
-    let mut steps = chosen(
-        faults::all(),
-        &[
-            "the listener answers by itself",
-            "the endpoint's policy denies everything",
-            "the domain has another certificate",
-            "the mapping is gone",
-            "the stage lets no request through",
-        ],
-    );
-    let behind = [integration(), balancer(), targets()];
-    steps.extend(behind.into_iter().flatten());
-    steps
 }
 
 // Who does it.
@@ -92,6 +88,17 @@ fn their_link(account: &Account) -> String {
     let made = account.gateway("POST", "/vpclinks", &link);
     account.aws.control("POST", "clock", "600").ok();
     made["id"].as_str().expect("is text").to_owned()
+}
+
+/// Takes the stage off the VPC link, without which AWS does not let anybody delete it, and does so.
+fn delete_link(account: &Account) {
+    let direct = [
+        ("replace", "/connectionType", "INTERNET"),
+        ("remove", "/connectionId", ""),
+    ];
+    change(account, &direct);
+    faults::delete(account, &format!("/vpclinks/{}", account.id("vpc_link")));
+    account.aws.control("POST", "clock", "600").ok();
 }
 
 /// A target group of somebody else's for TCP.
@@ -137,6 +144,7 @@ fn change_record(account: &Account, action: &str, (dns_name, zone): (&str, &str)
 
 /// Another server stands in the backend's place.
 fn stands(account: &Account, server: &str) {
+    server.clone_into(&mut STANDING.lock().expect("nobody panics with it"));
     let host = format!("{PLACE}={server}");
     account.aws.control("POST", "hosts", &host).ok();
 }
@@ -241,11 +249,7 @@ fn api() -> Vec<Step> {
 fn link() -> Vec<Step> {
     vec![
         fault("the VPC link is gone", "vpc-link-missing", |account| {
-            let theirs = their_link(account);
-            change(account, &[("replace", "/connectionId", &theirs)]);
-            let ours = format!("/vpclinks/{}", account.id("vpc_link"));
-            faults::delete(account, &ours);
-            account.aws.control("POST", "clock", "600").ok();
+            delete_link(account);
         })
         .into(),
     ]
@@ -257,16 +261,7 @@ fn balancer() -> Vec<Step> {
             "the network load balancer is gone",
             "network-load-balancer-missing",
             |account| {
-                change(
-                    account,
-                    &[
-                        ("replace", "/connectionType", "INTERNET"),
-                        ("remove", "/connectionId", ""),
-                    ],
-                );
-                let link = format!("/vpclinks/{}", account.id("vpc_link"));
-                faults::delete(account, &link);
-                account.aws.control("POST", "clock", "600").ok();
+                delete_link(account);
                 account.elb_at(
                     "DeleteLoadBalancer",
                     ("LoadBalancerArn", "network_load_balancer"),
@@ -375,15 +370,21 @@ fn targets() -> Vec<Step> {
 
 fn zone() -> Vec<Step> {
     vec![
-        fault(
-            "the private name leads elsewhere",
-            "private-record-points-elsewhere",
+        mended(
+            fault(
+                "the private name leads elsewhere",
+                "private-record-points-elsewhere",
+                |account| {
+                    let [_, name, zone] = their_balancer(account, "theirs-in-dns");
+                    change_record(account, "UPSERT", (&name, &zone));
+                },
+            ),
+            // A record that leads to somebody else's is somebody else's: they give the name back.
             |account| {
                 let [_, name, zone] = their_balancer(account, "theirs-in-dns");
-                change_record(account, "UPSERT", (&name, &zone));
+                change_record(account, "DELETE", (&name, &zone));
             },
-        )
-        .into(),
+        ),
         fault(
             "the private name is gone",
             "private-record-missing",
