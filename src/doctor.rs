@@ -9,6 +9,7 @@ mod answer;
 mod backend;
 mod connection;
 mod difference;
+mod health;
 mod reach;
 mod state;
 
@@ -26,6 +27,7 @@ pub(crate) use state::Examined;
 /// A link of the way from the client to what answers it, in the order of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "AWS calls one of them a link")]
 pub(crate) enum Link {
     /// The certificate that the client presents.
     Client,
@@ -298,6 +300,7 @@ mod tests {
             include_str!("doctor/backend.rs"),
             include_str!("doctor/connection.rs"),
             include_str!("doctor/difference.rs"),
+            include_str!("doctor/health.rs"),
             include_str!("doctor/reach.rs"),
             include_str!("doctor/state.rs"),
         ];

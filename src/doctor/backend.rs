@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_apigateway::types::VpcLinkStatus;
+use aws_sdk_apigateway::types::{TlsConfig, VpcLinkStatus};
 use aws_sdk_elasticloadbalancingv2::types::LoadBalancerStateEnum;
 use time::OffsetDateTime;
 
-use super::state::{Examined, Target, is_of_backend};
+use super::health::{Target, is_of_backend};
+use super::state::Examined;
 use super::{Diagnosis, Finding, Link};
 use crate::error::Result;
 use crate::facts::Facts;
@@ -116,7 +117,7 @@ async fn integrations(examined: &Examined<'_>, api: &str) -> Result<BTreeMap<Str
             let one = Integration {
                 uri: integration.uri().unwrap_or_default().to_owned(),
                 link: integration.connection_id().unwrap_or_default().to_owned(),
-                skips_verification: tls.is_some_and(|tls| tls.insecure_skip_verification()),
+                skips_verification: tls.is_some_and(TlsConfig::insecure_skip_verification),
             };
             found.insert(format!("{verb} {path}"), one);
         }

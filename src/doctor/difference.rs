@@ -1,6 +1,6 @@
 //! What it means for clients that a resource is live otherwise than its stack file says.
 
-use super::state::is_of_backend;
+use super::health::is_of_backend;
 use super::{Finding, Link};
 use crate::diff::Change;
 use crate::plan::{Effect, Summary};

@@ -62,9 +62,10 @@ impl Session {
             _ => None,
         };
         let apis = async {
-            match stack.listeners.is_empty() {
-                true => reader.found::<RestApi>().await,
-                false => Ok(Arc::default()),
+            if stack.listeners.is_empty() {
+                reader.found::<RestApi>().await
+            } else {
+                Ok(Arc::default())
             }
         };
         let (held, load_balancers, domains, endpoints, apis) = futures::try_join!(

@@ -222,7 +222,9 @@ fn owned(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().collect(),
         _ => return,
     };
-    children.into_iter().for_each(|child| owned(child, found));
+    for child in children {
+        owned(child, found);
+    }
 }
 
 fn noticed(code: i32) -> &'static str {

@@ -152,7 +152,7 @@ fn stands(account: &Account, server: &str) {
 /// The backend shows another certificate until it shows its own again.
 fn shows(name: &'static str, code: &'static str, bring: fn(&Account)) -> Step {
     mended(fault(name, code, bring), |account| {
-        stands(account, running().1)
+        stands(account, running().1);
     })
 }
 
@@ -255,6 +255,7 @@ fn link() -> Vec<Step> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn balancer() -> Vec<Step> {
     vec![
         fault(
@@ -280,7 +281,7 @@ fn balancer() -> Vec<Step> {
         .into(),
         fault(
             "its listener has moved to another port",
-            "backend-listener-missing",
+            "backend-listener-differs",
             |account| {
                 account.elb_at("ModifyListener", LISTENER, &[("Port", "8443")]);
             },
@@ -433,7 +434,7 @@ fn certificate() -> Vec<Step> {
         ),
         shows(
             "the backend does not listen",
-            "target-does-not-answer",
+            "target-unhealthy",
             // The port of discarded data.
             |account| stands(account, "127.0.0.1:9"),
         ),
