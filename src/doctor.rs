@@ -6,8 +6,10 @@
 //! is told, and named as the cause only where nothing else is found.
 
 mod answer;
+mod backend;
 mod connection;
 mod difference;
+mod health;
 mod reach;
 mod state;
 
@@ -18,12 +20,14 @@ use serde::Serialize;
 use crate::plan::Summary;
 use crate::session::Taken;
 
+pub(crate) use backend::look as look_at_backend;
 pub(crate) use connection::connect;
 pub(crate) use state::Examined;
 
 /// A link of the way from the client to what answers it, in the order of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "AWS calls one of them a link")]
 pub(crate) enum Link {
     /// The certificate that the client presents.
     Client,
@@ -55,13 +59,21 @@ pub(crate) enum Link {
     Stage,
     /// What the stage serves.
     Deployment,
-    /// What answers a method of the API.
+    /// What a method of the API leads to.
     Integration,
+    /// The VPC link by which it does.
+    VpcLink,
+    /// The network load balancer behind the link, and its listener.
+    NetworkLoadBalancer,
+    /// The targets behind that, and the certificate that they show.
+    Backend,
+    /// The name of the network load balancer in the VPC, which the API does not need.
+    PrivateZone,
 }
 
 impl Link {
     /// All of them.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Client,
         Self::Dns,
         Self::LoadBalancer,
@@ -78,6 +90,10 @@ impl Link {
         Self::Stage,
         Self::Deployment,
         Self::Integration,
+        Self::VpcLink,
+        Self::NetworkLoadBalancer,
+        Self::Backend,
+        Self::PrivateZone,
     ];
 
     /// Its name for people.
@@ -99,6 +115,10 @@ impl Link {
             Self::Stage => "stage",
             Self::Deployment => "deployment",
             Self::Integration => "integration",
+            Self::VpcLink => "VPC link",
+            Self::NetworkLoadBalancer => "network load balancer",
+            Self::Backend => "backend",
+            Self::PrivateZone => "private zone",
         }
     }
 }
@@ -174,6 +194,27 @@ impl Diagnosis {
     /// Whether something is the cause of what is wrong with a link.
     fn is_explained(&self, link: Link) -> bool {
         self.at(link).iter().any(|one| !one.symptom)
+    }
+
+    /// Whether something of this kind was found.
+    fn has(&self, is_meant: impl Fn(&Finding) -> bool) -> bool {
+        self.findings.iter().any(is_meant)
+    }
+
+    /// What of this kind was found follows from something else.
+    fn follows(&mut self, is_meant: impl Fn(&Finding) -> bool) {
+        let found = self.findings.iter_mut();
+        found
+            .filter(|one| is_meant(one))
+            .for_each(|one| one.symptom = true);
+    }
+
+    /// What was found at a link is no mere symptom.
+    fn blame(&mut self, link: Link) {
+        let found = self.findings.iter_mut();
+        found
+            .filter(|one| one.link == link)
+            .for_each(|one| one.symptom = false);
     }
 
     /// One more finding.
@@ -256,8 +297,10 @@ mod tests {
     fn codes() -> Vec<&'static str> {
         let sources = [
             include_str!("doctor/answer.rs"),
+            include_str!("doctor/backend.rs"),
             include_str!("doctor/connection.rs"),
             include_str!("doctor/difference.rs"),
+            include_str!("doctor/health.rs"),
             include_str!("doctor/reach.rs"),
             include_str!("doctor/state.rs"),
         ];

@@ -60,8 +60,8 @@ pub(crate) struct Gateway {
     pub(crate) protocols: Option<Protocols>,
     /// The CAs that clients are verified by.
     pub(crate) authorities: Vec<Certificate>,
-    /// Whether HTTP/2 is on.
-    pub(crate) http2: bool,
+    /// Whether HTTP/2 is on; `None`: nobody promises either.
+    pub(crate) http2: Option<bool>,
     /// Whether a listener on port 80 redirects.
     pub(crate) redirects: bool,
     /// The load balancer's DNS name.

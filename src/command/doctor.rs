@@ -6,9 +6,10 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+use super::verify::gateways::has_regional_api;
 use super::verify::prepare;
 use crate::cli::{DoctorArgs, Global};
-use crate::doctor::{Diagnosis, Examined, Finding, Link, connect};
+use crate::doctor::{Diagnosis, Examined, Finding, Link, connect, look_at_backend};
 use crate::error::{Error, Result, exit};
 use crate::session::{Planned, Session, Subject};
 use crate::verify::{Context, LIMIT};
@@ -46,9 +47,10 @@ async fn diagnose(
     let stack = subject.stack.clone().expect("a file was loaded");
     let mut diagnosis = Diagnosis::default();
     if stack.listeners.is_empty() {
-        for link in [Link::Client, Link::Listener] {
-            diagnosis.unknown(link, "the stack has no listener");
-        }
+        diagnosis.unknown(Link::Listener, "the stack has no listener");
+    }
+    if stack.listeners.is_empty() && !has_regional_api(&stack) {
+        diagnosis.unknown(Link::Client, "the stack has no listener");
     } else {
         probe(
             session,
@@ -61,7 +63,9 @@ async fn diagnose(
     }
     let (planned, taken) = session.survey(subject).await?;
     diagnosis.taken(&taken);
-    Examined::examine(&planned, &stack, &mut diagnosis).await?;
+    let targets = Examined::examine(&planned, &stack, &mut diagnosis).await?;
+    let network = session.network(args.probes.connect_to.clone());
+    look_at_backend(&stack, &targets, &network, &mut diagnosis).await;
     Ok((planned, diagnosis))
 }
 
@@ -183,10 +187,10 @@ fn text(planned: &Planned, diagnosis: &Diagnosis) -> String {
         let (state, name) = (standing.name(), link.name());
         line(
             &mut text,
-            format_args!("  {style}{state:<8}{style:#}{name:<19} {said}"),
+            format_args!("  {style}{state:<8}{style:#}{name:<22} {said}"),
         );
         for other in findings.iter().skip(1) {
-            line(&mut text, format_args!("{:31}{}", "", other.what));
+            line(&mut text, format_args!("{:34}{}", "", other.what));
         }
     }
     match diagnosis.cause() {

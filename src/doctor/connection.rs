@@ -66,14 +66,12 @@ async fn server(cx: Context<'_>, diagnosis: &mut Diagnosis) -> Result<()> {
 async fn client(cx: Context<'_>, held: &Held, diagnosis: &mut Diagnosis) -> Result<()> {
     let credential = match &cx.material.good {
         Presented::Has(credential) => Some(credential),
-        Presented::Needs(needs) => {
+        Presented::Needs(needs) if cx.gateway.verifies() => {
             diagnosis.unknown(Link::Client, format!("needs {needs}"));
             diagnosis.unknown(Link::Integration, format!("needs {needs}"));
-            if cx.gateway.verifies() {
-                return Ok(());
-            }
-            None
+            return Ok(());
         }
+        Presented::Needs(_) => None,
     };
     let attempt = cx.asking(credential, &cx.request.path);
     let observation = probe(cx.gateway, cx.network, &attempt).await?;
@@ -100,8 +98,12 @@ async fn client(cx: Context<'_>, held: &Held, diagnosis: &mut Diagnosis) -> Resu
 
 fn answered(cx: Context<'_>, answer: &crate::verify::http::Answer, diagnosis: &mut Diagnosis) {
     let path = &cx.request.path;
-    let expected = cx.request.expect.unwrap_or(200);
     diagnosis.sound(Link::Client, "is let in");
+    let Some(expected) = cx.request.expect else {
+        let needs = "needs what to ask for and to expect: `verify:` in the stack, or --path";
+        diagnosis.unknown(Link::Integration, needs);
+        return;
+    };
     if answer.status == expected {
         let what = format!("https://{}{path} answers {expected}", cx.gateway.host());
         diagnosis.sound(Link::Integration, what);

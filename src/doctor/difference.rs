@@ -1,5 +1,6 @@
 //! What it means for clients that a resource is live otherwise than its stack file says.
 
+use super::health::is_of_backend;
 use super::{Finding, Link};
 use crate::diff::Change;
 use crate::plan::{Effect, Summary};
@@ -44,8 +45,8 @@ fn part(address: &Address) -> &str {
 }
 
 fn missing(summary: &Summary) -> Option<Place> {
-    if is_of_backend(&summary.address) {
-        return Some((Link::Integration, "way-to-the-backend-missing"));
+    if is_of_backend(summary.address.as_str()) {
+        return missing_behind(kind(summary.type_name));
     }
     Some(match kind(summary.type_name) {
         "RecordSet" if part(&summary.address) == "validation" => {
@@ -69,6 +70,21 @@ fn missing(summary: &Summary) -> Option<Place> {
         "BasePathMapping" => (Link::Mapping, "mapping-missing"),
         "Stage" => (Link::Stage, "stage-missing"),
         "Deployment" => (Link::Deployment, "not-deployed"),
+        _ => return None,
+    })
+}
+
+/// What is missing on the way from an API to its backend.
+fn missing_behind(kind: &str) -> Option<Place> {
+    Some(match kind {
+        "VpcLink" => (Link::VpcLink, "vpc-link-missing"),
+        "LoadBalancer" => (Link::NetworkLoadBalancer, "network-load-balancer-missing"),
+        "Listener" => (Link::NetworkLoadBalancer, "backend-listener-missing"),
+        "Certificate" => (Link::NetworkLoadBalancer, "backend-certificate-missing"),
+        "TargetGroup" => (Link::Backend, "backend-target-group-missing"),
+        "TargetRegistration" => (Link::Backend, "backend-targets-missing"),
+        "HostedZone" => (Link::PrivateZone, "private-zone-missing"),
+        "RecordSet" => (Link::PrivateZone, "private-record-missing"),
         _ => return None,
     })
 }
@@ -106,7 +122,16 @@ fn kind(type_name: &'static str) -> &'static str {
 
 /// What it means that something of somebody else's stands at an address.
 pub(super) fn taken(taken: &Taken) -> Finding {
-    let (link, code) = match kind(taken.type_name) {
+    let kind = kind(taken.type_name);
+    let (link, code) = match kind {
+        "HostedZone" => (Link::PrivateZone, "private-zone-of-somebody-else"),
+        "RecordSet" if is_of_backend(taken.address.as_str()) => {
+            (Link::PrivateZone, "private-record-points-elsewhere")
+        }
+        _ if is_of_backend(taken.address.as_str()) => (
+            Link::NetworkLoadBalancer,
+            "network-load-balancer-of-somebody-else",
+        ),
         "RecordSet" => (Link::Dns, "record-points-elsewhere"),
         "BasePathMapping" => (Link::Mapping, "mapping-points-elsewhere"),
         "DomainName" => (Link::Domain, "domain-of-somebody-else"),
@@ -306,12 +331,65 @@ const PLACES: &[(&str, &[&str], Place)] = &[
     ("Deployment", &[], (Link::Deployment, "not-deployed")),
 ];
 
-/// Whether it is of the way from an API to a backend: network load balancer, VPC link, private zone.
-fn is_of_backend(address: &Address) -> bool {
-    ["network_load_balancer", "vpc_link"]
-        .iter()
-        .any(|section| address.as_str().starts_with(section))
-}
+/// The same as [`PLACES`] on the way from an API to its backend.
+const PLACES_BEHIND: &[(&str, &[&str], Place)] = &[
+    (
+        "VpcLink",
+        &["status"],
+        (Link::VpcLink, "vpc-link-not-available"),
+    ),
+    ("VpcLink", &[], (Link::VpcLink, "vpc-link-points-elsewhere")),
+    (
+        "LoadBalancer",
+        &[],
+        (Link::NetworkLoadBalancer, "network-load-balancer-differs"),
+    ),
+    (
+        "Certificate",
+        &[],
+        (Link::NetworkLoadBalancer, "backend-certificate-differs"),
+    ),
+    (
+        "Listener",
+        &["certificate", "additional_certificates"],
+        (Link::NetworkLoadBalancer, "backend-certificate-differs"),
+    ),
+    (
+        "Listener",
+        &["default_action", "target_group"],
+        (Link::NetworkLoadBalancer, "backend-forwards-elsewhere"),
+    ),
+    (
+        "Listener",
+        &[],
+        (Link::NetworkLoadBalancer, "backend-listener-differs"),
+    ),
+    (
+        "TargetGroup",
+        &["health_check"],
+        (Link::Backend, "backend-health-check-differs"),
+    ),
+    (
+        "TargetGroup",
+        &[],
+        (Link::Backend, "backend-target-group-differs"),
+    ),
+    (
+        "TargetRegistration",
+        &[],
+        (Link::Backend, "backend-targets-differ"),
+    ),
+    (
+        "HostedZone",
+        &[],
+        (Link::PrivateZone, "private-zone-differs"),
+    ),
+    (
+        "RecordSet",
+        &[],
+        (Link::PrivateZone, "private-record-points-elsewhere"),
+    ),
+];
 
 /// Where a field of a resource matters to clients; `None` where it does not.
 fn place(summary: &Summary, change: &Change) -> Option<Place> {
@@ -323,16 +401,16 @@ fn place(summary: &Summary, change: &Change) -> Option<Place> {
     if UNNOTICED.iter().any(is) {
         return None;
     }
-    if is_of_backend(&summary.address) {
-        return Some((Link::Integration, "way-to-the-backend-differs"));
-    }
+    let is_behind = is_of_backend(summary.address.as_str());
+    let places = if is_behind { PLACES_BEHIND } else { PLACES };
     let kind = match kind(summary.type_name) {
+        other if is_behind => other,
         "RecordSet" if part(&summary.address) == "validation" => "validation",
         "SecurityGroup" if summary.address.as_str().starts_with("load_balancer") => "clients",
         "Bucket" if part(&summary.address) == "log_bucket" => "log_bucket",
         other => other,
     };
-    let mut rows = PLACES.iter();
+    let mut rows = places.iter();
     let fits = |(of, fields, _): &&(&str, &[&str], Place)| {
         *of == kind && (fields.is_empty() || fields.iter().any(is))
     };

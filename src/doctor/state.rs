@@ -1,19 +1,19 @@
 //! How what exists is doing, and what of others stands in its way: what no field of the stack file says.
 //!
 //! IAM: `elasticloadbalancing:DescribeLoadBalancers`, `DescribeListeners`, `DescribeRules`,
-//! `DescribeTargetHealth`, `DescribeTargetGroups`, `acm:DescribeCertificate`, `apigateway:GET`,
+//! `DescribeTargetGroups`, `acm:DescribeCertificate`, `apigateway:GET`,
 //! `ec2:DescribeVpcEndpoints`, `DescribeSecurityGroups`, `DescribeNetworkInterfaces`.
 
 use aws_sdk_acm::types::CertificateStatus;
 use aws_sdk_apigateway::types::{DomainNameStatus, EndpointAccessMode};
 use aws_sdk_ec2::types::VpcEndpoint;
 use aws_sdk_elasticloadbalancingv2::types::{
-    ActionTypeEnum, LoadBalancer, LoadBalancerStateEnum, Rule, TargetHealthDescription,
-    TargetHealthReasonEnum, TargetHealthStateEnum,
+    ActionTypeEnum, LoadBalancer, LoadBalancerStateEnum, Rule,
 };
 use futures::future::try_join_all;
 use time::OffsetDateTime;
 
+use super::health::{Target, is_of_backend};
 use super::{Diagnosis, Finding, Link, reach};
 use crate::aws::Aws;
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ pub(crate) struct Examined<'a> {
 }
 
 impl<'a> Examined<'a> {
-    /// Looks at what there is of a stack.
+    /// Looks at what there is of a stack; gives the targets behind its network load balancer.
     ///
     /// # Errors
     ///
@@ -39,35 +39,49 @@ impl<'a> Examined<'a> {
         planned: &'a Planned,
         stack: &'a Stack,
         diagnosis: &'a mut Diagnosis,
-    ) -> Result<()> {
+    ) -> Result<Vec<Target>> {
         let mut examined = Self {
             planned,
             stack,
             diagnosis,
         };
         examined.expiries();
+        examined.links().await?;
         let balancer = examined.load_balancer().await?;
         let certificates = examined.listeners().await?;
         examined.certificates(certificates).await?;
         examined.domains().await?;
         examined.apis().await?;
         let endpoint = examined.endpoint().await?;
-        let targets = examined.health().await?;
+        let (servers, backends) = examined.health().await?;
         let diagnosis = &mut *examined.diagnosis;
         diagnosis.differences(&planned.plan.summaries);
+        examined.integrations().await?;
         match (balancer, endpoint) {
-            (Some(balancer), Some(endpoint)) => examined.reach(&balancer, &endpoint).await,
-            (Some(balancer), None) => examined.reach_servers(&balancer, &targets).await,
-            (None, _) => Ok(()),
+            (Some(balancer), Some(endpoint)) => examined.reach(&balancer, &endpoint).await?,
+            (Some(balancer), None) => examined.reach_servers(&balancer, &servers).await?,
+            (None, _) => {}
         }
+        Ok(backends)
     }
 
-    fn aws(&self) -> &'a Aws {
+    /// What is found.
+    pub(super) fn diagnosis(&mut self) -> &mut Diagnosis {
+        self.diagnosis
+    }
+
+    /// What was planned for.
+    pub(super) fn stack(&self) -> &'a Stack {
+        self.stack
+    }
+
+    /// AWS.
+    pub(super) fn aws(&self) -> &'a Aws {
         &self.planned.aws
     }
 
     /// The live instances of a kind, with their addresses.
-    fn live(&self, kind: &str) -> Vec<(String, Live)> {
+    pub(super) fn live(&self, kind: &str) -> Vec<(String, Live)> {
         let of_kind = self
             .planned
             .nodes
@@ -246,6 +260,10 @@ impl<'a> Examined<'a> {
                 .map(|record| record.name.as_str());
             let covered = |name: &str| names.iter().any(|pattern| stack::covers(pattern, name));
             let uncovered: Vec<&str> = wanted.filter(|name| !covered(name)).collect();
+            // What a network load balancer shows is for the host of an integration, and judged by the plan.
+            if is_of_backend(address) {
+                continue;
+            }
             if uncovered.is_empty() {
                 self.diagnosis
                     .sound(Link::Tls, format!("{} is issued", names.join(", ")));
@@ -358,52 +376,6 @@ impl<'a> Examined<'a> {
         Ok(Some(endpoint))
     }
 
-    /// Targets, and whether they answer; gives their ids and ports.
-    async fn health(&mut self) -> Result<Vec<(String, i32)>> {
-        let groups = self.live("TargetGroup");
-        let aws = self.aws();
-        let healths = groups.iter().map(async |(_, live)| {
-            let send = aws
-                .elbv2
-                .describe_target_health()
-                .target_group_arn(&live.id)
-                .send();
-            let answer = aws.call("elbv2:DescribeTargetHealth", send).await?;
-            Ok::<_, Error>(answer.target_health_descriptions.unwrap_or_default())
-        });
-        let mut targets = Vec::new();
-        for ((address, _), health) in groups.iter().zip(try_join_all(healths).await?) {
-            let described = health.iter().filter_map(|one| one.target());
-            targets.extend(described.filter_map(|one| Some((one.id()?.to_owned(), one.port()?))));
-            if health.is_empty() {
-                self.diagnosis.find(
-                    Finding::new(Link::TargetGroup, "targets-missing", address.as_str())
-                        .what(format!(
-                            "`{address}` has no targets, and the load balancer answers 503"
-                        ))
-                        .fix("`mtlsgw apply` registers them"),
-                );
-            }
-            let healthy = health
-                .iter()
-                .filter(|one| is_in(one, &TargetHealthStateEnum::Healthy))
-                .count();
-            if healthy == health.len() && healthy > 0 {
-                self.diagnosis.sound(
-                    Link::Health,
-                    format!("{healthy} of {healthy} targets are healthy"),
-                );
-            }
-            for one in health
-                .iter()
-                .filter(|one| !is_in(one, &TargetHealthStateEnum::Healthy))
-            {
-                self.diagnosis.find(sick(address, one));
-            }
-        }
-        Ok(targets)
-    }
-
     /// Whether the load balancer's own groups let it call servers.
     async fn reach_servers(
         &mut self,
@@ -490,10 +462,6 @@ impl<'a> Examined<'a> {
     }
 }
 
-fn is_in(one: &TargetHealthDescription, state: &TargetHealthStateEnum) -> bool {
-    one.target_health().and_then(|health| health.state()) == Some(state)
-}
-
 /// A rule of somebody's that answers before the listener's own action does.
 fn rule_in_front(address: &str, rule: &Rule) -> Finding {
     let priority = rule.priority().unwrap_or("?");
@@ -511,52 +479,4 @@ fn rule_in_front(address: &str, rule: &Rule) -> Finding {
         .fix(format!(
             "aws elbv2 delete-rule --rule-arn {arn}, unless it is meant"
         ))
-}
-
-/// What is the matter with a target; mostly a consequence.
-fn sick(address: &str, one: &TargetHealthDescription) -> Finding {
-    let target = one.target().and_then(|target| target.id()).unwrap_or("?");
-    let health = one.target_health();
-    let state = health.and_then(|health| health.state());
-    let description = health
-        .and_then(|health| health.description())
-        .unwrap_or("no reason given");
-    let state_name = state.map_or("unknown", TargetHealthStateEnum::as_str);
-    let what = format!("the target {target} of `{address}` is {state_name}: {description}");
-    let (link, code, fix) = match (state, health.and_then(|health| health.reason())) {
-        (Some(TargetHealthStateEnum::Draining), _) => (
-            Link::TargetGroup,
-            "target-draining",
-            "`mtlsgw apply` registers it again, once it has drained",
-        ),
-        (_, Some(TargetHealthReasonEnum::Timeout)) => (
-            Link::Health,
-            "target-does-not-answer",
-            "let the load balancer through: security groups, and something that listens on that port",
-        ),
-        (_, Some(TargetHealthReasonEnum::ResponseCodeMismatch)) => (
-            Link::Health,
-            "target-answers-otherwise",
-            "let `target_group.health_check.matcher` hold what it answers to `health_check.path`; a private API's endpoint answers 403",
-        ),
-        (_, Some(TargetHealthReasonEnum::NotInUse)) => (
-            Link::Health,
-            "target-not-in-use",
-            "have a listener forward to the group, and enable the target's availability zone on the load balancer",
-        ),
-        (Some(TargetHealthStateEnum::Initial), _) => (
-            Link::Health,
-            "target-initial",
-            "wait until the first health checks are done",
-        ),
-        _ => (
-            Link::Health,
-            "target-unhealthy",
-            "see `mtlsgw explain Target.FailedHealthChecks`",
-        ),
-    };
-    Finding::new(link, code, address)
-        .what(what)
-        .fix(fix)
-        .symptom()
 }

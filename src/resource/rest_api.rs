@@ -38,6 +38,7 @@ use crate::stack::PLACEHOLDER;
 pub(crate) use export::{definition_of, export, is_deployed};
 pub(crate) use policy::{Policy, canonical_policy, policy_widens};
 pub(super) use report::PAGE;
+pub(crate) use report::resources as live_resources;
 
 /// The tag `<digest of the document>:<digest of what AWS reported right after its import>`, then
 /// `:<id of the VPC link>` where the document was imported with one.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Session, Subject, bucket_of, guard};
 use crate::aws::{Clock, Identity};
@@ -10,9 +11,10 @@ use crate::facts::Facts;
 use crate::resource::domain_name::DomainName;
 use crate::resource::load_balancer::{LoadBalancer, Type};
 use crate::resource::reader::Scope;
+use crate::resource::rest_api::RestApi;
 use crate::resource::trust_store::Held;
 use crate::resource::vpc_endpoint::VpcEndpoint;
-use crate::resource::{Found, Outputs, Owner, Reader, Resources};
+use crate::resource::{Address, Found, Outputs, Owner, Reader, Resources};
 use crate::stack::{self, Stack};
 use crate::verify::Network;
 use crate::verify::network::ConnectTo;
@@ -30,6 +32,8 @@ pub(crate) struct Live {
     pub(crate) regional_names: BTreeMap<String, String>,
     /// The addresses of the endpoint.
     pub(crate) endpoint: Vec<IpAddr>,
+    /// The ids of the REST APIs, by their addresses; read where there is no listener in front of them.
+    pub(crate) apis: BTreeMap<Address, String>,
     /// The listeners and the trust store that decides who gets in.
     pub(crate) held: Held,
 }
@@ -57,11 +61,19 @@ impl Session {
             Some(stack::TrustStore::Existing { arn }) => Some(arn.as_str()),
             _ => None,
         };
-        let (held, load_balancers, domains, endpoints) = futures::try_join!(
+        let apis = async {
+            if stack.listeners.is_empty() {
+                reader.found::<RestApi>().await
+            } else {
+                Ok(Arc::default())
+            }
+        };
+        let (held, load_balancers, domains, endpoints, apis) = futures::try_join!(
             Held::read(&reader, name, arn),
             reader.found::<LoadBalancer>(),
             reader.found::<DomainName>(),
             reader.found::<VpcEndpoint>(),
+            apis,
         )?;
         let mut live = Live {
             identity,
@@ -74,6 +86,9 @@ impl Session {
             ),
             regional_names: regional_names(ours(&domains, name)),
             endpoint: addresses(ours(&endpoints, name).flat_map(|one| values(&one.outputs))),
+            apis: ours(&apis, name)
+                .map(|one| (one.address.clone(), one.id.clone()))
+                .collect(),
             held,
         };
         live.add_existing(&reader, stack).await?;

@@ -13,10 +13,8 @@ use super::path::KeyPath;
 /// What `mtlsgw verify` presents and wants to see; the files are read by it alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verify {
-    /// The client's certificate with its chain, PEM.
-    pub client_certificate: PathBuf,
-    /// The client's private key, PEM.
-    pub client_key: PathBuf,
+    /// The client's certificate with its chain, and its private key, PEM; None: clients present nothing.
+    pub client: Option<(PathBuf, PathBuf)>,
     /// Path of the request.
     pub path: String,
     /// The status code that proves success.
@@ -29,11 +27,11 @@ pub struct Verify {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawVerify {
-    /// File with the client's certificate and its chain, PEM.
-    client_certificate: String,
-    /// File with the client's private key, PEM; read by `mtlsgw verify` alone.
-    client_key: String,
-    /// Path of the request.
+    /// File with the client's certificate and its chain, PEM (default: none, where clients need none).
+    client_certificate: Option<String>,
+    /// File with the client's private key, PEM; read by `mtlsgw verify` alone (default: none).
+    client_key: Option<String>,
+    /// Path of the request, as clients ask for it.
     #[serde(default = "root_path")]
     path: String,
     /// Status code that proves success.
@@ -66,14 +64,26 @@ impl RawVerify {
             );
             cx.fault(fault.allowed("100 to 599"));
         }
+        let client = match (&self.client_certificate, &self.client_key) {
+            (Some(certificate), Some(key)) => Some((resolve(certificate, cx), resolve(key, cx))),
+            (None, None) => None,
+            (Some(_), None) => alone("client_certificate", "client_key", path, cx),
+            (None, Some(_)) => alone("client_key", "client_certificate", path, cx),
+        };
         Verify {
-            client_certificate: resolve(&self.client_certificate, cx),
-            client_key: resolve(&self.client_key, cx),
+            client,
             path: self.path,
             expect: self.expect,
             echo_path: self.echo_path,
         }
     }
+}
+
+/// One of the client's two files without the other.
+fn alone<T>(given: &str, missing: &str, path: &KeyPath, cx: &Context) -> Option<T> {
+    let fault = Fault::new(&path.key(given), format!("there is no `{missing}` to it"));
+    cx.fault(fault.hint(format!("name the client's other file as `{missing}`")));
+    None
 }
 
 fn check_path(text: &str, path: &KeyPath, cx: &Context) {

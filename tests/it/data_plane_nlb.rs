@@ -1,7 +1,7 @@
 //! From API Gateway through a VPC link and a network load balancer to backends whose certificates
 //! are judged as API Gateway judges them.
 
-mod backend;
+pub(crate) mod backend;
 mod scene;
 
 use rcgen::{IsCa, KeyUsagePurpose};

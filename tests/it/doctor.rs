@@ -1,7 +1,7 @@
 //! Every way to break a gateway is noticed, and the doctor names the fault and not another.
 
-mod faults;
-mod system_c;
+pub(crate) mod faults;
+pub(crate) mod system_c;
 
 use serde_json::Value;
 
@@ -26,13 +26,13 @@ verify: { client_certificate: client.pem, client_key: client_key.pem, path: /pet
 "#;
 
 /// A fault: what it is called, how somebody brings it about, and what the doctor calls it.
-struct Fault {
-    name: &'static str,
-    bring: fn(&Account),
-    code: &'static str,
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) bring: fn(&Account),
+    pub(crate) code: &'static str,
 }
 
-fn fault(name: &'static str, code: &'static str, bring: fn(&Account)) -> Fault {
+pub(crate) fn fault(name: &'static str, code: &'static str, bring: fn(&Account)) -> Fault {
     Fault { name, bring, code }
 }
 
@@ -42,6 +42,12 @@ fn healthy() -> Scenario {
     let (certificate, key) = authority().client_with("Patient", 41, |_| {});
     scenario.write("client.pem", certificate);
     scenario.write("client_key.pem", key);
+    make_theirs(&scenario);
+    scenario.applied()
+}
+
+/// What somebody else has in the account.
+pub(crate) fn make_theirs(scenario: &Scenario) {
     let theirs = Authority::new("Their Root CA");
     scenario.meanwhile(|aws| {
         aws.make_bucket(account::THEIR_BUCKET);
@@ -51,7 +57,6 @@ fn healthy() -> Scenario {
         account::make_api(aws);
         account::import(aws, None);
     });
-    scenario.applied()
 }
 
 /// An account that the stack is broken in.
@@ -64,7 +69,7 @@ fn broken(healthy: &Scenario, fault: &Fault) -> Scenario {
     account.into_scenario()
 }
 
-fn cause(outcome: &Outcome) -> String {
+pub(crate) fn cause(outcome: &Outcome) -> String {
     if outcome.code == 1 {
         return outcome.to_string();
     }
@@ -141,8 +146,8 @@ fn every_link_is_told_in_json() {
         .iter()
         .filter_map(|one| one["link"].as_str())
         .collect();
-    assert_eq!(names.len(), 16, "{names:?}");
+    assert_eq!(names.len(), 20, "{names:?}");
     assert_eq!(names.first(), Some(&"client"));
-    assert_eq!(names.last(), Some(&"integration"));
+    assert_eq!(names.last(), Some(&"private_zone"));
     assert_eq!(document["cause"], Value::Null);
 }

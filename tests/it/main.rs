@@ -48,3 +48,4 @@ mod trust_lint;
 mod unnoticed;
 mod verify;
 mod views;
+mod walk;

@@ -1,6 +1,6 @@
 //! System C: servers behind client certificates, with real servers on loopback.
 
-mod backend;
+pub(crate) mod backend;
 
 use serde_json::Value;
 

@@ -472,7 +472,8 @@ fn what_is_no_http_has_refused_nobody() {
 #[test]
 fn what_cannot_be_probed_is_an_error() {
     let scenario = Scenario::stack("name: petstore\nregion: ap-northeast-1\n");
-    scenario.run(["verify"]).exits(1).says("no listener");
+    let nothing = "neither a listener nor a regional API";
+    scenario.run(["verify"]).exits(1).says(nothing);
     let path = ["verify", "--path", "pets"];
     scenario.run(path).exits(1).says("begin it with `/`");
     scenario

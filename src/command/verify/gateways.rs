@@ -10,11 +10,12 @@ use crate::error::{Error, Result};
 use crate::resource::listener::protocols;
 use crate::session::{Live, Session};
 use crate::stack::{
-    CertificateSource, CrlSource, Listener, LoadBalancer, MutualAuthentication, RecordTarget,
-    Stack, TrustStore,
+    CertificateSource, CrlSource, EndpointType, Listener, LoadBalancer, MutualAuthentication,
+    RecordTarget, Stack, TrustStore,
 };
 use crate::trust::{Bundle, Certificate, Crl, covers};
 use crate::verify::{Gateway, ServerTrust};
+use crate::wiring;
 
 /// The attribute that switches HTTP/2.
 const HTTP2: &str = "routing.http2.enabled";
@@ -37,12 +38,15 @@ const HEADERS: [(&str, &str, bool); 6] = [
 /// There is nothing to probe.
 pub(super) fn none() -> Error {
     Error::refused_with(
-        "the stack has no listener, so there is nothing to verify",
-        "name a stack file with a `load_balancer` and a `listener`",
+        "the stack has neither a listener nor a regional API, so there is nothing to verify",
+        "name a stack file with a `load_balancer` and a `listener`, or with `api.endpoint_type: regional`",
     )
 }
 
-/// Each name with each listener.
+/// What API Gateway's own names are shown to speak; AWS does not say which versions of TLS it takes there.
+const API_GATEWAY: &str = "API Gateway's own TLS";
+
+/// Each name with each listener; without a listener, the regional APIs themselves.
 ///
 /// # Errors
 ///
@@ -54,7 +58,7 @@ pub(super) fn of(
     trust: ServerTrust,
 ) -> Result<Vec<Gateway>> {
     if stack.listeners.is_empty() {
-        return Err(none());
+        return apis(stack, live, args, &Arc::new(trust));
     }
     let (names, is_named) = names(stack, live, args)?;
     let trust = Arc::new(trust);
@@ -70,7 +74,7 @@ pub(super) fn of(
                 policy: listener.ssl_policy.clone(),
                 protocols: protocols(&listener.ssl_policy),
                 authorities: authorities.clone(),
-                http2: has_http2(stack),
+                http2: Some(has_http2(stack)),
                 redirects: listener.redirect_http,
                 load_balancer: live.load_balancer.clone(),
                 regional_name: regional_name(live, name),
@@ -81,6 +85,72 @@ pub(super) fn of(
         }
     }
     Ok(gateways)
+}
+
+/// Whether clients call an API of the stack without a load balancer in between.
+pub(in crate::command) fn has_regional_api(stack: &Stack) -> bool {
+    let mut apis = stack.apis.values();
+    stack.listeners.is_empty() && apis.any(|api| api.endpoint_type == EndpointType::Regional)
+}
+
+/// The names by which clients call regional APIs: those of the domains, else API Gateway's own.
+fn apis(
+    stack: &Stack,
+    live: &Live,
+    args: &ProbeArgs,
+    trust: &Arc<ServerTrust>,
+) -> Result<Vec<Gateway>> {
+    if !has_regional_api(stack) {
+        return Err(none());
+    }
+    let domains = stack.domains.values().map(|domain| domain.name.clone());
+    let named = match &args.name {
+        Some(name) => BTreeSet::from([name.to_ascii_lowercase()]),
+        None => domains.filter(|name| !name.starts_with('*')).collect(),
+    };
+    let names = if named.is_empty() {
+        own_names(stack, live)?
+    } else {
+        named
+    };
+    let of_name = |name: String| Gateway {
+        regional_name: None,
+        name,
+        is_named: true,
+        port: 443,
+        mode: MutualAuthentication::Off,
+        policy: API_GATEWAY.to_owned(),
+        protocols: None,
+        authorities: Vec::new(),
+        http2: None,
+        redirects: false,
+        load_balancer: None,
+        endpoint: Vec::new(),
+        headers: Vec::new(),
+        server_trust: Arc::clone(trust),
+    };
+    Ok(names.into_iter().map(of_name).collect())
+}
+
+/// The names that API Gateway gives to the regional APIs.
+fn own_names(stack: &Stack, live: &Live) -> Result<BTreeSet<String>> {
+    let regional = stack.apis.iter();
+    let regional = regional.filter(|(_, api)| api.endpoint_type == EndpointType::Regional);
+    let ids = regional.filter_map(|(name, _)| live.apis.get(&wiring::api_address(name)));
+    let suffix = if stack.region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    };
+    let names = ids.map(|id| format!("{id}.execute-api.{}.{suffix}", stack.region));
+    let names: BTreeSet<String> = names.collect();
+    if names.is_empty() {
+        return Err(Error::refused_with(
+            format!("the stack `{}` has no API in AWS", stack.name),
+            "make it with `mtlsgw apply`",
+        ));
+    }
+    Ok(names)
 }
 
 /// The names that clients use, and whether they are the user's own.

@@ -31,10 +31,10 @@ pub(super) struct Own {
 /// Files that cannot be read, or that do not belong together.
 pub(super) fn read(args: &ProbeArgs, stack: &Stack, view: &View) -> Result<Own> {
     let section = stack.verify.as_ref();
-    let files =
-        args.cert.as_deref().zip(args.key.as_deref()).or_else(|| {
-            section.map(|section| (&*section.client_certificate, &*section.client_key))
-        });
+    let files = args.cert.as_deref().zip(args.key.as_deref()).or_else(|| {
+        let client = section.and_then(|section| section.client.as_ref());
+        client.map(|(certificate, key)| (&**certificate, &**key))
+    });
     let good = match files {
         Some(files) => Presented::Has(credential(files, args, view)?),
         None => Presented::Needs(

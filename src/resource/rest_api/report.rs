@@ -35,7 +35,12 @@ fn digest_of(resources: &[Resource], responses: &[GatewayResponse], models: &[Mo
     hex(&Sha256::digest(sorted(report).to_string()))
 }
 
-pub(super) async fn resources(aws: &Aws, api: &str) -> Result<Vec<Resource>> {
+/// The resources of an API, with their methods and integrations.
+///
+/// # Errors
+///
+/// What AWS says.
+pub(crate) async fn resources(aws: &Aws, api: &str) -> Result<Vec<Resource>> {
     pages(async |position| {
         let send = aws
             .apigateway

@@ -15,13 +15,13 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersi
 use time::{Duration, OffsetDateTime};
 
 /// The name that integrations ask for.
-pub(super) const HOST: &str = "backend.internal";
+pub(crate) const HOST: &str = "backend.internal";
 
 /// A chain, a server's own certificate first, and its key; PEM.
 #[derive(Clone)]
-pub(super) struct Material {
-    pub(super) chain: String,
-    pub(super) key: String,
+pub(crate) struct Material {
+    pub(crate) chain: String,
+    pub(crate) key: String,
 }
 
 fn named(name: &str) -> CertificateParams {
@@ -39,19 +39,19 @@ fn be_authority(params: &mut CertificateParams) {
 }
 
 /// The names that a certificate is for.
-pub(super) fn for_names(params: &mut CertificateParams, names: &[&str]) {
+pub(crate) fn for_names(params: &mut CertificateParams, names: &[&str]) {
     let name = |name: &&str| SanType::DnsName((*name).try_into().expect("is ASCII"));
     params.subject_alt_names = names.iter().map(name).collect();
 }
 
 /// One day ago it was over.
-pub(super) fn expire(params: &mut CertificateParams) {
+pub(crate) fn expire(params: &mut CertificateParams) {
     params.not_after = OffsetDateTime::now_utc() - Duration::DAY;
 }
 
 impl Material {
     /// A certificate that signs itself and may sign others, changed.
-    pub(super) fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = named(HOST);
         for_names(&mut params, &[HOST]);
         be_authority(&mut params);
@@ -64,7 +64,7 @@ impl Material {
     }
 
     /// A certificate from a private CA, which is sent along; both changed.
-    pub(super) fn issued(
+    pub(crate) fn issued(
         root: impl FnOnce(&mut CertificateParams),
         leaf: impl FnOnce(&mut CertificateParams),
     ) -> Self {
@@ -86,7 +86,7 @@ impl Material {
     }
 
     /// The same without the CA.
-    pub(super) fn alone(mut self) -> Self {
+    pub(crate) fn alone(mut self) -> Self {
         let end = "-----END CERTIFICATE-----\n";
         let length = self.chain.find(end).expect("is PEM") + end.len();
         self.chain.truncate(length);
@@ -94,7 +94,7 @@ impl Material {
     }
 
     /// Serves on loopback until the process ends: says what it was asked, and how.
-    pub(super) fn serve(&self, versions: &[&'static SupportedProtocolVersion]) -> String {
+    pub(crate) fn serve(&self, versions: &[&'static SupportedProtocolVersion]) -> String {
         let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes());
         let chain = chain.collect::<Result<_, _>>().expect("is PEM");
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("is PEM");

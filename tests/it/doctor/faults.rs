@@ -7,7 +7,7 @@ use crate::acts::ZONE;
 use crate::drift::account::{Account, THEIR_BUCKET};
 
 /// All of them, along the way of a request.
-pub(super) fn all() -> Vec<Fault> {
+pub(crate) fn all() -> Vec<Fault> {
     let parts = [
         names(),
         load_balancer(),
@@ -29,7 +29,7 @@ pub(super) fn all() -> Vec<Fault> {
 
 // Who does it.
 
-fn modify_listener(account: &Account, parameters: &[(&str, &str)]) {
+pub(crate) fn modify_listener(account: &Account, parameters: &[(&str, &str)]) {
     account.elb_at("ModifyListener", ("ListenerArn", "listener"), parameters);
 }
 
@@ -41,11 +41,11 @@ fn modify_endpoint(account: &Account, parameters: &[(&str, &str)]) {
     );
 }
 
-fn api(account: &Account, rest: &str) -> String {
+pub(crate) fn api(account: &Account, rest: &str) -> String {
     format!("/restapis/{}{rest}", account.id("api"))
 }
 
-fn items(account: &Account, path: &str) -> Vec<Value> {
+pub(crate) fn items(account: &Account, path: &str) -> Vec<Value> {
     let answer = account.gateway("GET", path, &Value::Null);
     let items = answer.pointer("/_embedded/item").or(answer.get("item"));
     match items {
@@ -55,26 +55,42 @@ fn items(account: &Account, path: &str) -> Vec<Value> {
     }
 }
 
-fn deploy(account: &Account) -> String {
+pub(crate) fn deploy(account: &Account) -> String {
     let made = account.gateway("POST", &api(account, "/deployments"), &json!({}));
     made["id"].as_str().expect("is text").to_owned()
 }
 
-fn turn_stage(account: &Account, deployment: &str) {
+pub(crate) fn turn_stage(account: &Account, deployment: &str) {
     let path = api(account, "/stages/dev");
     account.patch(&path, &[("replace", "/deploymentId", deployment)]);
 }
 
-fn delete(account: &Account, path: &str) {
+pub(crate) fn delete(account: &Account, path: &str) {
     account.gateway("DELETE", path, &Value::Null);
+}
+
+/// The name that clients use.
+fn host(account: &Account) -> String {
+    let stack = account.scenario.read("stack.yaml");
+    let words = stack.split(|one: char| !one.is_ascii_alphanumeric() && !".*-".contains(one));
+    let mut names = words.filter(|word| word.ends_with(".example.com") && !word.starts_with('*'));
+    names.next().expect("has a name").to_owned()
+}
+
+fn domain_path(account: &Account) -> String {
+    format!("/domainnames/{}", host(account))
+}
+
+fn mapping_path(account: &Account) -> String {
+    format!("{}/basepathmappings/%28none%29", domain_path(account))
 }
 
 fn alias(account: &Account, zone: &str, name: &str) -> String {
     format!(
-        "<Name>api.example.com</Name><Type>A</Type><AliasTarget><HostedZoneId>{}</HostedZoneId>\
-         <DNSName>{}</DNSName><EvaluateTargetHealth>false</EvaluateTargetHealth></AliasTarget>",
+        "<Name>{}</Name><Type>A</Type><AliasTarget><HostedZoneId>{}</HostedZoneId>\
+         <DNSName>{name}</DNSName><EvaluateTargetHealth>false</EvaluateTargetHealth></AliasTarget>",
+        host(account),
         account.id(zone),
-        name
     )
 }
 
@@ -146,7 +162,7 @@ fn deregister(account: &Account, targets: &[String]) {
 }
 
 /// A target group of somebody else's in the stack's VPC.
-fn their_target_group(account: &Account) -> String {
+pub(crate) fn their_target_group(account: &Account) -> String {
     let ours = account.elb_at(
         "DescribeTargetGroups",
         ("TargetGroupArns.member.1", "target_group"),
@@ -164,7 +180,7 @@ fn their_target_group(account: &Account) -> String {
     Account::elements(&made, "TargetGroupArn").remove(0)
 }
 
-fn denying() -> String {
+pub(crate) fn denying() -> String {
     json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Deny", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*"
     }]})
@@ -609,18 +625,15 @@ fn policies() -> Vec<Fault> {
     ]
 }
 
-const DOMAIN: &str = "/domainnames/api.example.com";
-const MAPPING: &str = "/domainnames/api.example.com/basepathmappings/(none)";
-
 fn domain() -> Vec<Fault> {
     vec![
         fault("the domain is gone", "domain-missing", |account| {
-            delete(account, &MAPPING.replace("(none)", "%28none%29"));
-            delete(account, DOMAIN);
+            delete(account, &mapping_path(account));
+            delete(account, &domain_path(account));
         }),
         fault("the domain is strict", "domain-strict", |account| {
             account.patch(
-                DOMAIN,
+                &domain_path(account),
                 &[
                     (
                         "replace",
@@ -636,7 +649,10 @@ fn domain() -> Vec<Fault> {
             "domain-differs",
             |account| {
                 let theirs = account.their_certificate();
-                account.patch(DOMAIN, &[("replace", "/regionalCertificateArn", &theirs)]);
+                account.patch(
+                    &domain_path(account),
+                    &[("replace", "/regionalCertificateArn", &theirs)],
+                );
             },
         ),
     ]
@@ -645,16 +661,20 @@ fn domain() -> Vec<Fault> {
 fn mappings() -> Vec<Fault> {
     vec![
         fault("the mapping is gone", "mapping-missing", |account| {
-            delete(account, &MAPPING.replace("(none)", "%28none%29"));
+            delete(account, &mapping_path(account));
         }),
         fault(
             "the mapping leads to another API",
             "mapping-points-elsewhere",
             |account| {
                 let theirs = account.their_api();
-                delete(account, &MAPPING.replace("(none)", "%28none%29"));
+                delete(account, &mapping_path(account));
                 let mapping = json!({"restApiId": theirs, "stage": "dev"});
-                account.gateway("POST", &format!("{DOMAIN}/basepathmappings"), &mapping);
+                account.gateway(
+                    "POST",
+                    &format!("{}/basepathmappings", domain_path(account)),
+                    &mapping,
+                );
             },
         ),
         fault(
@@ -664,10 +684,7 @@ fn mappings() -> Vec<Fault> {
                 let stage =
                     json!({"stageName": "theirs", "deploymentId": account.id("api.deployment")});
                 account.gateway("POST", &api(account, "/stages"), &stage);
-                account.patch(
-                    &MAPPING.replace("(none)", "%28none%29"),
-                    &[("replace", "/stage", "theirs")],
-                );
+                account.patch(&mapping_path(account), &[("replace", "/stage", "theirs")]);
             },
         ),
     ]
@@ -676,10 +693,14 @@ fn mappings() -> Vec<Fault> {
 fn stage() -> Vec<Fault> {
     vec![
         fault("the stage is gone", "stage-missing", |account| {
-            delete(account, &MAPPING.replace("(none)", "%28none%29"));
+            delete(account, &mapping_path(account));
             delete(account, &api(account, "/stages/dev"));
             let mapping = json!({"restApiId": account.id("api")});
-            account.gateway("POST", &format!("{DOMAIN}/basepathmappings"), &mapping);
+            account.gateway(
+                "POST",
+                &format!("{}/basepathmappings", domain_path(account)),
+                &mapping,
+            );
         }),
         fault(
             "the stage lets no request through",

@@ -5,7 +5,7 @@ use crate::drift::account::Account;
 
 /// All of them, along the way of a request.
 #[expect(clippy::too_many_lines, reason = "a table")]
-pub(super) fn all() -> Vec<Fault> {
+pub(crate) fn all() -> Vec<Fault> {
     vec![
         fault("record deleted", "record-missing", |account| {
             let alias = format!(
@@ -116,11 +116,8 @@ pub(super) fn all() -> Vec<Fault> {
             "log bucket's policy removed",
             "log-bucket-differs",
             |account| {
-                account.s3(
-                    "DELETE",
-                    "/mtlsgw-123456789012-ap-northeast-1-logs-login?policy",
-                    "",
-                );
+                let bucket = account.id("load_balancer.log_bucket");
+                account.s3("DELETE", &format!("/{bucket}?policy"), "");
             },
         ),
     ]
