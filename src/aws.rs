@@ -25,6 +25,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 pub use clock::{Clock, Speed};
 pub use error::AwsError;
 pub(crate) use error::tolerate;
+pub(crate) use pacing::interval;
 pub(crate) use pages::pages;
 pub(crate) use retry::Once;
 

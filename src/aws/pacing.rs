@@ -209,6 +209,22 @@ fn rows(service: &str, operation: &str) -> impl Iterator<Item = (&'static str, R
     own.into_iter().chain(all).map(|(row, rate)| (*row, *rate))
 }
 
+/// How long AWS makes calls of `verb` (`Create`, `Delete`) wait for each other that are about a type, which
+/// is named as CloudFormation does; zero where there is no such rate.
+pub(crate) fn interval(type_name: &str, verb: &str) -> Duration {
+    let mut parts = type_name.split("::").skip(1);
+    let service = match parts.next() {
+        Some("CertificateManager") => "acm",
+        Some(service) => service,
+        None => return Duration::ZERO,
+    };
+    let kind = parts.next().unwrap_or_default();
+    let operation = format!("{service}:{verb}{kind}");
+    let mut rows = OPERATIONS.iter();
+    rows.find(|(row, _)| row.eq_ignore_ascii_case(&operation))
+        .map_or(Duration::ZERO, |(_, rate)| rate.every)
+}
+
 /// Takes one token from a bucket and says how long until it is really there.
 fn take(full_at: &mut Duration, rate: Rate, now: Duration) -> Duration {
     let full = (*full_at).max(now) + rate.every;
@@ -290,6 +306,15 @@ mod tests {
             rule("route53", "GetChange", 50),
             "Route 53 allows 10 calls a second"
         );
+    }
+
+    #[test]
+    fn the_types_of_which_aws_allows_few_calls_are_known_by_name() {
+        let seconds = |type_name, verb| interval(type_name, verb).as_secs();
+        assert_eq!(seconds("AWS::ApiGateway::DomainName", "Create"), 30);
+        assert_eq!(seconds("AWS::ApiGateway::RestApi", "Delete"), 30);
+        assert_eq!(seconds("AWS::EC2::VPCEndpoint", "Create"), 3);
+        assert_eq!(interval("AWS::S3::Object", "Create"), Duration::ZERO);
     }
 
     #[tokio::test]

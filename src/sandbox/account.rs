@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::acm::KeyMaker;
 use super::chunk;
 use super::clock::{Clock, Timing};
 use super::error::SandboxError;
@@ -81,8 +82,15 @@ pub(super) enum Reply {
 
 impl Account {
     /// An account that was read from its store.
-    pub(super) fn new((store, world): (Store, World), timing: Timing, endpoint: String) -> Self {
+    pub(super) fn new(
+        (store, mut world): (Store, World),
+        timing: Timing,
+        endpoint: String,
+    ) -> Self {
         let clock = Clock::new(timing, world.now);
+        if timing != Timing::Instant {
+            world.key_maker = KeyMaker::ahead();
+        }
         Self {
             world,
             store,
@@ -124,6 +132,7 @@ impl Account {
         let now = self.world.now;
         self.world = World {
             now,
+            key_maker: self.world.key_maker.clone(),
             ..World::fresh(&self.world.account)
         };
         self.before.clear();
@@ -182,7 +191,11 @@ impl Account {
         let operation = named.operation;
         let round = exchange.request.round;
         self.store
-            .log(&format!("{}:{operation}", service.name), round)?;
+            .log(
+                &format!("{}:{operation}", service.name),
+                round,
+                self.world.now,
+            )?;
         let effect = self.faults.strike(service.name, operation);
         let draw = Draw {
             service: service.name,
@@ -291,6 +304,7 @@ impl Account {
         world.instant = self.world.instant;
         world.caller = self.world.caller;
         world.observed = self.world.observed.clone();
+        world.key_maker = self.world.key_maker.clone();
         world
     }
 
