@@ -71,6 +71,7 @@ pub struct Aws {
     /// The clock of waits, back-off and pacing.
     pub clock: Clock,
     pacing: pacing::Pacing,
+    exhausted: quota::Exhausted,
     calls: Arc<AtomicU64>,
     /// AWS's time less ours, in seconds, by the last answer's `Date`.
     server_ahead: Arc<AtomicI64>,
@@ -130,6 +131,7 @@ impl Aws {
             region: region.to_owned(),
             clock,
             pacing: pacing::Pacing::default(),
+            exhausted: quota::Exhausted::default(),
             calls,
             server_ahead,
         })
@@ -151,6 +153,9 @@ impl Aws {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let (service, name) = operation.split_once(':').unwrap_or(("", operation));
+        if let Some(refusal) = self.exhausted.refusal(operation) {
+            return Err(refusal);
+        }
         let gate = self.await_turn(service, name).await;
         let result = send
             .await
@@ -158,6 +163,7 @@ impl Aws {
         if let Some(gate) = gate {
             gate.answered(&self.clock);
         }
+        self.exhausted.note(operation, result.as_ref().err());
         self.log(operation, result.as_ref().err());
         result
     }

@@ -2,10 +2,10 @@
 //!
 //! A step that waits, for a documented rate or for a state, lends its slot to others and has it back
 //! before they begin anything new: what waits for API Gateway's one call in half a minute keeps
-//! nobody from working. Of those that have not begun, what most urgent things wait for comes first.
+//! nobody from working. What the most urgent things wait for comes first.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,11 +20,20 @@ pub(crate) struct Slots(Arc<Mutex<Queues>>);
 #[derive(Debug)]
 struct Queues {
     free: usize,
-    /// Steps under way that have lent theirs; they come first.
-    returning: VecDeque<oneshot::Sender<Permit>>,
-    /// Steps that have not begun: the most urgent first, then by how many had asked before.
-    new: BTreeMap<(Reverse<Duration>, u64), oneshot::Sender<Permit>>,
+    waiting: BTreeMap<Turn, oneshot::Sender<Permit>>,
+    /// How often somebody had to wait.
     asked: u64,
+}
+
+/// Whose turn it is: of steps under way that have lent their slot, then of those that have not begun;
+/// of these the most urgent one; of these the one that asked first.
+type Turn = (Stage, Reverse<Duration>, u64);
+
+/// How far a step is that waits for a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    UnderWay,
+    NotBegun,
 }
 
 /// A slot that is taken, until it is dropped.
@@ -35,6 +44,7 @@ struct Permit(Slots);
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     slots: Slots,
+    urgency: Duration,
     permit: Arc<Mutex<Option<Permit>>>,
     /// Told when the step is given up before its next call.
     given_up: Arc<Notify>,
@@ -50,31 +60,23 @@ impl Slots {
     pub(crate) fn new(count: usize) -> Self {
         Self(Arc::new(Mutex::new(Queues {
             free: count,
-            returning: VecDeque::new(),
-            new: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             asked: 0,
         })))
     }
 
     /// A slot for a step that is to begin, when its turn comes: before less urgent ones.
     pub(super) async fn begin(&self, urgency: Duration) -> Slot {
-        let permit = self
-            .take(|queues, sender| {
-                queues.asked += 1;
-                queues.new.insert((Reverse(urgency), queues.asked), sender);
-            })
-            .await;
+        let permit = self.take(Stage::NotBegun, urgency).await;
         Slot {
             slots: self.clone(),
+            urgency,
             permit: Arc::new(Mutex::new(permit)),
             given_up: Arc::default(),
         }
     }
 
-    async fn take(
-        &self,
-        queue: impl FnOnce(&mut Queues, oneshot::Sender<Permit>),
-    ) -> Option<Permit> {
+    async fn take(&self, stage: Stage, urgency: Duration) -> Option<Permit> {
         let receiver = {
             let mut queues = self.queues();
             if queues.free > 0 {
@@ -82,7 +84,9 @@ impl Slots {
                 return Some(Permit(self.clone()));
             }
             let (sender, receiver) = oneshot::channel();
-            queue(&mut queues, sender);
+            queues.asked += 1;
+            let turn = (stage, Reverse(urgency), queues.asked);
+            queues.waiting.insert(turn, sender);
             receiver
         };
         receiver.await.ok()
@@ -96,8 +100,7 @@ impl Slots {
     fn hand_on(&self) {
         let next = {
             let mut queues = self.queues();
-            let next = queues.returning.pop_front();
-            let next = next.or_else(|| queues.new.pop_first().map(|(_, sender)| sender));
+            let next = queues.waiting.pop_first().map(|(_, sender)| sender);
             if next.is_none() {
                 queues.free += 1;
             }
@@ -135,8 +138,7 @@ impl Slot {
         if self.held().is_some() {
             return;
         }
-        let back = |queues: &mut Queues, sender| queues.returning.push_back(sender);
-        let permit = self.slots.take(back).await;
+        let permit = self.slots.take(Stage::UnderWay, self.urgency).await;
         // Two calls of one step may have come back at the same time.
         let spare = {
             let mut held = self.held();
