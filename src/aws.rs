@@ -179,11 +179,16 @@ impl Aws {
                 crate::apply::tell_waiting(&format!("its turn in {seconds}s: {rule}"));
             }
         }
-        if !turn.may_wait() {
+        let leave = || self.pacing.leave(service, operation, &self.clock);
+        let late = if turn.wait.is_zero() { leave() } else { turn.wait };
+        if late.is_zero() && !turn.may_wait() {
             return None;
         }
         crate::apply::until_interrupted(async {
-            self.clock.sleep(turn.wait).await;
+            self.clock.sleep(late).await;
+            if !turn.wait.is_zero() {
+                self.clock.sleep(leave()).await;
+            }
             turn.pass(&self.clock).await
         })
         .await

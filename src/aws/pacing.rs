@@ -6,7 +6,8 @@
 //!
 //! AWS counts a call when it arrives, which is some time after it was sent. Where single calls are
 //! allowed, the next one therefore leaves only once the answer to the one before is long enough ago;
-//! of buckets with more tokens than one, some are left alone.
+//! of buckets with more tokens than one, some are left alone. Where a process comes too late to calls
+//! whose turn it was, because its machine was busy or asleep, they do not all leave at once either.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -71,6 +72,8 @@ const SERVICES: &[(&str, Rate)] = &[
 pub(crate) struct Pacing {
     /// When each bucket will be full again, by the name of its row.
     full_at: Mutex<HashMap<&'static str, Duration>>,
+    /// The same by the calls that have left.
+    left: Mutex<HashMap<&'static str, Duration>>,
     /// Where only single calls are allowed: from when on the next one is.
     gates: Mutex<HashMap<&'static str, Arc<tokio::sync::Mutex<Duration>>>>,
 }
@@ -118,6 +121,16 @@ impl Pacing {
             }
         }
         turn
+    }
+
+    /// How long a call has to wait whose turn it is, for those that leave late with it.
+    pub(crate) fn leave(&self, service: &str, operation: &str, clock: &Clock) -> Duration {
+        let now = clock.now();
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let many = rows(service, operation).filter(|(_, rate)| rate.burst > 1);
+        many.map(|(row, rate)| take(left.entry(row).or_default(), rate.safe(), now))
+            .max()
+            .unwrap_or_default()
     }
 }
 
@@ -264,6 +277,20 @@ mod tests {
         let mut waits = (0..37).map(|_| pacing.turn("apigateway", "GetRestApis", &clock).wait);
         assert!(waits.by_ref().take(36).all(|wait| wait.is_zero()));
         assert!(waits.next().is_some_and(|wait| !wait.is_zero()));
+    }
+
+    #[tokio::test]
+    async fn calls_whose_turn_came_while_the_machine_slept_leave_one_after_the_other() {
+        let (pacing, clock) = (Pacing::default(), Clock::new(Speed::Instant));
+        let waits: Vec<Duration> = (0..30)
+            .map(|_| pacing.turn("acm", "DescribeCertificate", &clock).wait)
+            .collect();
+        assert!(waits.iter().all(|wait| *wait < Duration::from_secs(3)));
+        clock.sleep(Duration::from_mins(1)).await;
+        let mut late = (0..30).map(|_| pacing.leave("acm", "DescribeCertificate", &clock));
+        assert!(late.by_ref().take(9).all(|wait| wait.is_zero()));
+        let last = late.next_back().unwrap_or_default();
+        assert!(last > Duration::from_secs(2), "{last:?}");
     }
 
     #[test]
