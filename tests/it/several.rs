@@ -455,6 +455,26 @@ fn calls_per_stack_fall_with_the_number_of_stacks_and_round_trips_stay_five() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_low_limit_of_open_files_keeps_nobody_from_planning_many_stacks() {
+    let scenario = teams(&["a-team", "b-team", "c-team", "d-team", "e-team"]);
+    scenario.run(["apply", "--yes", "stacks"]).ok();
+    let program = env!("CARGO_BIN_EXE_mtlsgw");
+    let limited = format!("ulimit -Sn 60 && '{program}' plan --sandbox --detailed-exitcode stacks");
+    let planned = Command::new("sh")
+        .args(["-c", &limited])
+        .env("MTLSGW_SANDBOX_LATENCY_MS", "300")
+        .current_dir(scenario.path(""))
+        .output()
+        .expect("starts");
+    assert!(
+        planned.status.success(),
+        "{}",
+        String::from_utf8_lossy(&planned.stderr)
+    );
+}
+
 #[test]
 fn stacks_of_one_run_wait_for_the_rates_together_and_are_not_throttled() {
     let scenario = teams(&["billing", "orders", "stock"]);
