@@ -180,7 +180,11 @@ impl Aws {
             }
         }
         let leave = || self.pacing.leave(service, operation, &self.clock);
-        let late = if turn.wait.is_zero() { leave() } else { turn.wait };
+        let late = if turn.wait.is_zero() {
+            leave()
+        } else {
+            turn.wait
+        };
         if late.is_zero() && !turn.may_wait() {
             return None;
         }

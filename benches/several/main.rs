@@ -24,7 +24,7 @@ use measure::{Program, report, succeeded};
 use program::Served;
 
 /// How many stacks there are, and how much faster than AWS's the sandbox's time passes.
-const SIZES: [(usize, f64); 2] = [(15, 6.0), (100, 8.0)];
+const SIZES: [(usize, f64); 2] = [(15, 6.0), (100, 5.0)];
 /// What every call takes.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 /// Where round trips are counted, nothing is answered before nothing has been asked for so long.
@@ -47,7 +47,9 @@ fn main() {
             let usual = SIZES.iter().find(|(size, _)| *size >= count);
             measure(count, speed.unwrap_or(usual.unwrap_or(&SIZES[1]).1));
         }
-        None => SIZES.iter().for_each(|(count, speed)| measure(*count, *speed)),
+        None => SIZES
+            .iter()
+            .for_each(|(count, speed)| measure(*count, *speed)),
     }
 }
 
@@ -126,7 +128,10 @@ fn apply(program: &Program, stack: &Path, speed: f64) {
     report("of these most often", &program::most(&calls, 5));
     report("the rates impose", &format!("{imposed:.0} s: {rule}"));
     for (what, seconds) in rates::WAITS {
-        report("and AWS before and after that", &format!("{seconds:.0} s: {what}"));
+        report(
+            "and AWS before and after that",
+            &format!("{seconds:.0} s: {what}"),
+        );
     }
     let waits: f64 = rates::WAITS.iter().map(|(_, seconds)| seconds).sum();
     let least = imposed + waits;
@@ -141,7 +146,9 @@ fn apply(program: &Program, stack: &Path, speed: f64) {
     if let Some((first, last, pause)) = rates::paces(&calls, "apigateway:CreateDomainName") {
         report(
             "CreateDomainName",
-            &format!("first after {first:.0} s, last after {last:.0} s, longest pause {pause:.1} s"),
+            &format!(
+                "first after {first:.0} s, last after {last:.0} s, longest pause {pause:.1} s"
+            ),
         );
     }
     report("refused for their rate, and sent again", &served.refused());
@@ -181,7 +188,11 @@ fn plan(program: &Program, stack: &Path, files: &[String]) {
     command.env("MTLSGW_SANDBOX_QUIET_MS", QUIET);
     succeeded(command);
     let calls = program::calls(stack).split_off(before);
-    let rounds = calls.iter().map(|call| call.round).max().unwrap_or_default();
+    let rounds = calls
+        .iter()
+        .map(|call| call.round)
+        .max()
+        .unwrap_or_default();
     report("dependent round trips, pages counted", &rounds.to_string());
     for round in 1..=rounds {
         let calls = calls.iter().filter(|call| call.round == round);
@@ -189,10 +200,7 @@ fn plan(program: &Program, stack: &Path, files: &[String]) {
         let count = operations.len();
         operations.sort_unstable();
         operations.dedup();
-        report(
-            &format!("  {round}: {count} calls"),
-            &operations.join(" "),
-        );
+        report(&format!("  {round}: {count} calls"), &operations.join(" "));
     }
 }
 
@@ -222,7 +230,9 @@ fn exhaust(program: &Program, stack: &Path) {
     });
     report("told of L-A8F7060B", &told.count().to_string());
     let calls = program::calls(stack);
-    let asked = calls.iter().filter(|call| call.operation == "elbv2:CreateTrustStore");
+    let asked = calls
+        .iter()
+        .filter(|call| call.operation == "elbv2:CreateTrustStore");
     report("CreateTrustStore was called", &asked.count().to_string());
 }
 

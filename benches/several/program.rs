@@ -96,6 +96,8 @@ pub(crate) fn most(calls: &[Called], count: usize) -> String {
     let mut counts: Vec<(&str, u64)> = counted(calls).into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let first = counts.iter().take(count);
-    let text: Vec<String> = first.map(|(name, count)| format!("{name} {count}")).collect();
+    let text: Vec<String> = first
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
     text.join(", ")
 }

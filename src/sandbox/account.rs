@@ -190,12 +190,11 @@ impl Account {
         let Exchange { service, scope, .. } = exchange;
         let operation = named.operation;
         let round = exchange.request.round;
-        self.store
-            .log(
-                &format!("{}:{operation}", service.name),
-                round,
-                self.world.now,
-            )?;
+        self.store.log(
+            &format!("{}:{operation}", service.name),
+            round,
+            self.world.now,
+        )?;
         let effect = self.faults.strike(service.name, operation);
         let draw = Draw {
             service: service.name,

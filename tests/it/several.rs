@@ -173,8 +173,14 @@ fn what_is_known_to_be_exhausted_is_not_asked_for_by_every_other_stack() {
         line["type"] == "failed" && error.contains("L-A8F7060B")
     });
     assert_eq!(told.count(), 4, "each of the others is told");
-    let asked = calls.iter().filter(|call| *call == "elbv2:CreateTrustStore");
-    assert_eq!(asked.count(), 3, "two that there was room for, and one more");
+    let asked = calls
+        .iter()
+        .filter(|call| *call == "elbv2:CreateTrustStore");
+    assert_eq!(
+        asked.count(),
+        3,
+        "two that there was room for, and one more"
+    );
 }
 
 /// What a run on a terminal shows when somebody types `answers`, and its exit code.
@@ -221,7 +227,10 @@ fn on_a_terminal_any_other_answer_changes_nothing() {
         let before = scenario.calls().len();
         let (shown, code) = on_a_terminal(&scenario, "apply stacks", answer);
         assert_eq!(code, Some(1), "{shown}");
-        assert!(shown.contains("not confirmed; nothing was changed"), "{shown}");
+        assert!(
+            shown.contains("not confirmed; nothing was changed"),
+            "{shown}"
+        );
         let calls = scenario.calls().split_off(before);
         assert!(calls.iter().all(|call| is_reading(call)), "{calls:?}");
     }
@@ -241,7 +250,9 @@ fn on_a_terminal_access_that_widens_in_one_stack_is_asked_for_by_its_name() {
     let (shown, code) = on_a_terminal(&scenario, "apply stacks", "yes\nyes\n");
     assert_eq!(code, Some(1), "{shown}");
     assert!(shown.contains(question), "{shown}");
-    scenario.run(["plan", "--detailed-exitcode", "stacks"]).exits(2);
+    scenario
+        .run(["plan", "--detailed-exitcode", "stacks"])
+        .exits(2);
     let (shown, code) = on_a_terminal(&scenario, "apply stacks", "yes\nwiden\n");
     assert_eq!(code, Some(0), "{shown}");
     scenario.run(["plan", "--detailed-exitcode", "stacks"]).ok();
