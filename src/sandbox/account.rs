@@ -189,12 +189,9 @@ impl Account {
     fn strike(&mut self, exchange: &Exchange<'_>, named: &Named) -> Result<Reply, SandboxError> {
         let Exchange { service, scope, .. } = exchange;
         let operation = named.operation;
-        let round = exchange.request.round;
-        self.store.log(
-            &format!("{}:{operation}", service.name),
-            round,
-            self.world.now,
-        )?;
+        let call = format!("{}:{operation}", service.name);
+        self.store
+            .log(&call, exchange.request.round, self.world.now)?;
         let effect = self.faults.strike(service.name, operation);
         let draw = Draw {
             service: service.name,
