@@ -13,6 +13,7 @@ use futures::future::{AbortHandle, Abortable, BoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 
+use crate::aws::interval;
 use crate::error::{Error, Result};
 use crate::plan::{Action, Plan};
 use crate::resource::context::Shared;
@@ -189,6 +190,8 @@ struct Run<'a> {
     nodes: &'a [Box<dyn Node>],
     shared: &'a Arc<Shared>,
     slots: &'a Slots,
+    /// Of each step.
+    urgencies: Vec<Duration>,
     status: Vec<Status>,
     running: FuturesUnordered<BoxFuture<'a, Outcome>>,
     waits: Vec<AbortHandle>,
@@ -217,6 +220,7 @@ pub(crate) async fn run(
         nodes,
         shared,
         slots,
+        urgencies: urgencies(plan, nodes),
         status,
         running,
         waits: Vec::new(),
@@ -300,7 +304,7 @@ impl Run<'_> {
             self.nodes[self.plan.steps[i].node].as_ref(),
             &self.plan.steps[i].action,
         );
-        let (shared, slots) = (self.shared, self.slots);
+        let (shared, slots, urgency) = (self.shared, self.slots, self.urgencies[i]);
         let clock = shared.aws.clock.clone();
         let step = STEP.scope(cx.clone(), async move { perform(node, action, &cx).await });
         let started = move || {
@@ -324,7 +328,7 @@ impl Run<'_> {
             let slot = tokio::select! {
                 biased;
                 _ = interrupt.wait_for(|ends| *ends) => return (i, Ended::NotBegun, Duration::ZERO),
-                slot = slots.begin() => slot,
+                slot = slots.begin(urgency) => slot,
             };
             let began = started();
             let ended = slot.scope(step).await.map_or(Ended::Abandoned, Ended::Done);
@@ -386,6 +390,30 @@ impl Run<'_> {
             Doing::from(&step.action),
         )
     }
+}
+
+/// How urgent each step is: as the most seldom allowed call is that it makes or that waits for it.
+///
+/// What AWS allows once in half a minute sets the pace of a run of many stacks, so it must not have
+/// to wait for anything else.
+fn urgencies(plan: &Plan, nodes: &[Box<dyn Node>]) -> Vec<Duration> {
+    let own = plan.steps.iter().map(|step| {
+        let verb = match step.action {
+            Action::Create => "Create",
+            Action::Update { .. } => "Update",
+            Action::Delete { .. } => "Delete",
+            _ => return Duration::ZERO,
+        };
+        interval(nodes[step.node].type_name(), verb)
+    });
+    let mut urgencies: Vec<Duration> = own.collect();
+    // Steps only wait for earlier ones.
+    for (i, step) in plan.steps.iter().enumerate().rev() {
+        for before in &step.after {
+            urgencies[*before] = urgencies[*before].max(urgencies[i]);
+        }
+    }
+    urgencies
 }
 
 tokio::task_local! {

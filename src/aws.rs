@@ -25,6 +25,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 pub use clock::{Clock, Speed};
 pub use error::AwsError;
 pub(crate) use error::tolerate;
+pub(crate) use pacing::interval;
 pub(crate) use pages::pages;
 pub(crate) use retry::Once;
 
@@ -70,6 +71,7 @@ pub struct Aws {
     /// The clock of waits, back-off and pacing.
     pub clock: Clock,
     pacing: pacing::Pacing,
+    exhausted: quota::Exhausted,
     calls: Arc<AtomicU64>,
     /// AWS's time less ours, in seconds, by the last answer's `Date`.
     server_ahead: Arc<AtomicI64>,
@@ -129,6 +131,7 @@ impl Aws {
             region: region.to_owned(),
             clock,
             pacing: pacing::Pacing::default(),
+            exhausted: quota::Exhausted::default(),
             calls,
             server_ahead,
         })
@@ -150,6 +153,9 @@ impl Aws {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let (service, name) = operation.split_once(':').unwrap_or(("", operation));
+        if let Some(refusal) = self.exhausted.refusal(operation) {
+            return Err(refusal);
+        }
         let gate = self.await_turn(service, name).await;
         let result = send
             .await
@@ -157,6 +163,7 @@ impl Aws {
         if let Some(gate) = gate {
             gate.answered(&self.clock);
         }
+        self.exhausted.note(operation, result.as_ref().err());
         self.log(operation, result.as_ref().err());
         result
     }
@@ -172,11 +179,20 @@ impl Aws {
                 crate::apply::tell_waiting(&format!("its turn in {seconds}s: {rule}"));
             }
         }
-        if !turn.may_wait() {
+        let leave = || self.pacing.leave(service, operation, &self.clock);
+        let late = if turn.wait.is_zero() {
+            leave()
+        } else {
+            turn.wait
+        };
+        if late.is_zero() && !turn.may_wait() {
             return None;
         }
         crate::apply::until_interrupted(async {
-            self.clock.sleep(turn.wait).await;
+            self.clock.sleep(late).await;
+            if !turn.wait.is_zero() {
+                self.clock.sleep(leave()).await;
+            }
             turn.pass(&self.clock).await
         })
         .await

@@ -74,6 +74,9 @@ pub struct Options {
     pub port: u16,
     /// How long every call waits before it is looked at.
     pub latency: Duration,
+    /// Answers are given together, when nothing has been asked for so long; zero: each by itself. For
+    /// counting how many round trips depend on each other.
+    pub quiet: Duration,
     /// How fast time passes.
     pub timing: Timing,
     /// The faults it has; where another process serves it, in addition to those it has there.
@@ -86,20 +89,23 @@ pub struct Options {
 
 impl Options {
     /// The defaults, with what the environment says: `MTLSGW_SANDBOX_FAULTS`,
-    /// `MTLSGW_SANDBOX_LATENCY_MS` and `MTLSGW_SANDBOX_TIMING`.
+    /// `MTLSGW_SANDBOX_LATENCY_MS`, `MTLSGW_SANDBOX_QUIET_MS` and `MTLSGW_SANDBOX_TIMING`.
     ///
     /// # Errors
     ///
     /// If one of the variables cannot be read.
     pub fn new(directory: impl Into<PathBuf>) -> Result<Self, SandboxError> {
-        let latency = setting("MTLSGW_SANDBOX_LATENCY_MS", |text| {
-            text.parse()
-                .map_err(|_| format!("`{text}` is no number of milliseconds"))
-        })?;
+        let milliseconds = |text: &str| {
+            let number = text.parse().map(Duration::from_millis);
+            number.map_err(|_| format!("`{text}` is no number of milliseconds"))
+        };
+        let latency = setting("MTLSGW_SANDBOX_LATENCY_MS", milliseconds)?;
+        let quiet = setting("MTLSGW_SANDBOX_QUIET_MS", milliseconds)?;
         Ok(Self {
             directory: directory.into(),
             port: 0,
-            latency: Duration::from_millis(latency.unwrap_or_default()),
+            latency: latency.unwrap_or_default(),
+            quiet: quiet.unwrap_or_default(),
             timing: setting("MTLSGW_SANDBOX_TIMING", str::parse)?.unwrap_or(Timing::Instant),
             faults: setting("MTLSGW_SANDBOX_FAULTS", fault::parse_list)?.unwrap_or_default(),
             rates: Rates::Off,
@@ -324,7 +330,8 @@ async fn start(options: Options, lock: std::fs::File) -> Result<Running, Sandbox
     let mut account = Account::new(opened, options.timing, url.clone());
     account.faults.add(options.faults);
     account.rates = options.rates;
-    let server = Arc::new(Server::new(account, options.latency));
+    let server = Server::new(account, options.latency).in_rounds(options.quiet);
+    let server = Arc::new(server);
     let (news, appeared) = mpsc::unbounded_channel();
     let data_plane = DataPlane::new(Arc::clone(&server), options.client_address, news);
     server.attach(&data_plane);

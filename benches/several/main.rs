@@ -1,8 +1,12 @@
 //! How planning and applying many stacks scales: calls, round trips, and time over what the rates impose.
 //!
 //! Prints figures and judges nothing: machines are noisy, and what a slow one takes counts as often as time is
-//! scaled. Run with `cargo bench --profile dev --bench several`, with `-- 100` for the large account
-//! only; `MTLSGW_BINARY` names another binary to measure.
+//! scaled. Run with `cargo bench --profile dev --bench several`, with `-- 100` for that many stacks only, and
+//! with `-- 100 8` for time that passes 8 times as fast; `MTLSGW_BINARY` names another binary to measure.
+//!
+//! The least that an apply can take is what the slowest of API Gateway's documented rates imposes on the
+//! calls that were made, and before and after it what AWS does by itself on the longest chain: no domain can
+//! be made before the first certificate is issued, and the last one made has to work before clients are led to it.
 
 #[path = "../support/measure.rs"]
 mod measure;
@@ -20,20 +24,32 @@ use measure::{Program, report, succeeded};
 use program::Served;
 
 /// How many stacks there are, and how much faster than AWS's the sandbox's time passes.
-const SIZES: [(usize, f64); 2] = [(15, 5.0), (100, 4.0)];
+const SIZES: [(usize, f64); 2] = [(15, 6.0), (100, 5.0)];
 /// What every call takes.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
-/// The same where round trips are counted: far more than the work between them.
-const LONG_ROUND_TRIP: Duration = Duration::from_secs(2);
+/// Where round trips are counted, nothing is answered before nothing has been asked for so long.
+const QUIET: &str = "1500";
+/// What follows the certificate's names in the file of `quickstart`, and what does here.
+const OF_QUICKSTART: &str = " }  # validated by DNS";
+const ON_A_CURVE: &str = ", key_algorithm: EC_prime256v1 }";
+/// More stacks than this exceed default quotas.
+const FEW: usize = 20;
 /// Quotas that 100 stacks exceed: load balancers, trust stores, endpoints of a VPC.
-const QUOTAS: [&str; 3] = ["L-53DA6B97", "L-A8F7060B", "L-29B6F2EB"];
+const QUOTAS: [&str; 3] = ["L-53DA6B97", TRUST_STORES, "L-29B6F2EB"];
+const TRUST_STORES: &str = "L-A8F7060B";
 
 fn main() {
-    let only = std::env::args().find_map(|argument| argument.parse::<usize>().ok());
-    for (count, speed) in SIZES {
-        if only.is_none_or(|only| only == count) {
-            measure(count, speed);
+    let arguments = std::env::args().skip(1);
+    let mut numbers = arguments.filter_map(|argument| argument.parse::<u32>().ok());
+    let (count, speed) = (numbers.next(), numbers.next().map(f64::from));
+    match count.and_then(|count| usize::try_from(count).ok()) {
+        Some(count) => {
+            let usual = SIZES.iter().find(|(size, _)| *size >= count);
+            measure(count, speed.unwrap_or(usual.unwrap_or(&SIZES[1]).1));
         }
+        None => SIZES
+            .iter()
+            .for_each(|(count, speed)| measure(*count, *speed)),
     }
 }
 
@@ -43,7 +59,7 @@ fn measure(count: usize, speed: f64) {
     Program::in_directory(directory.path()).run(&["quickstart", "quickstart"]);
     let program = Program::in_directory(&stack);
     program.run(&["sandbox", "reset"]);
-    if count > 20 {
+    if count > FEW {
         for code in QUOTAS {
             program.run(&["sandbox", "quota", code, "500"]);
         }
@@ -57,17 +73,20 @@ fn measure(count: usize, speed: f64) {
     apply(&program, &stack, speed);
     println(&format!("\nplan of {count} unchanged stacks"));
     plan(&program, &stack, &names);
-    if count <= 20 {
-        println("\napply of 10 more than the quota of 20 trust stores allows");
+    if count <= FEW {
+        println("\napply of 25 stacks where there may be 15 trust stores");
         exhaust(&program, &stack);
     }
 }
 
 /// One file for each stack, each with a name and a certificate of its own.
+///
+/// Their keys are on a curve: RSA keys would be made by this machine, a second each, and not by AWS.
 fn write_stacks(stack: &Path, count: usize) -> Vec<String> {
     let template = fs::read_to_string(stack.join("stack.yaml")).expect("quickstart has written it");
     let folder = stack.join("stacks");
     fs::create_dir_all(&folder).expect("can be made");
+    assert!(template.contains(OF_QUICKSTART), "{template}");
     let name = |number| format!("team{number:03}");
     let write = |number| {
         let name: String = name(number);
@@ -75,6 +94,7 @@ fn write_stacks(stack: &Path, count: usize) -> Vec<String> {
             .replace("name: quickstart", &format!("name: {name}"))
             .replace("api.example.com", &format!("{name}.example.com"))
             .replace("*.example.com", &format!("{name}.example.com"))
+            .replace(OF_QUICKSTART, ON_A_CURVE)
             .replace("petstore.yaml", "../petstore.yaml")
             .replace("root_cert.pem", "../root_cert.pem")
             .replace("root.crl", "../root.crl");
@@ -100,19 +120,40 @@ fn apply(program: &Program, stack: &Path, speed: f64) {
     let results: Value =
         serde_json::from_str(output.lines().last().expect("a result")).expect("is JSON");
     let took = results["elapsed_ms"].as_f64().expect("is a number") / 1000.0 * speed;
-    let (rule, imposed) = rates::imposed(&program::counted(stack));
-    let waits = rates::chain_around_domains(stack);
-    report("calls", &results["calls"].to_string());
-    report("the rates impose", &format!("{imposed:.0} s ({rule})"));
-    report(
-        "AWS's waits before and after that",
-        &format!("{waits:.0} s"),
-    );
-    report("apply, all in all", &format!("{took:.0} s"));
+    let calls = program::calls(stack);
+    let (rule, imposed) = rates::imposed(&program::counted(&calls));
+    #[expect(clippy::cast_precision_loss, reason = "there are few")]
+    let per_stack = calls.len() as f64 / results["stacks"].as_array().map_or(1, Vec::len) as f64;
+    report("calls", &format!("{}, {per_stack:.1} a stack", calls.len()));
+    report("of these most often", &program::most(&calls, 5));
+    report("the rates impose", &format!("{imposed:.0} s: {rule}"));
+    for (what, seconds) in rates::WAITS {
+        report(
+            "and AWS before and after that",
+            &format!("{seconds:.0} s: {what}"),
+        );
+    }
+    let waits: f64 = rates::WAITS.iter().map(|(_, seconds)| seconds).sum();
+    let least = imposed + waits;
+    report("the least, all in all", &format!("{least:.0} s"));
     let over = |least: f64| format!("{:+.1} %", (took / least - 1.0) * 100.0);
-    report("beyond what the rates impose", &over(imposed));
-    report("beyond that and the waits", &over(imposed + waits));
+    let beyond = format!(
+        "{took:.0} s: {} of the least, {} of the rates alone",
+        over(least),
+        over(imposed)
+    );
+    report("apply", &beyond);
+    if let Some((first, last, pause)) = rates::paces(&calls, "apigateway:CreateDomainName") {
+        report(
+            "CreateDomainName",
+            &format!(
+                "first after {first:.0} s, last after {last:.0} s, longest pause {pause:.1} s"
+            ),
+        );
+    }
     report("refused for their rate, and sent again", &served.refused());
+    let told = output.matches("Rate exceeded").count();
+    report("of that told to the user", &told.to_string());
 }
 
 /// Plans one stack, some, and all: calls, and round trips where each takes long.
@@ -142,17 +183,32 @@ fn plan(program: &Program, stack: &Path, files: &[String]) {
             &program.times(&arguments).to_string(),
         );
     }
-    let _served = Served::start(stack, &[], LONG_ROUND_TRIP);
-    let before = program::rounds(stack).len();
-    program.run(&arguments);
-    let rounds = program::rounds(stack).split_off(before);
-    let rounds = rounds.into_iter().max().unwrap_or_default();
+    let before = program::calls(stack).len();
+    let mut command = program.command(&arguments);
+    command.env("MTLSGW_SANDBOX_QUIET_MS", QUIET);
+    succeeded(command);
+    let calls = program::calls(stack).split_off(before);
+    let rounds = calls
+        .iter()
+        .map(|call| call.round)
+        .max()
+        .unwrap_or_default();
     report("dependent round trips, pages counted", &rounds.to_string());
+    for round in 1..=rounds {
+        let calls = calls.iter().filter(|call| call.round == round);
+        let mut operations: Vec<&str> = calls.map(|call| call.operation.as_str()).collect();
+        let count = operations.len();
+        operations.sort_unstable();
+        operations.dedup();
+        report(&format!("  {round}: {count} calls"), &operations.join(" "));
+    }
 }
 
-/// Ten stacks more than there may be trust stores: which go on, and what the others are told.
+/// Ten stacks more than there may be trust stores: which are finished, and what the others are told.
 fn exhaust(program: &Program, stack: &Path) {
     write_stacks(stack, 25);
+    program.run(&["sandbox", "reset"]);
+    program.run(&["sandbox", "quota", TRUST_STORES, "15"]);
     let mut command = program.command(&["apply", "--sandbox", "--yes", "--json", "stacks"]);
     let output = command.output().expect("starts");
     let lines = String::from_utf8(output.stdout).expect("is text");
@@ -170,9 +226,14 @@ fn exhaust(program: &Program, stack: &Path) {
         report(outcome, &format!("{}: {}", stacks.len(), stacks.join(" ")));
     }
     let told = lines.lines().filter(|line| {
-        line.contains("\"failed\"") && line.contains("\"error\"") && line.contains("L-A8F7060B")
+        line.contains("\"failed\"") && line.contains("\"error\"") && line.contains(TRUST_STORES)
     });
     report("told of L-A8F7060B", &told.count().to_string());
+    let calls = program::calls(stack);
+    let asked = calls
+        .iter()
+        .filter(|call| call.operation == "elbv2:CreateTrustStore");
+    report("CreateTrustStore was called", &asked.count().to_string());
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]

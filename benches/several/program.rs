@@ -58,19 +58,46 @@ fn log(stack: &Path) -> String {
     fs::read_to_string(stack.join(".mtlsgw/sandbox/calls.log")).unwrap_or_default()
 }
 
+/// One call that the sandbox got.
+pub(crate) struct Called {
+    /// `service:Operation`.
+    pub(crate) operation: String,
+    /// One more than that of the latest call that had been answered before.
+    pub(crate) round: u64,
+    /// When, in seconds of the sandbox's time.
+    pub(crate) at: f64,
+}
+
+/// All calls that the sandbox of a directory has got, in their order.
+pub(crate) fn calls(stack: &Path) -> Vec<Called> {
+    let log = log(stack);
+    let calls = log.lines().filter_map(|line| {
+        let mut words = line.split(' ');
+        Some(Called {
+            operation: words.next()?.to_owned(),
+            round: words.next()?.parse().ok()?,
+            at: words.next()?.parse::<f64>().ok()? / 1000.0,
+        })
+    });
+    calls.collect()
+}
+
 /// How often each operation was called.
-pub(crate) fn counted(stack: &Path) -> BTreeMap<String, u64> {
+pub(crate) fn counted(calls: &[Called]) -> BTreeMap<&str, u64> {
     let mut counts = BTreeMap::new();
-    for line in log(stack).lines() {
-        let operation = line.split(' ').next().unwrap_or_default();
-        *counts.entry(operation.to_owned()).or_default() += 1;
+    for call in calls {
+        *counts.entry(call.operation.as_str()).or_default() += 1;
     }
     counts
 }
 
-/// The round of each call.
-pub(crate) fn rounds(stack: &Path) -> Vec<u64> {
-    let log = log(stack);
-    let rounds = log.lines().map(|line| line.split(' ').nth(1)?.parse().ok());
-    rounds.map(Option::unwrap_or_default).collect()
+/// The calls of which there were most.
+pub(crate) fn most(calls: &[Called], count: usize) -> String {
+    let mut counts: Vec<(&str, u64)> = counted(calls).into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let first = counts.iter().take(count);
+    let text: Vec<String> = first
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    text.join(", ")
 }

@@ -1,10 +1,8 @@
-//! What AWS imposes on an apply of many stacks.
+//! What AWS imposes on an apply of many stacks, whoever applies them.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
-use serde_json::Value;
+use crate::program::Called;
 
 /// Operations of API Gateway of which single calls are allowed, and how many seconds apart: Amazon API
 /// Gateway Developer Guide, "Quotas for creating, deploying and managing an API".
@@ -16,11 +14,18 @@ const SINGLE: [(&str, f64); 4] = [
 ];
 /// All its operations together: a second, and at once.
 const TOGETHER: (f64, f64) = (10.0, 40.0);
-/// From a custom domain to one that works, and from a record to one that is in sync: the sandbox's own.
-const DOMAIN_AND_RECORD: f64 = 30.0 + 30.0;
+
+/// What AWS does by itself before the first custom domain can be made, and after the last one was, in
+/// seconds; as long as the sandbox takes, which keeps to what AWS documents or is known for.
+pub(crate) const WAITS: [(&str, f64); 4] = [
+    ("ACM tells the validation record", 5.0),
+    ("ACM notices it and issues", 60.0),
+    ("the domain becomes AVAILABLE", 30.0),
+    ("its record becomes INSYNC", 30.0),
+];
 
 /// The longest time that one of the rates imposes on these calls, and which one it is.
-pub(crate) fn imposed(calls: &BTreeMap<String, u64>) -> (String, f64) {
+pub(crate) fn imposed(calls: &BTreeMap<&str, u64>) -> (String, f64) {
     #[expect(clippy::cast_precision_loss, reason = "there are few")]
     let count = |name: &str| calls.get(name).copied().unwrap_or_default() as f64;
     #[expect(clippy::cast_precision_loss, reason = "there are few")]
@@ -31,28 +36,25 @@ pub(crate) fn imposed(calls: &BTreeMap<String, u64>) -> (String, f64) {
         .sum();
     let (rate, burst) = TOGETHER;
     let together = (
-        "all of API Gateway".to_owned(),
+        format!("{all} calls of API Gateway, {rate} a second after {burst}"),
         (all - burst).max(0.0) / rate,
     );
     let each = SINGLE.iter().map(|(name, every)| {
-        let least = (count(name) - 1.0).max(0.0) * every;
-        (format!("{name}, {} calls", count(name)), least)
+        let calls = count(name);
+        let least = (calls - 1.0).max(0.0) * every;
+        (format!("{calls} {name}, one in {every} s"), least)
     });
     each.chain([together])
         .max_by(|one, other| one.1.total_cmp(&other.1))
         .expect("there are rates")
 }
 
-/// How long AWS takes before the first custom domain can be made and after the last one was: the
-/// certificate has to be issued, the domain has to work, the record has to be in sync.
-pub(crate) fn chain_around_domains(stack: &Path) -> f64 {
-    let state = fs::read(stack.join(".mtlsgw/sandbox/state.json")).expect("is there");
-    let state: Value = serde_json::from_slice(&state).expect("is JSON");
-    let certificates = &state["world"]["regions"]["ap-northeast-1"]["acm"]["certificates"];
-    let issued = certificates.as_object().expect("is a map").values();
-    let seconds = issued.filter_map(|certificate| {
-        let at = |key: &str| certificate[key].as_f64();
-        Some((at("issued_at")? - at("created_at")?) / 1000.0)
-    });
-    seconds.fold(f64::INFINITY, f64::min) + DOMAIN_AND_RECORD
+/// When the calls of an operation came, counted from the first call of all: the first one, the last
+/// one, and the longest pause between two.
+pub(crate) fn paces(calls: &[Called], operation: &str) -> Option<(f64, f64, f64)> {
+    let began = calls.first()?.at;
+    let at = calls.iter().filter(|call| call.operation == operation);
+    let at: Vec<f64> = at.map(|call| call.at - began).collect();
+    let pauses = at.windows(2).map(|pair| pair[1] - pair[0]);
+    Some((*at.first()?, *at.last()?, pauses.fold(0.0, f64::max)))
 }

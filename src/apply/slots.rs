@@ -2,11 +2,13 @@
 //!
 //! A step that waits, for a documented rate or for a state, lends its slot to others and has it back
 //! before they begin anything new: what waits for API Gateway's one call in half a minute keeps
-//! nobody from working.
+//! nobody from working. What the most urgent things wait for comes first.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
@@ -18,10 +20,20 @@ pub(crate) struct Slots(Arc<Mutex<Queues>>);
 #[derive(Debug)]
 struct Queues {
     free: usize,
-    /// Steps under way that have lent theirs; they come first.
-    returning: VecDeque<oneshot::Sender<Permit>>,
-    /// Steps that have not begun.
-    new: VecDeque<oneshot::Sender<Permit>>,
+    waiting: BTreeMap<Turn, oneshot::Sender<Permit>>,
+    /// How often somebody had to wait.
+    asked: u64,
+}
+
+/// Whose turn it is: of steps under way that have lent their slot, then of those that have not begun;
+/// of these the most urgent one; of these the one that asked first.
+type Turn = (Stage, Reverse<Duration>, u64);
+
+/// How far a step is that waits for a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    UnderWay,
+    NotBegun,
 }
 
 /// A slot that is taken, until it is dropped.
@@ -32,6 +44,7 @@ struct Permit(Slots);
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     slots: Slots,
+    urgency: Duration,
     permit: Arc<Mutex<Option<Permit>>>,
     /// Told when the step is given up before its next call.
     given_up: Arc<Notify>,
@@ -47,25 +60,23 @@ impl Slots {
     pub(crate) fn new(count: usize) -> Self {
         Self(Arc::new(Mutex::new(Queues {
             free: count,
-            returning: VecDeque::new(),
-            new: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            asked: 0,
         })))
     }
 
-    /// A slot for a step that is to begin, when its turn comes.
-    pub(super) async fn begin(&self) -> Slot {
-        let permit = self.take(|queues| &mut queues.new).await;
+    /// A slot for a step that is to begin, when its turn comes: before less urgent ones.
+    pub(super) async fn begin(&self, urgency: Duration) -> Slot {
+        let permit = self.take(Stage::NotBegun, urgency).await;
         Slot {
             slots: self.clone(),
+            urgency,
             permit: Arc::new(Mutex::new(permit)),
             given_up: Arc::default(),
         }
     }
 
-    async fn take(
-        &self,
-        queue: impl FnOnce(&mut Queues) -> &mut VecDeque<oneshot::Sender<Permit>>,
-    ) -> Option<Permit> {
+    async fn take(&self, stage: Stage, urgency: Duration) -> Option<Permit> {
         let receiver = {
             let mut queues = self.queues();
             if queues.free > 0 {
@@ -73,7 +84,9 @@ impl Slots {
                 return Some(Permit(self.clone()));
             }
             let (sender, receiver) = oneshot::channel();
-            queue(&mut queues).push_back(sender);
+            queues.asked += 1;
+            let turn = (stage, Reverse(urgency), queues.asked);
+            queues.waiting.insert(turn, sender);
             receiver
         };
         receiver.await.ok()
@@ -87,8 +100,7 @@ impl Slots {
     fn hand_on(&self) {
         let next = {
             let mut queues = self.queues();
-            let next = queues.returning.pop_front();
-            let next = next.or_else(|| queues.new.pop_front());
+            let next = queues.waiting.pop_first().map(|(_, sender)| sender);
             if next.is_none() {
                 queues.free += 1;
             }
@@ -126,7 +138,7 @@ impl Slot {
         if self.held().is_some() {
             return;
         }
-        let permit = self.slots.take(|queues| &mut queues.returning).await;
+        let permit = self.slots.take(Stage::UnderWay, self.urgency).await;
         // Two calls of one step may have come back at the same time.
         let spare = {
             let mut held = self.held();
@@ -171,7 +183,7 @@ mod tests {
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let step = || async {
             slots
-                .begin()
+                .begin(Duration::ZERO)
                 .await
                 .scope(async {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -192,7 +204,7 @@ mod tests {
         let tell = |what| order.lock().unwrap().push(what);
         let (ready, rate) = oneshot::channel::<()>();
         let waits = async {
-            let slot = slots.begin().await;
+            let slot = slots.begin(Duration::ZERO).await;
             slot.scope(async {
                 tell("waits");
                 lend_slot(async { drop(rate.await) }).await;
@@ -201,7 +213,7 @@ mod tests {
             .await;
         };
         let works = async {
-            let slot = slots.begin().await;
+            let slot = slots.begin(Duration::ZERO).await;
             slot.scope(async {
                 tell("works meanwhile");
                 ready.send(()).unwrap();
@@ -212,7 +224,7 @@ mod tests {
             .await;
         };
         let later = async {
-            let slot = slots.begin().await;
+            let slot = slots.begin(Duration::ZERO).await;
             slot.scope(async { tell("begins") }).await;
         };
         futures::join!(waits, works, later);
@@ -221,11 +233,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_most_urgent_begins_first_whoever_asked_before() {
+        let slots = Slots::new(1);
+        let order = Mutex::new(Vec::new());
+        let first = slots.begin(Duration::ZERO).await;
+        let step = async |what, urgency| {
+            let slot = slots.begin(Duration::from_secs(urgency)).await;
+            slot.scope(async { order.lock().unwrap().push(what) }).await;
+        };
+        let steps = async {
+            futures::join!(
+                step("tags", 0),
+                step("one in 5 s", 5),
+                step("one in 30 s", 30),
+                step("one in 30 s, asked later", 30),
+            )
+        };
+        futures::join!(steps, async { drop(first) });
+        let order = order.into_inner().unwrap();
+        let expected = [
+            "one in 30 s",
+            "one in 30 s, asked later",
+            "one in 5 s",
+            "tags",
+        ];
+        assert_eq!(order, expected);
+    }
+
+    #[tokio::test]
     async fn a_slot_for_whom_nobody_waits_any_more_is_not_lost() {
         let slots = Slots::new(1);
-        let first = slots.begin().await;
+        let first = slots.begin(Duration::ZERO).await;
         {
-            let mut given_up = Box::pin(slots.begin());
+            let mut given_up = Box::pin(slots.begin(Duration::ZERO));
             assert!(futures::poll!(&mut given_up).is_pending());
         }
         drop(first);

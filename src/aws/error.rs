@@ -145,8 +145,9 @@ impl AwsError {
             }
             "" => "check the network, the region and --endpoint-url, then run the same command again".to_owned(),
             code if code.starts_with("TooMany") && !code.contains("Requests") || code.contains("LimitExceeded") => {
-                let codes = quota::codes(self.operation, code);
-                let named = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(" or ")) };
+                let quotas = quota::quotas(self.operation, code);
+                let quotas: Vec<String> = quotas.iter().map(ToString::to_string).collect();
+                let named = if quotas.is_empty() { String::new() } else { format!(" ({})", quotas.join("; or ")) };
                 format!("a quota is used up{named}: remove what is not needed, or ask for more in Service Quotas")
             }
             "TrustStoreNotReady" => "the trust store is still being created: run `mtlsgw apply` again".to_owned(),

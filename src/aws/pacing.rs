@@ -6,7 +6,8 @@
 //!
 //! AWS counts a call when it arrives, which is some time after it was sent. Where single calls are
 //! allowed, the next one therefore leaves only once the answer to the one before is long enough ago;
-//! of buckets with more tokens than one, some are left alone.
+//! of buckets with more tokens than one, some are left alone. Where a process comes too late to calls
+//! whose turn it was, because its machine was busy or asleep, they do not all leave at once either.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -71,6 +72,8 @@ const SERVICES: &[(&str, Rate)] = &[
 pub(crate) struct Pacing {
     /// When each bucket will be full again, by the name of its row.
     full_at: Mutex<HashMap<&'static str, Duration>>,
+    /// The same by the calls that have left.
+    left: Mutex<HashMap<&'static str, Duration>>,
     /// Where only single calls are allowed: from when on the next one is.
     gates: Mutex<HashMap<&'static str, Arc<tokio::sync::Mutex<Duration>>>>,
 }
@@ -118,6 +121,16 @@ impl Pacing {
             }
         }
         turn
+    }
+
+    /// How long a call has to wait whose turn it is, for those that leave late with it.
+    pub(crate) fn leave(&self, service: &str, operation: &str, clock: &Clock) -> Duration {
+        let now = clock.now();
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let many = rows(service, operation).filter(|(_, rate)| rate.burst > 1);
+        many.map(|(row, rate)| take(left.entry(row).or_default(), rate.safe(), now))
+            .max()
+            .unwrap_or_default()
     }
 }
 
@@ -209,6 +222,22 @@ fn rows(service: &str, operation: &str) -> impl Iterator<Item = (&'static str, R
     own.into_iter().chain(all).map(|(row, rate)| (*row, *rate))
 }
 
+/// How long AWS makes calls of `verb` (`Create`, `Delete`) wait for each other that are about a type, which
+/// is named as CloudFormation does; zero where there is no such rate.
+pub(crate) fn interval(type_name: &str, verb: &str) -> Duration {
+    let mut parts = type_name.split("::").skip(1);
+    let service = match parts.next() {
+        Some("CertificateManager") => "acm",
+        Some(service) => service,
+        None => return Duration::ZERO,
+    };
+    let kind = parts.next().unwrap_or_default();
+    let operation = format!("{service}:{verb}{kind}");
+    let mut rows = OPERATIONS.iter();
+    rows.find(|(row, _)| row.eq_ignore_ascii_case(&operation))
+        .map_or(Duration::ZERO, |(_, rate)| rate.every)
+}
+
 /// Takes one token from a bucket and says how long until it is really there.
 fn take(full_at: &mut Duration, rate: Rate, now: Duration) -> Duration {
     let full = (*full_at).max(now) + rate.every;
@@ -248,6 +277,21 @@ mod tests {
         let mut waits = (0..37).map(|_| pacing.turn("apigateway", "GetRestApis", &clock).wait);
         assert!(waits.by_ref().take(36).all(|wait| wait.is_zero()));
         assert!(waits.next().is_some_and(|wait| !wait.is_zero()));
+    }
+
+    #[tokio::test]
+    async fn calls_whose_turn_came_while_the_machine_slept_leave_one_after_the_other() {
+        let (pacing, clock) = (Pacing::default(), Clock::new(Speed::Instant));
+        let waits: Vec<Duration> = (0..30)
+            .map(|_| pacing.turn("acm", "DescribeCertificate", &clock).wait)
+            .collect();
+        assert!(waits.iter().all(|wait| *wait < Duration::from_secs(3)));
+        clock.sleep(Duration::from_mins(1)).await;
+        let late: Vec<Duration> = (0..30)
+            .map(|_| pacing.leave("acm", "DescribeCertificate", &clock))
+            .collect();
+        assert!(late[..9].iter().all(Duration::is_zero), "{late:?}");
+        assert!(late[29] > Duration::from_secs(2), "{late:?}");
     }
 
     #[test]
@@ -290,6 +334,15 @@ mod tests {
             rule("route53", "GetChange", 50),
             "Route 53 allows 10 calls a second"
         );
+    }
+
+    #[test]
+    fn the_types_of_which_aws_allows_few_calls_are_known_by_name() {
+        let seconds = |type_name, verb| interval(type_name, verb).as_secs();
+        assert_eq!(seconds("AWS::ApiGateway::DomainName", "Create"), 30);
+        assert_eq!(seconds("AWS::ApiGateway::RestApi", "Delete"), 30);
+        assert_eq!(seconds("AWS::EC2::VPCEndpoint", "Create"), 3);
+        assert_eq!(interval("AWS::S3::Object", "Create"), Duration::ZERO);
     }
 
     #[tokio::test]

@@ -170,6 +170,10 @@ impl Tags {
     }
 }
 
+/// How many resources the tagging API tells of at most in one answer; unasked it is half as many, and
+/// one more page is one more round trip that all reads by ARN wait for.
+const PAGE: i32 = 100;
+
 /// Everything in the region that carries the tag of a stack: of AWS's types `kinds`, or of any that
 /// the tagging API knows where there are none; of `stacks`, at most 20, or of any.
 pub(crate) async fn sweep(
@@ -186,6 +190,7 @@ pub(crate) async fn sweep(
             .get_resources()
             .set_resource_type_filters(kinds.clone())
             .tag_filters(filter.clone())
+            .resources_per_page(PAGE)
             .set_pagination_token(next)
             .send();
         let page = aws.call("tag:GetResources", send).await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::acm::KeyMaker;
 use super::chunk;
 use super::clock::{Clock, Timing};
 use super::error::SandboxError;
@@ -81,8 +82,15 @@ pub(super) enum Reply {
 
 impl Account {
     /// An account that was read from its store.
-    pub(super) fn new((store, world): (Store, World), timing: Timing, endpoint: String) -> Self {
+    pub(super) fn new(
+        (store, mut world): (Store, World),
+        timing: Timing,
+        endpoint: String,
+    ) -> Self {
         let clock = Clock::new(timing, world.now);
+        if timing != Timing::Instant {
+            world.key_maker = KeyMaker::ahead();
+        }
         Self {
             world,
             store,
@@ -124,6 +132,7 @@ impl Account {
         let now = self.world.now;
         self.world = World {
             now,
+            key_maker: self.world.key_maker.clone(),
             ..World::fresh(&self.world.account)
         };
         self.before.clear();
@@ -180,9 +189,9 @@ impl Account {
     fn strike(&mut self, exchange: &Exchange<'_>, named: &Named) -> Result<Reply, SandboxError> {
         let Exchange { service, scope, .. } = exchange;
         let operation = named.operation;
-        let round = exchange.request.round;
+        let call = format!("{}:{operation}", service.name);
         self.store
-            .log(&format!("{}:{operation}", service.name), round)?;
+            .log(&call, exchange.request.round, self.world.now)?;
         let effect = self.faults.strike(service.name, operation);
         let draw = Draw {
             service: service.name,
@@ -291,6 +300,7 @@ impl Account {
         world.instant = self.world.instant;
         world.caller = self.world.caller;
         world.observed = self.world.observed.clone();
+        world.key_maker = self.world.key_maker.clone();
         world
     }
 

@@ -4,6 +4,7 @@ mod authority;
 mod certificate;
 mod content;
 mod import;
+mod key;
 mod request;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use super::tracked::Tracked;
 use super::world::{Call, Refusal, World};
 pub(super) use authority::{authority_certificate, known_certificate, of_service};
 pub(super) use certificate::Certificate;
+pub(super) use key::KeyMaker;
 pub(super) use request::settle;
 
 /// What ACM holds in one region.

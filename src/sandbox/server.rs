@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming};
@@ -31,12 +31,63 @@ const KILLED: i32 = 137;
 pub(super) struct Server {
     account: Mutex<Account>,
     latency: Duration,
+    /// What is asked together is answered together; `None`: each by itself.
+    together: Option<Together>,
     /// The latest round of which a request was answered.
     answered: AtomicU64,
     /// How many other processes use this one's sandbox.
     guests: Arc<AtomicUsize>,
     /// The sockets of the account's listeners.
     data_plane: OnceLock<Weak<DataPlane>>,
+}
+
+/// Answers that are held back until nothing has been asked for a while.
+struct Together {
+    quiet: Duration,
+    asked: Mutex<Asked>,
+}
+
+/// What has been asked and not answered.
+struct Asked {
+    last: Instant,
+    /// How often everything was answered.
+    answered: u64,
+}
+
+impl Together {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nothing has been asked for so long that whatever does not depend on the answers has
+    /// been asked as well.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this waits for a client, whose work takes real time"
+    )]
+    async fn until_all_have_asked(&self) {
+        let round = {
+            let mut asked = self.asked();
+            asked.last = Instant::now();
+            asked.answered
+        };
+        loop {
+            let left = {
+                let mut asked = self.asked();
+                // Another one of the round has found that it is over; who answers that is of the next.
+                if asked.answered != round {
+                    return;
+                }
+                let left = (asked.last + self.quiet).saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    asked.answered += 1;
+                    return;
+                }
+                left
+            };
+            tokio::time::sleep(left).await;
+        }
+    }
 }
 
 /// Opens the loopback socket; port 0 takes any.
@@ -52,9 +103,27 @@ impl Server {
         Self {
             account: Mutex::new(account),
             latency,
+            together: None,
             answered: AtomicU64::new(0),
             guests: Arc::default(),
             data_plane: OnceLock::new(),
+        }
+    }
+
+    /// The same, which answers everything at once that was asked, when nothing more has been asked for
+    /// `quiet`: however long a busy client takes to ask, what it asks together is one round.
+    pub(super) fn in_rounds(self, quiet: Duration) -> Self {
+        let asked = Asked {
+            last: Instant::now(),
+            answered: 0,
+        };
+        let together = Together {
+            quiet,
+            asked: Mutex::new(asked),
+        };
+        Self {
+            together: Some(together).filter(|one| !one.quiet.is_zero()),
+            ..self
         }
     }
 
@@ -174,6 +243,9 @@ impl Server {
         let round = self.answered.load(Ordering::Acquire) + 1;
         request.round = round;
         tokio::time::sleep(self.latency).await;
+        if let Some(together) = &self.together {
+            together.until_all_have_asked().await;
+        }
         let reply = self.account().answer(request);
         self.answered.fetch_max(round, Ordering::AcqRel);
         if let Some(data_plane) = self.data_plane() {

@@ -2,7 +2,7 @@
 //!
 //! `state.json` holds everything but object contents (`objects/`, by their SHA-256) and private
 //! keys (`keys/`, readable by the owner only). `calls.log` has a line for each call, with its round
-//! (see `Request::round`). `lock` is held by the process that serves the directory, which `server.json` says how to reach.
+//! (see `Request::round`) and the sandbox's time in milliseconds. `lock` is held by the process that serves the directory, which `server.json` says how to reach.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -220,11 +220,11 @@ impl Store {
         differs
     }
 
-    /// Appends a call and its round to the log.
-    pub(super) fn log(&mut self, call: &str, round: u64) -> Result<(), SandboxError> {
+    /// Appends a call, its round and its time to the log.
+    pub(super) fn log(&mut self, call: &str, round: u64, now: i64) -> Result<(), SandboxError> {
         let path = self.directory.join(CALLS);
         self.calls
-            .write_all(format!("{call} {round}\n").as_bytes())
+            .write_all(format!("{call} {round} {now}\n").as_bytes())
             .map_err(SandboxError::io("write", &path))
     }
 
@@ -452,7 +452,7 @@ mod tests {
         world.s3.put_internal(&place, 0, b"content");
         store.save(&world).expect("can be written");
         store
-            .log("elbv2:CreateListener", 1)
+            .log("elbv2:CreateListener", 1, 0)
             .expect("can be written");
         drop(store);
         let (_store, world) = opened(directory.path());

@@ -44,6 +44,9 @@ pub(super) struct World {
     /// Private keys, kept apart from the state so that no dump shows them.
     #[serde(skip)]
     pub(super) keys: Keys,
+    /// Makes more of them.
+    #[serde(skip)]
+    pub(super) key_maker: acm::KeyMaker,
 }
 
 /// Private keys by name (an ARN); the store writes them to files of their own.
@@ -235,6 +238,7 @@ impl World {
             hosts: BTreeMap::new(),
             observed: Observed::default(),
             keys: Keys::default(),
+            key_maker: acm::KeyMaker::default(),
         }
     }
 

@@ -147,11 +147,126 @@ fn an_exhausted_quota_is_named_and_the_other_stacks_are_finished() {
         (2, 1),
         "{outcome}"
     );
-    outcome.says("TooManyTrustStores").says("L-A8F7060B");
+    outcome
+        .says("TooManyTrustStores")
+        .says("20 trust stores a region is AWS's default")
+        .says("raise the quota L-A8F7060B");
     scenario
         .run_bare(["sandbox", "quota", "L-A8F7060B", "3"])
         .ok();
     scenario.run(["apply", "--yes", "stacks"]).ok();
+}
+
+#[test]
+fn what_is_known_to_be_exhausted_is_not_asked_for_by_every_other_stack() {
+    let names: Vec<String> = (1..=6).map(|number| format!("team{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let scenario = teams(&names);
+    scenario
+        .run_bare(["sandbox", "quota", "L-A8F7060B", "2"])
+        .ok();
+    let run = ["apply", "--yes", "--json", "--parallelism", "1", "stacks"];
+    let (outcome, calls) = scenario.calls_of(run);
+    let lines = outcome.exits(3).json_lines();
+    let told = lines.iter().filter(|line| {
+        let error = line["error"].to_string();
+        line["type"] == "failed" && error.contains("L-A8F7060B")
+    });
+    assert_eq!(told.count(), 4, "each of the others is told");
+    let asked = calls
+        .iter()
+        .filter(|call| *call == "elbv2:CreateTrustStore");
+    assert_eq!(
+        asked.count(),
+        3,
+        "two that there was room for, and one more"
+    );
+}
+
+/// What a run on a terminal shows when somebody types `answers`, and its exit code.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(scenario: &Scenario, arguments: &str, answers: &str) -> (String, Option<i32>) {
+    use std::io::Write;
+    let program = env!("CARGO_BIN_EXE_mtlsgw");
+    let command = format!("'{program}' {arguments} --sandbox");
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("CI", "true")
+        .current_dir(scenario.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("script is there");
+    // Kept open to the end: a terminal does not hang up after the answer.
+    let mut keyboard = terminal.stdin.take().expect("is piped");
+    keyboard.write_all(answers.as_bytes()).expect("is typed");
+    let mut text = String::new();
+    let mut screen = terminal.stdout.take().expect("is piped");
+    screen.read_to_string(&mut text).expect("is text");
+    let code = terminal.wait().expect("ends").code();
+    (text, code)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_one_yes_applies_all_stacks() {
+    let scenario = teams(&["billing", "orders"]);
+    let (shown, code) = on_a_terminal(&scenario, "apply stacks", "yes\n");
+    assert_eq!(code, Some(0), "{shown}");
+    let question = "Apply this to 2 of 2 stacks? Only `yes` is taken for yes:";
+    assert_eq!(shown.matches(question).count(), 1, "{shown}");
+    scenario.run(["plan", "--detailed-exitcode", "stacks"]).ok();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_any_other_answer_changes_nothing() {
+    let scenario = teams(&["billing", "orders"]);
+    for answer in ["y\n", "no\n", "\n"] {
+        let before = scenario.calls().len();
+        let (shown, code) = on_a_terminal(&scenario, "apply stacks", answer);
+        assert_eq!(code, Some(1), "{shown}");
+        assert!(
+            shown.contains("not confirmed; nothing was changed"),
+            "{shown}"
+        );
+        let calls = scenario.calls().split_off(before);
+        assert!(calls.iter().all(|call| is_reading(call)), "{calls:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_access_that_widens_in_one_stack_is_asked_for_by_its_name() {
+    let mut scenario = teams(&["billing", "orders"]);
+    scenario.run(["apply", "--yes", "stacks"]).ok();
+    let (from, to) = (
+        "mutual_authentication: verify",
+        "mutual_authentication: passthrough",
+    );
+    edit(&mut scenario, "orders", from, to);
+    let question = "Access widens in `orders`. Type `widen` to allow it:";
+    let (shown, code) = on_a_terminal(&scenario, "apply stacks", "yes\nyes\n");
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains(question), "{shown}");
+    scenario
+        .run(["plan", "--detailed-exitcode", "stacks"])
+        .exits(2);
+    let (shown, code) = on_a_terminal(&scenario, "apply stacks", "yes\nwiden\n");
+    assert_eq!(code, Some(0), "{shown}");
+    scenario.run(["plan", "--detailed-exitcode", "stacks"]).ok();
+}
+
+#[test]
+fn without_a_terminal_several_stacks_are_not_applied_unasked() {
+    let scenario = teams(&["billing", "orders"]);
+    let (outcome, calls) = scenario.calls_of(["apply", "stacks"]);
+    outcome
+        .exits(1)
+        .says("nobody is there to confirm")
+        .says("confirm with --yes");
+    assert!(calls.iter().all(|call| is_reading(call)), "{calls:?}");
 }
 
 #[test]
@@ -323,15 +438,16 @@ fn ctrl_c_ends_all_stacks_in_order_and_the_next_run_goes_on() {
     scenario.run(["plan", "--detailed-exitcode", "stacks"]).ok();
 }
 
-/// How long each call takes below: far longer than it takes to send those that do not depend on it.
-const LATENCY: &str = "1000";
+/// How long nothing is asked before anything is answered below: longer than a busy machine takes from one
+/// call to the next that does not depend on it.
+const QUIET: &str = "700";
 
 #[test]
 fn calls_per_stack_fall_with_the_number_of_stacks_and_round_trips_stay_five() {
     let names = ["a-team", "b-team", "c-team", "d-team", "e-team"];
     let scenario = teams(&names);
     scenario.run(["apply", "--yes", "stacks"]).ok();
-    let scenario = scenario.env("MTLSGW_SANDBOX_LATENCY_MS", LATENCY);
+    let scenario = scenario.env("MTLSGW_SANDBOX_QUIET_MS", QUIET);
     let calls = |count: usize| {
         let files: Vec<String> = names[..count].iter().map(|name| file(name)).collect();
         let plan = ["plan", "--json"].into_iter();
@@ -347,6 +463,26 @@ fn calls_per_stack_fall_with_the_number_of_stacks_and_round_trips_stay_five() {
     assert!(
         per_stack.is_sorted_by(|fewer, more| fewer > more),
         "{per_stack:?}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_low_limit_of_open_files_keeps_nobody_from_planning_many_stacks() {
+    let scenario = teams(&["a-team", "b-team", "c-team", "d-team", "e-team"]);
+    scenario.run(["apply", "--yes", "stacks"]).ok();
+    let program = env!("CARGO_BIN_EXE_mtlsgw");
+    let limited = format!("ulimit -Sn 60 && '{program}' plan --sandbox --detailed-exitcode stacks");
+    let planned = Command::new("sh")
+        .args(["-c", &limited])
+        .env("MTLSGW_SANDBOX_LATENCY_MS", "300")
+        .current_dir(scenario.path(""))
+        .output()
+        .expect("starts");
+    assert!(
+        planned.status.success(),
+        "{}",
+        String::from_utf8_lossy(&planned.stderr)
     );
 }
 

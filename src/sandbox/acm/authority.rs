@@ -2,11 +2,12 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, RsaKeySize, SanType, SerialNumber,
+    KeyUsagePurpose, SanType, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
 use super::content::Content;
+use super::key::new_key;
 use crate::sandbox::world::{Refusal, World};
 
 /// Under what name the key store has the authority: its key and its certificate, one after the
@@ -36,17 +37,18 @@ pub(in crate::sandbox) fn of_service(
     world: &mut World,
     name: &str,
 ) -> Result<(String, String), Refusal> {
-    let (content, key) = issue(world, &[name.to_owned()], "EC_prime256v1")?;
+    let key = new_key("EC_prime256v1").map_err(|error| failure(&error))?;
+    let (content, key) = issue(world, &[name.to_owned()], &key)?;
     Ok((format!("{}\n{}", content.pem, content.chain), key))
 }
 
-/// A new certificate for the names, and its private key.
+/// A new certificate for the names and a key, and that key in PEM form.
 pub(super) fn issue(
     world: &mut World,
     names: &[String],
-    key_algorithm: &str,
+    key: &KeyPair,
 ) -> Result<(Content, String), Refusal> {
-    let (der, key) = sign(world, names, key_algorithm).map_err(|error| failure(&error))?;
+    let der = sign(world, names, key).map_err(|error| failure(&error))?;
     let chain = authority_certificate(world)?;
     let content =
         Content::read(&der).ok_or_else(|| failure(&rcgen::Error::CouldNotParseCertificate))?;
@@ -56,19 +58,14 @@ pub(super) fn issue(
             issuer: "Amazon".to_owned(),
             ..content
         },
-        key,
+        key.serialize_pem(),
     ))
 }
 
-fn sign(
-    world: &mut World,
-    names: &[String],
-    key_algorithm: &str,
-) -> Result<(Vec<u8>, String), rcgen::Error> {
+fn sign(world: &mut World, names: &[String], key: &KeyPair) -> Result<Vec<u8>, rcgen::Error> {
     let authority = authority(world)?;
     let authority_key = KeyPair::from_pem(&block(&authority, "PRIVATE KEY"))?;
     let issuer = Issuer::from_ca_cert_pem(&block(&authority, "CERTIFICATE"), authority_key)?;
-    let key = new_key(key_algorithm)?;
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params
@@ -80,7 +77,7 @@ fn sign(
             .push(SanType::DnsName(name.as_str().try_into()?));
     }
     params.key_usages.push(KeyUsagePurpose::DigitalSignature);
-    if key_algorithm.starts_with("RSA") {
+    if key.algorithm() == &rcgen::PKCS_RSA_SHA256 {
         params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
     }
     params
@@ -90,10 +87,7 @@ fn sign(
     params.serial_number = Some(serial_number(world));
     params.not_before = midnight(world.now);
     params.not_after = params.not_before + VALIDITY - Duration::SECOND;
-    Ok((
-        params.signed_by(&key, &issuer)?.der().to_vec(),
-        key.serialize_pem(),
-    ))
+    Ok(params.signed_by(key, &issuer)?.der().to_vec())
 }
 
 fn authority(world: &mut World) -> Result<Vec<pem::Pem>, rcgen::Error> {
@@ -129,15 +123,6 @@ fn block(authority: &[pem::Pem], tag: &str) -> String {
         .unwrap_or_default()
 }
 
-fn new_key(key_algorithm: &str) -> Result<KeyPair, rcgen::Error> {
-    match key_algorithm {
-        "EC_prime256v1" => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
-        "EC_secp384r1" => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
-        "EC_secp521r1" => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512),
-        _ => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048),
-    }
-}
-
 /// A number that no other certificate of the account has; positive, as its first digit is below
 /// eight.
 fn serial_number(world: &mut World) -> SerialNumber {
@@ -153,7 +138,7 @@ fn midnight(now: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(day).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-fn failure(error: &rcgen::Error) -> Refusal {
+pub(super) fn failure(error: &rcgen::Error) -> Refusal {
     Refusal::new(
         "InternalFailure",
         format!("the sandbox could not issue a certificate: {error}"),

@@ -126,6 +126,7 @@ pub(super) fn request_certificate(world: &mut World, call: &Call<'_>) -> Result<
         records_at,
         input: call.input.clone(),
     };
+    world.key_maker.order(&request.key_algorithm);
     let arn = new_arn(world, call.region);
     let origin = Origin::Requested(request);
     let certificate = Certificate {
@@ -232,7 +233,11 @@ pub(in crate::sandbox) fn settle(world: &mut World, region: &str) -> Result<(), 
             fail(world, region, &arn);
             continue;
         }
-        let (content, key) = authority::issue(world, &request.names, &request.key_algorithm)?;
+        let key = world.key_maker.key(&request.key_algorithm);
+        let Some(key) = key.map_err(|error| authority::failure(&error))? else {
+            continue;
+        };
+        let (content, key) = authority::issue(world, &request.names, &key)?;
         world.keys.0.insert(arn.clone(), key);
         if let Some(certificate) = world.region(region).acm.certificates.get_mut(&arn) {
             certificate.content = Some(content);
@@ -255,8 +260,14 @@ fn notice_records(world: &mut World, region: &str) {
     let Some(region) = regions.get_mut(region) else {
         return;
     };
-    for certificate in region.acm.certificates.values_mut() {
-        if certificate.status(now) != "PENDING_VALIDATION" {
+    let certificates = &mut region.acm.certificates;
+    let is_pending = |certificate: &Certificate| certificate.status(now) == "PENDING_VALIDATION";
+    // Who only looks has changed nothing that would have to be written down.
+    if !certificates.values().any(is_pending) {
+        return;
+    }
+    for certificate in certificates.values_mut() {
+        if !is_pending(certificate) {
             continue;
         }
         let Origin::Requested(request) = &mut certificate.origin else {

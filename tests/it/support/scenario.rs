@@ -227,7 +227,8 @@ impl Scenario {
 
     /// Runs a command; gives how many of its calls had to wait for each other's answers, at most.
     ///
-    /// Exact where answers take longer than it takes to send what does not depend on them.
+    /// Exact where answers are held back until all is asked that does not depend on them: with
+    /// `MTLSGW_SANDBOX_QUIET_MS`.
     pub(crate) fn rounds_of<'a>(
         &self,
         arguments: impl IntoIterator<Item = &'a str>,
