@@ -247,15 +247,15 @@ async fn adoptable(reader: &Reader) -> Result<BTreeSet<String>> {
     }
     let (apis, stages) =
         futures::try_join!(reader.found::<RestApi>(), reader.found::<stage::Stage>())?;
-    let wanted = |stack: &str, address: &Address| {
-        let want = reader.wanted_in::<RestApi>(stack).remove(address)?;
-        want.definition.digest(rest_api::known)
-    };
-    let is_wanted = |api: &&Found<RestApi>| {
+    let mut wanted = Vec::new();
+    for api in apis.iter() {
         let live = &api.spec.definition;
-        live.is_intact() && live.digest(rest_api::known) == wanted(&api.stack, &api.address)
-    };
-    let served = apis.iter().filter(is_wanted).flat_map(|api| {
+        let digest = rest_api::wanted_digest(reader, &api.stack, &api.address).await?;
+        if live.is_intact() && live.digest(rest_api::known) == digest {
+            wanted.push(api);
+        }
+    }
+    let served = wanted.into_iter().flat_map(|api| {
         let of_api = |stage: &&Found<stage::Stage>| {
             stage.owner == Owner::Ours && stage.spec.api == Late::Known(api.id.clone())
         };

@@ -141,6 +141,14 @@ impl Resource for LogBucket {
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        self.put_tags(cx.aws(), cx.identity(), &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let (account, region) = (&reader.identity.account, &reader.aws.region);
         let wanted: BTreeSet<String> = reader
@@ -159,6 +167,7 @@ impl Resource for LogBucket {
                 return Ok(None);
             };
             spec.delete_logs = scope.delete_logs;
+            spec.tags = reader.claimed::<Self>(&name, spec.tags, |_, want| want.name == name);
             found(reader, &scope.name, spec, wanted.contains(&name)).await
         });
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
@@ -189,7 +198,7 @@ impl Resource for LogBucket {
             self.put_policy(aws, identity).await?;
         }
         if touches(changes, "tags") {
-            bucket::put_tags(aws, identity, &self.name, &self.merged(&live.spec.tags)).await?;
+            self.put_tags(aws, identity, &live.spec.tags).await?;
         }
         Ok(Outputs::new())
     }
@@ -253,11 +262,17 @@ impl LogBucket {
         Ok(())
     }
 
+    async fn put_tags(&self, aws: &Aws, identity: &Identity, live: &Tags) -> Result<()> {
+        bucket::put_tags(aws, identity, &self.name, &self.merged(live)).await
+    }
+
     /// All tags that the bucket is to have: S3 replaces them at once, so those of others are sent again.
     fn merged(&self, live: &Tags) -> Tags {
         let (set, removed) = self.tags.changes(live);
-        let mut all = live.clone();
-        all.0.retain(|key, _| !removed.contains(key));
+        let mut all = live.real().into_owned();
+        // Those of CloudFormation stay without being sent, and must not be.
+        all.0
+            .retain(|key, _| !removed.contains(key) && !key.starts_with("aws:"));
         all.0.extend(set);
         all
     }

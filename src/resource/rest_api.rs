@@ -614,6 +614,30 @@ async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
     })
 }
 
+/// The id of a VPC link that a stack of the run refers to, where there is one already.
+async fn linked_by(reader: &Reader, stack: &str, link: &Late<String>) -> Result<Option<String>> {
+    match link {
+        Late::Known(id) => Ok(Some(id.clone())),
+        Late::From(address, _) => vpc_link::id_at(reader, stack, address).await,
+    }
+}
+
+/// The digest of what a stack of the run wants its API to be, as far as that is known.
+pub(super) async fn wanted_digest(
+    reader: &Reader,
+    stack: &str,
+    address: &Address,
+) -> Result<Option<String>> {
+    let Some(want) = reader.wanted_in::<RestApi>(stack).remove(address) else {
+        return Ok(None);
+    };
+    let link = match want.definition.vpc_link() {
+        Some(link) => linked_by(reader, stack, link).await?,
+        None => None,
+    };
+    Ok(want.definition.digest(|_| link.clone()))
+}
+
 /// The digest of the wanted document, if that is what the live API serves and consists of.
 async fn adoptable(reader: &Reader, tagged: &Tagged) -> Result<Option<String>> {
     let here = |stack: &str, at: &Address| *stack == tagged.stack && *at == tagged.address;
@@ -632,11 +656,14 @@ async fn adoptable(reader: &Reader, tagged: &Tagged) -> Result<Option<String>> {
     else {
         return Ok(None);
     };
-    // A VPC link of the stack's own is made anew, so that nothing leads through it yet.
-    let Some(digest) = want.definition.digest(known) else {
+    let link = match vpc_link {
+        Some(link) => linked_by(reader, &tagged.stack, link).await?,
+        None => None,
+    };
+    // A VPC link that has yet to be made is one that nothing leads through.
+    let Some(digest) = want.definition.digest(|_| link.clone()) else {
         return Ok(None);
     };
-    let link = vpc_link.as_ref().and_then(known);
     let document = &importable(document, link.as_deref());
     let exported = export(&reader.aws, &tagged.id, &stage.name).await?;
     let Some(exported) = exported.filter(|exported| export::is_same(exported, document)) else {

@@ -273,7 +273,7 @@ impl Wiring<'_> {
             record_type: "A".to_owned(),
             alias_dns_name: Late::From(balancer_address(), "dns_name"),
             alias_zone,
-            evaluate_target_health: false,
+            evaluate_target_health: record.evaluate_target_health,
             overwrite: Overwrite::Refuse,
             destinations: vec![listener_address(), group_address().part("targets")],
             leads_to: Vec::new(),
