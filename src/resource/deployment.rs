@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use super::context::{Wait, hex};
 use super::rest_api::{self, Policy, RestApi, Tagged};
 use super::{
-    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, listener,
-    stage, vpc_link,
+    Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, listener, stage,
+    vpc_link,
 };
 use crate::aws::{Aws, Once, pages, tolerate};
 use crate::diff::{Change, Diff};

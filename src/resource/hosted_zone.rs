@@ -76,7 +76,9 @@ impl Resource for HostedZone {
         }
         let listed = list(&reader.aws).await?;
         let tags = tags_of_unmarked(&reader.aws, &listed).await?;
-        let found = listed.iter().map(|one| found(reader, one, tags.get(&id(one))));
+        let found = listed
+            .iter()
+            .map(|one| found(reader, one, tags.get(&id(one))));
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
 
@@ -215,8 +217,7 @@ async fn found(
         .filter(|(_, _, want)| want.name == name)
         .collect();
     let tagged = tags.map(|tags| reader.claimed::<HostedZone>(&id, tags.clone(), |_, _| false));
-    let tagged =
-        tagged.filter(|tags| tags.stack().is_some_and(|stack| reader.has_stack(stack)));
+    let tagged = tagged.filter(|tags| tags.stack().is_some_and(|stack| reader.has_stack(stack)));
     if marked.is_none() && tagged.is_none() && wanting.is_empty() {
         return Ok(Vec::new());
     }
@@ -276,10 +277,10 @@ async fn found(
     Ok(found.collect())
 }
 
-/// A private zone of whomever as it is, with its id's tags and whether the VPC alone finds it.
+/// A private zone of whomever.
 #[derive(Debug)]
 pub(crate) struct Looked {
-    /// The VPCs of the region that find it.
+    /// The VPCs that find it, in whatever region.
     pub(crate) vpcs: Vec<String>,
     /// The stack that it belongs to.
     pub(crate) stack: Option<String>,
@@ -294,14 +295,14 @@ pub(crate) struct Looked {
 /// What could not be read.
 pub(crate) async fn look(aws: &Aws, id: &str, apex: &str, name: &str) -> Result<Looked> {
     let (vpcs, tags, sets) =
-        futures::try_join!(vpcs(aws, id), tags_of(aws, id), contents(aws, id, apex))?;
+        futures::try_join!(all_vpcs(aws, id), tags_of(aws, id), contents(aws, id, apex))?;
     let is_its = |set: &&ResourceRecordSet| {
         let of_name = set.name().trim_end_matches('.').eq_ignore_ascii_case(name);
         of_name && *set.r#type() == RrType::A
     };
     let others = sets.iter().filter(|set| !is_its(set)).map(in_words);
     Ok(Looked {
-        vpcs,
+        vpcs: vpcs.into_iter().filter_map(|vpc| vpc.vpc_id).collect(),
         stack: tags.stack().map(str::to_owned),
         others: others.collect(),
     })
@@ -322,14 +323,19 @@ fn name(described: &Described) -> String {
 
 /// The VPCs of this region that find a zone.
 async fn vpcs(aws: &Aws, id: &str) -> Result<Vec<String>> {
-    let send = aws.route53.get_hosted_zone().id(id).send();
-    let answer = aws.call("route53:GetHostedZone", send).await?;
-    let vpcs = answer.vpcs.unwrap_or_default().into_iter();
-    let here = vpcs.filter(|vpc| {
+    let all = all_vpcs(aws, id).await?.into_iter();
+    let here = all.filter(|vpc| {
         vpc.vpc_region()
             .is_none_or(|region| region.as_str() == aws.region)
     });
     Ok(here.filter_map(|vpc| vpc.vpc_id).collect())
+}
+
+/// The VPCs that find a zone.
+async fn all_vpcs(aws: &Aws, id: &str) -> Result<Vec<Vpc>> {
+    let send = aws.route53.get_hosted_zone().id(id).send();
+    let answer = aws.call("route53:GetHostedZone", send).await?;
+    Ok(answer.vpcs.unwrap_or_default())
 }
 
 async fn tags_of(aws: &Aws, id: &str) -> Result<Tags> {
@@ -343,7 +349,11 @@ async fn tags_of(aws: &Aws, id: &str) -> Result<Tags> {
         Err(error) if error.is("NoSuchHostedZone") => return Ok(Tags::default()),
         other => other?,
     };
-    Ok(answer.resource_tag_set.as_ref().map(live_tags).unwrap_or_default())
+    Ok(answer
+        .resource_tag_set
+        .as_ref()
+        .map(live_tags)
+        .unwrap_or_default())
 }
 
 fn live_tags(set: &ResourceTagSet) -> Tags {
@@ -371,7 +381,9 @@ async fn tags_of_unmarked(aws: &Aws, zones: &[Described]) -> Result<BTreeMap<Str
         match aws.call("route53:ListTagsForResources", send).await {
             // One that has just been deleted spoils the answer for all.
             Err(error) if error.is("NoSuchHostedZone") => {
-                let each = ids.iter().map(async |id| Ok((id.clone(), tags_of(aws, id).await?)));
+                let each = ids
+                    .iter()
+                    .map(async |id| Ok((id.clone(), tags_of(aws, id).await?)));
                 try_join_all(each).await
             }
             other => {

@@ -146,7 +146,8 @@ impl Resource for LogBucket {
     }
 
     async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
-        self.put_tags(cx.aws(), cx.identity(), &live.spec.tags).await
+        self.put_tags(cx.aws(), cx.identity(), &live.spec.tags)
+            .await
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
@@ -352,6 +353,24 @@ async fn read(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<LogBu
         tags,
         delete_logs: false,
     }))
+}
+
+/// A bucket as somebody has made it; `None` where there is none.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<LogBucket>> {
+    read(aws, identity, name).await
+}
+
+impl LogBucket {
+    /// The days after which its logs are deleted, where it is in everything as a stack would make it.
+    pub(crate) fn retention(&self, identity: &Identity, region: &str, stack: &str) -> Option<u16> {
+        let days = u16::try_from(self.lifecycle[0]["days"].as_u64()?).ok()?;
+        let made = Self::of(identity, region, stack, (days, self.tags.clone()));
+        (*self == made).then_some(days)
+    }
 }
 
 /// The algorithm that new objects are encrypted with.

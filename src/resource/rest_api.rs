@@ -806,7 +806,29 @@ pub(super) fn says(error: &Error, code: &str, words: &str) -> bool {
         .is_some_and(|error| error.is(code) && error.message.to_lowercase().contains(words))
 }
 
-/// The APIs with these ids, of whomever they are.
+/// The ids of VPC links that the methods of each API of the region name, or the stage variables in their
+/// place, by the API's id.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn connections(aws: &Aws) -> Result<Vec<(String, BTreeSet<String>)>> {
+    let ids = list(aws).await?.into_iter().filter_map(|api| api.id);
+    let read = ids.map(async |id| {
+        let resources = report::resources(aws, &id).await?;
+        let methods = resources
+            .iter()
+            .flat_map(|resource| resource.resource_methods().into_iter().flatten());
+        let named = methods.filter_map(|(_, method)| {
+            let integration = method.method_integration()?;
+            integration.connection_id().map(str::to_owned)
+        });
+        Ok::<_, Error>((id, named.collect()))
+    });
+    futures::future::try_join_all(read).await
+}
+
+/// The APIs with these ids, of whomever they are, each with what of it is not compared, in words.
 ///
 /// # Errors
 ///
@@ -814,7 +836,7 @@ pub(super) fn says(error: &Error, code: &str, words: &str) -> bool {
 pub(crate) async fn look(
     (aws, identity): (&Aws, &Identity),
     ids: &BTreeSet<String>,
-) -> Result<Vec<(String, RestApi)>> {
+) -> Result<Vec<(String, RestApi, Vec<String>)>> {
     let all = list(aws).await?.into_iter();
     let wanted = all.filter(|api| api.id().is_some_and(|id| ids.contains(id)));
     let look = wanted.map(|api| {
@@ -825,7 +847,9 @@ pub(crate) async fn look(
             intact: false,
         };
         let spec = live_spec(&api, &own, definition, tags_of(&api));
-        (id, spec)
+        let is_off = api.disable_execute_api_endpoint();
+        let unsaid = is_off.then(|| "that its own `execute-api` name is switched off".to_owned());
+        (id, spec, unsaid.into_iter().collect())
     });
     Ok(look.collect())
 }

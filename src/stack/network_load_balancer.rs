@@ -49,6 +49,8 @@ pub struct NetworkLoadBalancer {
     pub deletion_protection: bool,
     /// The alias by which the VPC finds it.
     pub record: Option<PrivateRecord>,
+    /// The name of the VPC link to it; None: the stack's.
+    pub vpc_link_name: Option<String>,
 }
 
 /// What a network load balancer listens to.
@@ -149,6 +151,8 @@ pub(super) struct RawNetworkLoadBalancer {
     /// Whether Route 53 asks the load balancer for its health before it answers with the alias.
     #[serde(default)]
     evaluate_target_health: bool,
+    /// Name of the VPC link to it (default: the stack's).
+    vpc_link_name: Option<String>,
 }
 
 /// What a section says of the alias.
@@ -226,6 +230,10 @@ impl RawNetworkLoadBalancer {
         }
         let target_port = self.target_port.unwrap_or(listener.port);
         refuse_port_zero(target_port, &path.key("target_port"), cx);
+        if self.vpc_link_name.as_deref() == Some("") {
+            let fault = Fault::new(&path.key("vpc_link_name"), "the name is empty");
+            cx.fault(fault.hint("leave it out for the stack's own name"));
+        }
         let delay = self.deregistration_delay_seconds;
         let at = path.key("deregistration_delay_seconds");
         check_range(delay, (0, 3600), &at, cx);
@@ -247,6 +255,7 @@ impl RawNetworkLoadBalancer {
                 evaluate_target_health: self.evaluate_target_health,
             }
             .build(path, cx),
+            vpc_link_name: self.vpc_link_name,
         }
     }
 }
@@ -323,7 +332,8 @@ impl RawPrivateRecord {
             }
             Zone::Id(id) => {
                 if name.is_none() {
-                    let fault = Fault::new(path, format!("`{path}` has no name in the zone `{id}`"));
+                    let fault =
+                        Fault::new(path, format!("`{path}` has no name in the zone `{id}`"));
                     cx.fault(fault.hint("write `name: …`, the full name of the record"));
                 }
                 (PrivateZone::Existing(id), name?)

@@ -71,7 +71,10 @@ impl Wiring<'_> {
             .insert(balancer_address(), resource);
         if is_linked {
             let link = VpcLink {
-                name: self.stack.name.clone(),
+                name: balancer
+                    .vpc_link_name
+                    .clone()
+                    .unwrap_or_else(|| self.stack.name.clone()),
                 target: Late::id(&balancer_address()),
                 status: "AVAILABLE".to_owned(),
                 tags: self.tags(&vpc_link_address()),

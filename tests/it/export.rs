@@ -1,5 +1,6 @@
 //! What somebody made in the console is exported, adopted, and from then on a stack like any other.
 
+mod backend;
 mod console;
 
 use std::fs;

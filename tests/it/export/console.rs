@@ -1,6 +1,8 @@
 //! Gateways as people make them in the console: by its procedures, with its defaults and with names of
 //! their own.
 
+pub(crate) mod backend;
+
 use serde_json::{Value, json};
 
 use crate::acts::{elb, vpc};
@@ -142,7 +144,7 @@ impl<'a> Console<'a> {
     /// A private API that is reached from the VPC only, deployed as the stage `dev`; its id.
     ///
     /// Which endpoints it is associated with may be left open.
-    fn private_api(&self, endpoint: Option<&str>) -> String {
+    fn private_api(&self, definition: &Value, endpoint: Option<&str>) -> String {
         let api = json!({
             "name": "PetStore",
             "endpointConfiguration": { "types": ["PRIVATE"] },
@@ -150,7 +152,7 @@ impl<'a> Console<'a> {
         let made = self.api(("POST", "/restapis"), &api);
         let id = made["id"].as_str().expect("is text").to_owned();
         let path = format!("/restapis/{id}");
-        self.api(("PUT", &format!("{path}?mode=overwrite")), &openapi());
+        self.api(("PUT", &format!("{path}?mode=overwrite")), definition);
         let outside = json!({ "StringNotEquals": { "aws:SourceVpc": self.vpc } });
         let statement = |effect: &str| {
             json!({
@@ -333,13 +335,18 @@ impl<'a> Console<'a> {
     /// System P as the console's procedures make it; `is_tidy` where the endpoint lets nothing out and
     /// the API is associated with it.
     pub(crate) fn private_apis(&self, is_tidy: bool) -> [String; 3] {
+        self.private_apis_of(&openapi(), is_tidy)
+    }
+
+    /// The same with another definition.
+    pub(crate) fn private_apis_of(&self, definition: &Value, is_tidy: bool) -> [String; 3] {
         let front = self.group("alb-sg", "0.0.0.0/0");
         let back = self.group("vpce-sg", &front);
         if is_tidy {
             self.close_egress(&back);
         }
         let (endpoint, addresses) = self.endpoint(&back);
-        let api = self.private_api(is_tidy.then_some(endpoint.as_str()));
+        let api = self.private_api(definition, is_tidy.then_some(endpoint.as_str()));
         let certificate = self.certificate();
         let domain = json!({
             "domainName": "api.example.com",
