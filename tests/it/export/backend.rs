@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::console::backend::{Speaks, definition};
-use super::{actions, adopts, made};
+use super::{actions, adopts, made, plans_as_tags_alone};
 use crate::acts::writes;
 use crate::support::{Scenario, canonical, differences};
 
@@ -21,22 +21,6 @@ fn exported(scenario: Scenario) -> Scenario {
     outcome.ok();
     assert_eq!(writes(&calls), [""; 0], "exporting only reads");
     scenario
-}
-
-/// What is adopted, and that nothing else is done but to the stack's bucket.
-#[track_caller]
-fn plans_as_tags_alone(scenario: &Scenario) -> Vec<String> {
-    let plan = scenario.run(["plan", "--adopt", "--json"]).ok();
-    let text = scenario.read("stack.yaml");
-    assert_eq!(plan.json()["stacks"][0]["warnings"], json!([]), "{text}");
-    let (adopted, others): (Vec<_>, Vec<_>) = actions(&plan)
-        .into_iter()
-        .filter(|(address, _)| !address.starts_with("bucket"))
-        .partition(|(_, action)| action == "adopt");
-    assert_eq!(others, [], "{text}");
-    let mut adopted: Vec<String> = adopted.into_iter().map(|(address, _)| address).collect();
-    adopted.sort();
-    adopted
 }
 
 /// What is left of the kinds that a stack of system S has.
@@ -244,7 +228,7 @@ fn what_a_network_load_balancer_has_beyond_a_stack_file_is_told() {
     let scenario = made(|console| {
         let made = console.backend(Speaks::Tcp);
         console.second_network_listener(&made);
-        console.keep_addresses_of_clients(&made.group);
+        console.set_group_attribute(&made.group, "preserve_client_ip.enabled", "true");
     });
     let outcome = scenario.run(EXPORT).ok();
     let outcome =

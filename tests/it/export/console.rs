@@ -2,6 +2,7 @@
 //! their own.
 
 pub(crate) mod backend;
+mod servers;
 
 use serde_json::{Value, json};
 
@@ -245,6 +246,19 @@ impl<'a> Console<'a> {
         ["LoadBalancerArn", "DNSName", "CanonicalHostedZoneId"].map(|name| made.element(name))
     }
 
+    /// A target group without targets; its ARN.
+    pub(crate) fn second_target_group(&self) -> String {
+        let group = [
+            ("Name", "My-Other-Targets"),
+            ("Protocol", "HTTP"),
+            ("Port", "80"),
+            ("VpcId", self.vpc.as_str()),
+            ("TargetType", "ip"),
+        ];
+        self.elb("CreateTargetGroup", &group)
+            .element("TargetGroupArn")
+    }
+
     /// A target group with these targets; its ARN.
     pub(crate) fn target_group(
         &self,
@@ -278,15 +292,25 @@ impl<'a> Console<'a> {
     }
 
     /// A listener on 443, which verifies by a trust store where there is one; its ARN.
-    pub(crate) fn listener(
+    pub(crate) fn listener(&self, places: (&str, &str, &str), trust_store: Option<&str>) -> String {
+        self.verifying_listener("443", places, trust_store)
+    }
+
+    /// One on another port that asks nobody; its ARN.
+    pub(crate) fn listener_on(&self, port: &str, places: (&str, &str, &str)) -> String {
+        self.verifying_listener(port, places, None)
+    }
+
+    fn verifying_listener(
         &self,
+        port: &str,
         (balancer, certificate, group): (&str, &str, &str),
         trust_store: Option<&str>,
     ) -> String {
         let mut listener = vec![
             ("LoadBalancerArn", balancer),
             ("Protocol", "HTTPS"),
-            ("Port", "443"),
+            ("Port", port),
             ("SslPolicy", "ELBSecurityPolicy-TLS13-1-3-2021-06"),
             ("Certificates.member.1.CertificateArn", certificate),
             ("DefaultActions.member.1.Type", "forward"),

@@ -121,16 +121,6 @@ impl Console<'_> {
         elb(self.aws, "CreateListener", &listener);
     }
 
-    /// Has targets see the addresses of clients.
-    pub(crate) fn keep_addresses_of_clients(&self, group: &str) {
-        let attribute = [
-            ("TargetGroupArn", group),
-            ("Attributes.member.1.Key", "preserve_client_ip.enabled"),
-            ("Attributes.member.1.Value", "true"),
-        ];
-        self.elb("ModifyTargetGroupAttributes", &attribute);
-    }
-
     /// A private zone for the VPC; its id.
     pub(crate) fn private_zone(&self, name: &str) -> String {
         let body = format!(
