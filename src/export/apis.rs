@@ -25,35 +25,10 @@ pub(super) fn apis(seen: &Seen, names: &Names, stack: &str, draft: &mut Draft) {
 }
 
 fn api(seen: &Seen, api: &Api, (stack, name, at): (&str, &str, &str), draft: &mut Draft) -> Value {
-    let Api {
-        spec,
-        stage,
-        exported,
-        ..
-    } = api;
-    let mut section = Map::new();
-    let mut put = |key: &str, value: Value| section.insert(key.to_owned(), value);
+    let Api { spec, stage, .. } = api;
     let file = if name == "main" { "api" } else { name };
-    let definition = definition_of(exported);
-    let port = seen
-        .backend
-        .as_ref()
-        .and_then(|one| backend::port(seen, one));
-    let worded = definition::worded(&definition, seen.link(), port);
-    let document = format!("{:#}\n", worded.document);
-    put("openapi", draft.file(&format!("{file}.json"), document));
-    if worded.is_linked {
-        put("vpc_link", "network_load_balancer".into());
-    }
-    for uri in &worded.elsewhere {
-        draft.leave_out(
-            at,
-            format!("the way to {uri}, which leads through the VPC link to another port: its id stays in the definition"),
-        );
-    }
-    if definition::skips_verification(&definition) {
-        put("insecure_skip_verification", true.into());
-    }
+    let mut section = defined(seen, api, (file, at), draft);
+    let mut put = |key: &str, value: Value| section.insert(key.to_owned(), value);
     let derived = if name == "main" {
         stack.to_owned()
     } else {
@@ -88,19 +63,57 @@ fn api(seen: &Seen, api: &Api, (stack, name, at): (&str, &str, &str), draft: &mu
         put("throttling", json!(limits));
     }
     tell_oddities(api, at, draft);
-    let endpoint = network::endpoint_of(seen).map(|id| Late::Known(id.to_owned()));
-    if !is_private {
-        return section.into();
-    }
-    if spec.vpc_endpoints.is_empty() {
+    if is_private && !is_associated(seen, api, at, draft) {
         put("associate_endpoint", false.into());
-    } else if endpoint.as_slice() != spec.vpc_endpoints.as_slice() {
+    }
+    section.into()
+}
+
+/// What it consists of, and how that leads to a backend in the VPC.
+fn defined(
+    seen: &Seen,
+    api: &Api,
+    (file, at): (&str, &str),
+    draft: &mut Draft,
+) -> Map<String, Value> {
+    let definition = definition_of(&api.exported);
+    let port = seen
+        .backend
+        .as_ref()
+        .and_then(|one| backend::port(seen, one));
+    let worded = definition::worded(&definition, seen.link(), port);
+    let document = format!("{:#}\n", worded.document);
+    let document = draft.file(&format!("{file}.json"), document);
+    let mut section = Map::from_iter([("openapi".to_owned(), document)]);
+    if worded.is_linked {
+        section.insert("vpc_link".to_owned(), "network_load_balancer".into());
+    }
+    for uri in &worded.elsewhere {
+        draft.leave_out(
+            at,
+            format!(
+                "the way to {uri}, which leads through the VPC link to another port: its id stays in the definition"
+            ),
+        );
+    }
+    if definition::skips_verification(&definition) {
+        section.insert("insecure_skip_verification".to_owned(), true.into());
+    }
+    section
+}
+
+/// Whether a private API is associated with any endpoint; says so where that is not the stack's alone.
+fn is_associated(seen: &Seen, api: &Api, at: &str, draft: &mut Draft) -> bool {
+    let endpoint = network::endpoint_of(seen).map(|id| Late::Known(id.to_owned()));
+    if endpoint.as_slice() != api.spec.vpc_endpoints.as_slice()
+        && !api.spec.vpc_endpoints.is_empty()
+    {
         draft.differs(
             at,
             "it is not associated with the endpoint alone, which the stack would change and deploy",
         );
     }
-    section.into()
+    !api.spec.vpc_endpoints.is_empty()
 }
 
 /// Says what of an API the stack file has no words for.

@@ -226,13 +226,12 @@ async fn found(
         (None, None) => tags_of(&reader.aws, &id).await,
     };
     let (vpcs, tags) = futures::try_join!(vpcs(&reader.aws, &id), read_tags())?;
-    let place = match marked {
-        Some((stack, address)) => Some((stack.to_owned(), address)),
-        // Tags do not say the region, which the VPC does.
-        None => tagged
-            .filter(|_| !vpcs.is_empty())
-            .and_then(|tags| Some((tags.stack()?.to_owned(), tags.address()?))),
-    };
+    // Tags do not say the region, which the VPC does.
+    let tagged = tagged.filter(|_| !vpcs.is_empty());
+    let place = marked.or_else(|| {
+        let tags = tagged.as_ref()?;
+        Some((tags.stack()?, tags.address()?))
+    });
     let spec = |vpc: Option<&str>| HostedZone {
         name: name.clone(),
         vpc: vpc
@@ -254,16 +253,10 @@ async fn found(
         outputs: Outputs::new(),
     };
     if let Some((stack, address)) = place {
-        let want = reader.wanted_in::<HostedZone>(&stack);
+        let want = reader.wanted_in::<HostedZone>(stack);
         let mut spec = spec(want.get(&address).map(|want| want.vpc.as_str()));
-        let balancers = reader.found::<load_balancer::LoadBalancer>().await?;
-        let balancers = balancers.iter().filter(|one| {
-            one.stack == stack
-                && one.owner == Owner::Ours
-                && one.spec.kind == load_balancer::Type::Network
-        });
-        spec.load_balancer = balancers.map(|one| Late::Known(one.id.clone())).collect();
-        return Ok(vec![found(&stack, &address, Owner::Ours, spec)]);
+        spec.load_balancer = network_load_balancers(reader, stack).await?;
+        return Ok(vec![found(stack, &address, Owner::Ours, spec)]);
     }
     let in_the_way = wanting
         .into_iter()
@@ -275,6 +268,17 @@ async fn found(
         found(&scope.name, address, owner, spec(Some(&want.vpc)))
     });
     Ok(found.collect())
+}
+
+/// The network load balancers of a stack, which its zone's record may lead to.
+async fn network_load_balancers(reader: &Reader, stack: &str) -> Result<Vec<Late<String>>> {
+    let found = reader.found::<load_balancer::LoadBalancer>().await?;
+    let ours = found.iter().filter(|one| {
+        one.stack == stack
+            && one.owner == Owner::Ours
+            && one.spec.kind == load_balancer::Type::Network
+    });
+    Ok(ours.map(|one| Late::Known(one.id.clone())).collect())
 }
 
 /// A private zone of whomever.

@@ -159,13 +159,11 @@ impl Way {
 /// certificate is good for it, where its targets are an endpoint.
 async fn front_of(aws: &Aws, domains: &[Domain]) -> Result<Option<Front>> {
     for domain in domains {
-        let arn = match by_record(aws, &domain.spec.name).await? {
-            Some(arn) => Some(arn),
-            None => {
-                let fitting = by_certificate(aws, &domain.spec.name).await?;
-                <[String; 1]>::try_from(fitting).ok().map(|[one]| one)
-            }
-        };
+        let mut arn = by_record(aws, &domain.spec.name).await?;
+        if arn.is_none() {
+            let fitting = by_certificate(aws, &domain.spec.name).await?;
+            arn = <[String; 1]>::try_from(fitting).ok().map(|[one]| one);
+        }
         let Some(arn) = arn else { continue };
         let balancer = load_balancer(aws, &arn).await?;
         if balancer.spec.kind == Type::Application {

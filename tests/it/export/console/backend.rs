@@ -18,8 +18,6 @@ pub(crate) enum Speaks {
 pub(crate) struct Made {
     /// The network load balancer: ARN, DNS name, zone of its name.
     pub(crate) balancer: [String; 3],
-    /// The VPC link's id.
-    pub(crate) link: String,
     /// The backend's target group.
     pub(crate) group: String,
     /// The API's id.
@@ -207,7 +205,6 @@ impl Console<'_> {
         Made {
             balancer,
             group,
-            link,
             api,
             zone,
         }
