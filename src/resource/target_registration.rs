@@ -111,7 +111,8 @@ impl Resource for TargetRegistration {
     async fn ready(&self, cx: &Cx, id: &str) -> Result<Outputs> {
         if !self.listeners.is_empty() {
             let targets = cx.value(&self.targets)?.into_iter().collect();
-            self.wait_healthy(cx, group_of(id), &targets).await?;
+            self.wait_healthy(cx, group_of(id), &targets, Patience::Healthy)
+                .await?;
         }
         Ok(Outputs::new())
     }
@@ -122,9 +123,8 @@ impl Resource for TargetRegistration {
         let had: BTreeSet<String> = cx.value(&live.spec.targets)?.into_iter().collect();
         self.register(cx, group, &(&want - &had)).await?;
         // Also those that an interrupted run has registered take over only when they can answer.
-        if target_group::is_in_use(cx.aws(), group).await? {
-            self.wait_healthy(cx, group, &want).await?;
-        }
+        self.wait_healthy(cx, group, &want, Patience::WhileInUse)
+            .await?;
         deregister(cx, group, |target| !want.contains(&name(target, self.port))).await?;
         Ok(Outputs::new())
     }
@@ -183,14 +183,30 @@ impl TargetRegistration {
         .await
     }
 
-    async fn wait_healthy(&self, cx: &Cx, group: &str, targets: &BTreeSet<String>) -> Result<()> {
-        wait_while(cx, group, |health| unhealthy(health, targets, self.port)).await
+    async fn wait_healthy(
+        &self,
+        cx: &Cx,
+        group: &str,
+        targets: &BTreeSet<String>,
+        patience: Patience,
+    ) -> Result<()> {
+        let complaints = |health: &[TargetHealthDescription]| unhealthy(health, targets, self.port);
+        wait_while(cx, group, patience, complaints).await
     }
+}
+
+/// How long targets are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// Until they are healthy.
+    Healthy,
+    /// Or until no listener forwards to their group any more: its last one may go in the same run.
+    WhileInUse,
 }
 
 /// Waits until all that is registered with a group is healthy.
 pub(super) async fn wait_all_healthy(cx: &Cx, group: &str) -> Result<()> {
-    wait_while(cx, group, |health| {
+    wait_while(cx, group, Patience::Healthy, |health| {
         let registered = health.iter().filter(|one| is_registered(one));
         registered.filter_map(complaint).collect()
     })
@@ -201,12 +217,20 @@ pub(super) async fn wait_all_healthy(cx: &Cx, group: &str) -> Result<()> {
 async fn wait_while(
     cx: &Cx,
     group: &str,
+    patience: Patience,
     complaints: impl Fn(&[TargetHealthDescription]) -> Vec<String>,
 ) -> Result<()> {
     let wait = Wait::new("the targets to become healthy", 15, 600).at_most(cx.timeout("targets"));
     let look = async || -> Result<Vec<String>> {
         let health = describe(cx.aws(), group).await?;
-        Ok(complaints(&health))
+        let is_over = patience == Patience::WhileInUse
+            && health.iter().any(is_unused)
+            && !target_group::is_in_use(cx.aws(), group).await?;
+        Ok(if is_over {
+            Vec::new()
+        } else {
+            complaints(&health)
+        })
     };
     let healthy = cx
         .wait_until(wait, async || Ok(look().await?.is_empty().then_some(())))
@@ -352,6 +376,12 @@ fn is_registered(health: &TargetHealthDescription) -> bool {
 fn is_draining(health: &TargetHealthDescription) -> bool {
     let state = health.target_health().and_then(|health| health.state());
     state == Some(&TargetHealthStateEnum::Draining)
+}
+
+/// No health is checked, such as where no listener forwards to the group.
+fn is_unused(health: &TargetHealthDescription) -> bool {
+    let state = health.target_health().and_then(|health| health.state());
+    state == Some(&TargetHealthStateEnum::Unused)
 }
 
 /// A target as it is compared: the same id on another port is another target.

@@ -80,6 +80,16 @@ fn targets_that_never_become_healthy_replace_nobody() {
 }
 
 #[test]
+fn targets_are_waited_for_only_as_long_as_a_listener_forwards_to_them() {
+    let mut scenario = pinned("listener: {}");
+    scenario.edit(TARGETS, "targets: [172.31.0.78], port: 443");
+    scenario.edit("listener: {}\n", "");
+    scenario.edit("record: { zone: example.com }\n", "");
+    scenario.run(["apply", "--yes"]).ok();
+    scenario.has_converged();
+}
+
+#[test]
 fn a_listener_keeps_its_place_under_another_name() {
     let mut scenario = pinned("listener: { redirect_http: true }");
     let before = scenario.id("listener");

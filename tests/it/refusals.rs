@@ -86,8 +86,8 @@ fn a_line_that_cannot_be_understood_is_named_with_its_place() {
         ),
         (
             "api: { openapi: petstore.yaml, stag: dev }",
-            "error: stack.yaml:5:32: unknown key `stag` in `api`; allowed: `openapi`, `sample`, `stage`, \
-             `endpoint_type`, `policy`, `description`, `stage_variables`, `access_logs`, `throttling`, `vpc_link`, `insecure_skip_verification`, `backend_certificate`\n\
+            "error: stack.yaml:5:32: unknown key `stag` in `api`; allowed: `openapi`, `sample`, `name`, `stage`, \
+             `endpoint_type`, `associate_endpoint`, `policy`, `description`, `stage_variables`, `access_logs`, `throttling`, `vpc_link`, `insecure_skip_verification`, `backend_certificate`\n\
              hint: did you mean `stage`?\n",
         ),
         (

@@ -129,7 +129,7 @@ fn system_p_is_applied_and_destroyed_without_being_throttled() {
 #[test]
 fn several_apis_wait_for_each_other_as_long_as_the_rates_say_and_tell_why() {
     let scenario = Scenario::stack(&several_apis("pets"));
-    let aws = scenario.serve(&["--rates", "--timing", "x30"]);
+    let aws = scenario.serve(&["--rates", "--timing", "x10"]);
     let applied = paced(&scenario, &["apply", "--yes"]);
     applied.says("API Gateway allows one CreateDeployment every 5 s");
     paced(&scenario, &["plan", "--detailed-exitcode"]);

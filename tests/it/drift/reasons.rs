@@ -34,6 +34,11 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("AWS::EC2::VPCEndpoint", "service", IMMUTABLE),
     ("AWS::EC2::VPCEndpoint", "state", BY_AWS_ALONE),
     ("AWS::ApiGateway::Deployment", "api", IDENTITY),
+    (
+        "AWS::ApiGateway::Deployment",
+        "description",
+        "differs only where a deployment is to be adopted: `export`",
+    ),
     ("AWS::ApiGateway::Stage", "api", IDENTITY),
     ("AWS::ApiGateway::Stage", "name", IDENTITY),
     ("AWS::ApiGateway::DomainName", "name", IDENTITY),

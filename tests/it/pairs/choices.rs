@@ -83,6 +83,8 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("api", &["", "", REGIONAL]),
+    ("api", &["", "name: Pets of the shop"]),
+    ("api", &["", "associate_endpoint: false"]),
     (
         "api",
         &[
@@ -477,6 +479,7 @@ fn every_key_of_a_stack_file_is_among_the_choices() {
             "no resource, and for URLs only: `crl`",
         ),
         ("timeouts", "no resource"),
+        ("adopt", "it is about what is no stack's yet: `export`"),
         ("verify", "no resource"),
         ("network_load_balancer", BACKEND),
         ("network_load_balancer.listener", BACKEND),
