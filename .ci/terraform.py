@@ -1,7 +1,7 @@
 """Terraform's AWS provider and the embedded AWS agree; so do Terraform and mtlsgw.
 
 Each configuration in `.ci/terraform/` is applied to a sandbox, has to plan empty and to be destroyed
-without leftovers. Then mtlsgw applies the same gateway, and Terraform has to take it over by `import`
+without leftovers; meanwhile `mtlsgw export` has to describe it so that adopting it would write tags alone. Then mtlsgw applies the same gateway, and Terraform has to take it over by `import`
 blocks without wanting to replace anything.
 
     python terraform.py target/debug/mtlsgw PROVIDER_MIRROR
@@ -60,6 +60,10 @@ FURNISHED = ("vpcs", "subnets", "internet_gateways", "route_tables", "account", 
 LINGERING = ("network_interfaces", "vpc_endpoints", "releases", "released_certificates")
 
 
+# The load balancer that export begins at, in each configuration.
+ENTRIES = {"client-certificates": "tf-servers", "petstore": "tf-front", "self-signed-backend": "tf-backend"}
+
+
 def terraform(work, url, *arguments, mirror):
     """Runs Terraform with the provider that is on this machine."""
     (work / "terraformrc").write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
@@ -89,6 +93,23 @@ def left(url):
     return found
 
 
+def export(checks, program, work, name):
+    """What Terraform has made, as a stack that could be adopted."""
+    arguments = ["--load-balancer", ENTRIES[name], "--name", name, "--region", REGION, "--directory", "exported"]
+    exported = run(program, work, "export", *arguments)
+    checks.that(f"{name}: mtlsgw export", exported.returncode == 0, exported.stderr)
+    planned = run(program, work, "plan", "--adopt", "--json", "exported/stack.yaml")
+    if planned.returncode != 0:
+        checks.that(f"{name}: mtlsgw plan --adopt", False, planned.stderr)
+        return
+    stack = json.loads(planned.stdout)["stacks"][0]
+    others = [one["address"] for one in stack["changes"]
+              if one["action"] != "adopt" and not one["address"].startswith(("bucket", "objects"))]
+    adopted = sum(one["action"] == "adopt" for one in stack["changes"])
+    fact = f"{name}: adopting {adopted} things would write tags alone"
+    checks.that(fact, adopted > 0 and not others and not stack["warnings"], (others, stack["warnings"], exported.stderr))
+
+
 def apply_and_destroy(checks, program, mirror, configuration):
     """A configuration from nothing to nothing."""
     with tempfile.TemporaryDirectory(prefix="mtlsgw-terraform-") as folder:
@@ -108,6 +129,8 @@ def apply_and_destroy(checks, program, mirror, configuration):
                 checks.that(f"{name}: terraform {command[0]}", done.returncode == expected, said)
                 if done.returncode != expected:
                     return
+                if command[0] == "plan":
+                    export(checks, program, work, name)
             checks.equal(f"{name}: nothing is left", left(served.url), [])
 
 

@@ -1,14 +1,20 @@
 //! `export`: from what exists to a stack file that describes it, with the section `adopt` by which it
 //! can be taken over.
 //!
-//! `seen` reads what belongs to a load balancer, `draft` is the file in the making, and each section's
+//! `seen` reads what belongs to a load balancer or a domain, `draft` is the file in the making, and each section's
 //! file brings what was seen into the words of the stack file. What the stack file has no words for is
 //! told, never left out in silence. No private key is read: AWS gives none back.
 
+mod apis;
+mod backend;
+mod definition;
+mod domains;
 mod draft;
-mod gateway;
+mod listeners;
+mod names;
 mod network;
 mod seen;
+mod target_groups;
 mod trust;
 mod yaml;
 
@@ -18,8 +24,9 @@ use crate::aws::{Aws, Identity};
 use crate::error::Result;
 use crate::wiring::Warning;
 
+pub(crate) use names::section_name;
+pub(crate) use seen::Entry;
 use seen::Seen;
-pub(crate) use seen::load_balancer_of_domain;
 
 /// A stack file with the files it refers to.
 #[derive(Debug)]
@@ -33,7 +40,7 @@ pub(crate) struct Exported {
 /// The name of the stack file.
 pub(crate) const STACK_FILE: &str = "stack.yaml";
 
-/// Describes what belongs to a load balancer as the stack `name`.
+/// Describes what belongs to where the export begins as the stack `name`.
 ///
 /// # Errors
 ///
@@ -41,31 +48,33 @@ pub(crate) const STACK_FILE: &str = "stack.yaml";
 pub(crate) async fn export(
     aws: &Aws,
     identity: &Identity,
-    load_balancer: &str,
+    entry: &Entry,
     name: &str,
 ) -> Result<Exported> {
-    let seen = Box::pin(Seen::read(aws, identity, load_balancer)).await?;
+    let seen = Box::pin(Seen::read(aws, identity, entry, name)).await?;
     let mut draft = draft::Draft::new(name, &aws.region, &identity.account);
-    let store = trust::trust_store(&seen, &mut draft);
-    let sections = gateway::Names::of(&seen);
+    let store = seen
+        .front
+        .as_ref()
+        .and_then(|front| trust::trust_store(front, &mut draft));
+    let sections = names::Names::of(&seen);
     network::top(&seen, &mut draft);
     network::endpoint(&seen, &mut draft);
-    gateway::apis(&seen, &sections, name, &mut draft);
-    gateway::domains(&seen, &sections, &mut draft);
+    apis::apis(&seen, &sections, name, &mut draft);
+    domains::domains(&seen, &sections, &mut draft);
     trust::certificate(&seen, &mut draft);
-    gateway::target_groups(&seen, &sections, &mut draft);
-    network::load_balancer(&seen, &mut draft);
-    draft.put("trust_store", store);
-    gateway::listeners(&seen, &sections, &mut draft);
+    if let Some(front) = &seen.front {
+        target_groups::target_groups(front, &sections, &mut draft);
+        network::load_balancer(front, (identity, name), &mut draft);
+        draft.put("trust_store", store);
+        listeners::listeners((&seen, front), &sections, &mut draft);
+    }
+    if let Some(backend) = &seen.backend {
+        backend::network_load_balancer((&seen, backend), &mut draft);
+    }
     network::records(&seen, &mut draft);
+    for (address, what) in &seen.beyond {
+        draft.leave_out(address, what.as_str());
+    }
     Ok(draft.finish(&seen))
-}
-
-/// The name of a stack after the load balancer of an ARN or name.
-pub(crate) fn stack_name(load_balancer: &str) -> String {
-    let name = match load_balancer.split_once(":loadbalancer/app/") {
-        Some((_, rest)) => rest.split('/').next().unwrap_or(rest),
-        None => load_balancer,
-    };
-    gateway::section_name(name)
 }

@@ -182,6 +182,22 @@ fn refuse_wrongly_named(reader: &Reader, stack: &str, nodes: &[Box<dyn Node>]) -
     ))
 }
 
+/// Refuses what several stacks of the run would adopt.
+fn refuse_contested(reader: &Reader, stack: &str) -> Result<()> {
+    let contested = reader.contested(stack);
+    if contested.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<String> = contested
+        .iter()
+        .map(|(address, why)| format!("`{address}`: {why}"))
+        .collect();
+    Err(Error::refused_with(
+        told.join("\n"),
+        "rename it in one of the two stack files, or adopt with one of them only",
+    ))
+}
+
 /// The bucket's name, unless it is the account's own.
 fn named_bucket(bucket: &stack::Bucket) -> Option<String> {
     match bucket {
@@ -475,7 +491,8 @@ impl Session {
         let planned = subjects.into_iter().zip(wired).map(|(subject, wired)| {
             let nodes = nodes.remove(&subject.name).unwrap_or_default();
             let (name, region) = (subject.name.clone(), subject.region.clone());
-            let well_named = refuse_wrongly_named(&reader, &name, &nodes);
+            let well_named = refuse_wrongly_named(&reader, &name, &nodes)
+                .and_then(|()| refuse_contested(&reader, &name));
             let planned = self.plan_one(&reader, subject, wired, nodes);
             async {
                 let planned = match well_named {

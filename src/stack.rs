@@ -64,6 +64,7 @@ pub use endpoint::{Endpoint, EndpointPolicy, OwnEndpoint};
 pub use error::{Location, StackError, StackErrors, Warning};
 pub use health_check::{HealthCheck, HealthCheckPort};
 pub use listener::Listener;
+pub(crate) use listener::header_of;
 pub use load_balancer::{IpAddressType, LoadBalancer, OwnLoadBalancer, Scheme};
 pub use material::{InputFile, Material};
 pub use mutual_authentication::MutualAuthentication;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::{ExportArgs, Global};
 use crate::error::{Error, Result, exit};
-use crate::export::{self, Exported, STACK_FILE};
+use crate::export::{self, Entry, Exported, STACK_FILE};
 use crate::pki::{Existing, refuse_existing, write_public};
 use crate::session::Session;
 use crate::view::View;
@@ -59,16 +59,16 @@ fn region_of(args: &ExportArgs) -> Option<String> {
 async fn read(session: &Session, args: &ExportArgs, region: &str) -> Result<Exported> {
     let aws = session.connect(region).await?;
     let identity = aws.identity().await?;
-    let load_balancer = match (&args.source.load_balancer, &args.source.domain) {
-        (Some(load_balancer), _) => load_balancer.clone(),
-        (None, Some(domain)) => export::load_balancer_of_domain(&aws, domain).await?,
+    let entry = match (&args.source.load_balancer, &args.source.domain) {
+        (Some(load_balancer), _) => Entry::LoadBalancer(load_balancer.clone()),
+        (None, Some(domain)) => Entry::of_domain(&aws, &identity, domain).await?,
         (None, None) => unreachable!("clap wants one of the two"),
     };
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => export::stack_name(&load_balancer),
+        None => entry.stack_name(),
     };
-    export::export(&aws, &identity, &load_balancer, &name).await
+    export::export(&aws, &identity, &entry, &name).await
 }
 
 /// Writes all files, or none where one is there already.

@@ -6,7 +6,11 @@ use serde_json::{Map, Value};
 
 use super::seen::Seen;
 use super::{Exported, STACK_FILE, yaml};
+use crate::aws::tags::Tags;
 use crate::wiring::Warning;
+
+/// What is never looked at, so that nobody takes silence for absence.
+const UNSEEN: &str = "\n# Not looked at, and never touched: web ACLs, Shield, Global Accelerator, alarms, usage plans, scaling groups.\n";
 
 /// Sections, files, what to adopt, and what could not be said.
 #[derive(Debug)]
@@ -48,9 +52,40 @@ impl Draft {
         }
     }
 
-    /// Names what stands at an address.
-    pub(super) fn adopt(&mut self, address: &str, id: &str) {
+    /// The region.
+    pub(super) fn region(&self) -> &str {
+        self.sections["region"].as_str().unwrap_or_default()
+    }
+
+    /// The stack's name.
+    pub(super) fn name(&self) -> &str {
+        self.sections["name"].as_str().unwrap_or_default()
+    }
+
+    /// Whether an API leads through the stack's VPC link.
+    pub(super) fn is_linked(&self) -> bool {
+        let only = self.sections.get("api");
+        let several = self.sections.get("apis").and_then(Value::as_object);
+        let several = several.into_iter().flat_map(Map::values);
+        only.into_iter()
+            .chain(several)
+            .any(|api| api.get("vpc_link").is_some())
+    }
+
+    /// Names what stands at an address, and says whose it is if it is somebody's.
+    pub(super) fn adopt(&mut self, address: &str, id: &str, tags: &Tags) {
         self.adopt.insert(address.to_owned(), id.into());
+        self.tell_owner(address, id, tags);
+    }
+
+    /// Says of what another stack owns that it cannot be adopted.
+    pub(super) fn tell_owner(&mut self, address: &str, id: &str, tags: &Tags) {
+        if let Some(stack) = tags.stack() {
+            self.differs(
+                address,
+                format!("`{id}` belongs to the stack `{stack}`, and cannot be adopted"),
+            );
+        }
     }
 
     /// Adds a file; gives its name.
@@ -82,7 +117,7 @@ impl Draft {
         let mut text = format!(
             "# Exported from {}.\n# `mtlsgw plan --adopt` shows what taking it over would do: tags only; \
              `mtlsgw apply --adopt` does it.\n\n",
-            seen.load_balancer.id
+            seen.origin
         );
         for (key, section) in &self.sections {
             let entry: Map<String, Value> = [(key.clone(), section.clone())].into_iter().collect();
@@ -120,6 +155,7 @@ impl Draft {
                 text.extend(["#   ", address.as_str(), ": ", message.as_str(), "\n"]);
             }
         }
+        text.push_str(UNSEEN);
         self.files.insert(STACK_FILE.to_owned(), text.into_bytes());
         Exported {
             files: self.files,

@@ -1,4 +1,9 @@
-//! What belongs to a load balancer: everything that clients come by on their way to what answers.
+//! What is there: everything that clients come by on their way to what answers, and what that answers by.
+
+mod apis;
+mod backend;
+mod entry;
+mod front;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,24 +12,47 @@ use serde_json::Value;
 
 use crate::aws::{Aws, Identity};
 use crate::error::{Error, Result};
-use crate::facts::{self, Zone};
-use crate::resource::base_path_mapping::{self, BasePathMapping};
-use crate::resource::domain_name::{self, DomainName};
-use crate::resource::listener::{self, Https, Listener, Listens, MutualAuthentication};
+use crate::facts::Zone;
+use crate::resource::base_path_mapping::BasePathMapping;
+use crate::resource::domain_name::DomainName;
+use crate::resource::hosted_zone;
+use crate::resource::listener::{self, Https, Listener, Listens, Network};
 use crate::resource::load_balancer::{self, LoadBalancer};
-use crate::resource::record_set::{self, Alias, plain_alias};
-use crate::resource::rest_api::{self, RestApi};
-use crate::resource::security_group::{self, SecurityGroup};
-use crate::resource::stage::{self, Stage};
+use crate::resource::log_bucket::{self, LogBucket};
+use crate::resource::record_set::Alias;
+use crate::resource::rest_api::RestApi;
+use crate::resource::security_group::SecurityGroup;
+use crate::resource::stage::Stage;
 use crate::resource::target_group::{self, TargetGroup};
-use crate::resource::trust_store::{self, Looked};
-use crate::resource::vpc_endpoint::{self, VpcEndpoint};
-use crate::resource::{Found, Late, certificate, target_registration};
-use crate::stack::covers;
+use crate::resource::trust_store::Looked;
+use crate::resource::vpc_endpoint::VpcEndpoint;
+use crate::resource::vpc_link::VpcLink;
+use crate::resource::{Found, Late, target_registration};
+
+pub(crate) use entry::Entry;
 
 /// What was seen.
 #[derive(Debug)]
 pub(crate) struct Seen {
+    /// What it was exported from.
+    pub(super) origin: String,
+    /// What clients connect to, where that is a load balancer.
+    pub(super) front: Option<Front>,
+    /// The custom domains of the APIs.
+    pub(super) domains: Vec<Domain>,
+    /// The APIs, by id.
+    pub(super) apis: BTreeMap<String, Api>,
+    /// The alias records that lead to the load balancer, or without one to the domains.
+    pub(super) records: Vec<(Zone, Alias)>,
+    /// What the APIs lead to.
+    pub(super) backend: Option<Backend>,
+    /// What belongs here and cannot be exported: the address that it is nearest to, and what it is.
+    pub(super) beyond: Vec<(String, String)>,
+}
+
+/// The application load balancer and what is beside it.
+#[derive(Debug)]
+pub(super) struct Front {
     /// The load balancer.
     pub(super) load_balancer: Found<LoadBalancer>,
     /// Its security groups.
@@ -39,12 +67,34 @@ pub(crate) struct Seen {
     pub(super) endpoint: Option<(String, VpcEndpoint)>,
     /// Its security groups.
     pub(super) endpoint_groups: Vec<Group>,
-    /// The custom domains that lead to private APIs behind it.
-    pub(super) domains: Vec<(DomainName, Vec<BasePathMapping>)>,
-    /// The APIs that the domains lead to, by id.
-    pub(super) apis: BTreeMap<String, Api>,
-    /// The alias records that lead to it.
-    pub(super) records: Vec<(Zone, Alias)>,
+    /// The bucket that would be the stack's own for logs, where logs go there.
+    pub(super) log_bucket: Option<LogBucket>,
+}
+
+/// The network load balancer through which APIs reach what answers.
+#[derive(Debug)]
+pub(super) struct Backend {
+    /// The load balancer.
+    pub(super) load_balancer: Found<LoadBalancer>,
+    /// Its listeners, by port.
+    pub(super) listeners: BTreeMap<u16, Listening>,
+    /// The groups that listeners forward to plainly, by ARN.
+    pub(super) target_groups: BTreeMap<String, Targeted>,
+    /// The VPC link to it, with its id.
+    pub(super) link: Option<(String, VpcLink)>,
+    /// The aliases in private zones that lead to it.
+    pub(super) aliases: Vec<(Zone, Alias, hosted_zone::Looked)>,
+}
+
+/// A custom domain.
+#[derive(Debug)]
+pub(super) struct Domain {
+    /// What it is.
+    pub(super) spec: DomainName,
+    /// The DNS name of its regional front.
+    pub(super) regional_name: String,
+    /// What it leads to.
+    pub(super) mappings: Vec<BasePathMapping>,
 }
 
 /// A security group.
@@ -65,6 +115,8 @@ pub(super) struct Listening {
     pub(super) id: String,
     /// What it is.
     pub(super) spec: Listener,
+    /// What of it is not compared, in words.
+    pub(super) unsaid: Vec<String>,
     /// Its rules besides the default action.
     pub(super) rules: Vec<String>,
 }
@@ -83,8 +135,10 @@ pub(super) struct Targeted {
 pub(super) struct Api {
     /// What it is.
     pub(super) spec: RestApi,
-    /// The stage that mappings lead to.
+    /// The stage that mappings lead to, or else the first.
     pub(super) stage: Stage,
+    /// What of the stage and the API is not compared, in words.
+    pub(super) unsaid: Vec<String>,
     /// Its other stages.
     pub(super) other_stages: Vec<String>,
     /// What the stage serves.
@@ -94,7 +148,7 @@ pub(super) struct Api {
 }
 
 impl Listening {
-    /// What it does with TLS.
+    /// What it does with TLS, where it speaks HTTP behind it.
     pub(super) fn https(&self) -> Option<&Https> {
         match &self.spec.listens {
             Listens::Https(https) => Some(https),
@@ -102,9 +156,18 @@ impl Listening {
         }
     }
 
+    /// What it does where it passes on connections.
+    pub(super) fn network(&self) -> Option<&Network> {
+        match &self.spec.listens {
+            Listens::Network(network) => Some(network),
+            Listens::Https(_) | Listens::Redirect(_) | Listens::Other(_) => None,
+        }
+    }
+
     /// The only group that it forwards to.
     pub(super) fn target_group(&self) -> Option<&str> {
-        let arn = known(&self.https()?.target_group)?;
+        let https = self.https().map(|one| &one.target_group);
+        let arn = known(https.or_else(|| self.network().map(|one| &one.target_group))?)?;
         (arn.starts_with("arn:") && !arn.contains(' ')).then_some(arn)
     }
 }
@@ -122,78 +185,84 @@ fn all_known(lates: &[Late<String>]) -> Vec<String> {
 }
 
 impl Seen {
-    /// Reads everything that belongs to the load balancer of an ARN or name.
+    /// Reads everything that belongs to where the export begins, for a stack of this name.
     ///
     /// # Errors
     ///
-    /// There is none, or what could not be read.
-    pub(super) async fn read(aws: &Aws, identity: &Identity, arn_or_name: &str) -> Result<Self> {
-        let load_balancer = load_balancer::look(aws, arn_or_name).await?;
-        let load_balancer = load_balancer.ok_or_else(|| {
-            Error::refused_with(
-                format!(
-                    "there is no load balancer `{arn_or_name}` in {}",
-                    aws.region
-                ),
-                "name it as the console does, or by its ARN; --region says where it is",
-            )
-        })?;
-        if load_balancer.spec.kind != load_balancer::Type::Application {
-            return Err(Error::refused_with(
-                format!(
-                    "`{arn_or_name}` is no application load balancer, and clients with certificates come by one"
-                ),
-                "name the application load balancer that they connect to",
-            ));
-        }
-        let (groups, listeners) = futures::try_join!(
-            groups(aws, &load_balancer.spec.security_groups),
-            listeners(aws, &load_balancer.id)
-        )?;
-        let target_groups = target_groups(aws, &listeners).await?;
-        let trust_store = match store_of(&listeners) {
-            Some(arn) => Some((arn.clone(), trust_store::look(aws, &arn).await?)),
+    /// There is nothing, or what could not be read.
+    pub(super) async fn read(
+        aws: &Aws,
+        identity: &Identity,
+        entry: &Entry,
+        stack: &str,
+    ) -> Result<Self> {
+        let mut way = entry::Way::from(aws, entry).await?;
+        let log_bucket = match &way.front {
+            Some(front) => own_log_bucket(aws, identity, &front.load_balancer, stack).await?,
             None => None,
         };
-        let endpoint = endpoint(aws, &load_balancer.spec.vpc, &target_groups).await?;
-        let endpoint_groups = match &endpoint {
-            Some((_, endpoint)) => self::groups(aws, &endpoint.security_groups).await?,
-            None => Vec::new(),
-        };
-        let certificate_names = certificate_names(aws, &listeners).await?;
-        let records = records(aws, &load_balancer, &certificate_names).await?;
-        let mut domains = Vec::new();
-        let mut apis = BTreeMap::new();
-        if endpoint.is_some() {
-            let candidates = domains_behind(aws, &certificate_names, &records).await?;
-            apis = self::apis(aws, identity, &candidates).await?;
-            domains = candidates;
-            // A domain that leads to no private API is reached some other way.
-            domains.retain(|(_, mappings)| {
-                let mut ids = mappings.iter().filter_map(|one| known(&one.api));
-                ids.any(|id| apis.contains_key(id))
-            });
+        if let Some(front) = &mut way.front {
+            front.log_bucket = log_bucket;
         }
+        let (apis, mut beyond) = apis::read(aws, identity, &way).await?;
+        // A domain that leads to no such API is reached some other way.
+        way.domains.retain(|domain| {
+            let mut ids = domain.mappings.iter().filter_map(|one| known(&one.api));
+            ids.any(|id| apis.contains_key(id))
+        });
+        let backend = match way.backend.take() {
+            Some(balancer) => Some(balancer),
+            None => backend::behind(aws, &apis, &mut beyond).await?,
+        };
+        let backend = match backend {
+            Some(balancer) => Some(backend::read(aws, balancer).await?),
+            None => None,
+        };
+        let records = match &way.front {
+            Some(front) => front::records(aws, front).await?,
+            None => apis::records(aws, &way.domains).await?,
+        };
         Ok(Self {
-            load_balancer,
-            groups,
-            listeners,
-            target_groups,
-            trust_store,
-            endpoint,
-            endpoint_groups,
-            domains,
+            origin: way.origin,
+            front: way.front,
+            domains: way.domains,
             apis,
             records,
+            backend,
+            beyond,
         })
     }
 
-    /// The ARN of the default certificate of its first HTTPS listener.
-    pub(super) fn certificate(&self) -> Option<&str> {
-        let mut https = self.listeners.values().filter_map(Listening::https);
-        https.find_map(|https| known(&https.certificate))
+    /// The VPC that everything is in.
+    pub(super) fn vpc(&self) -> Option<&str> {
+        let front = self.front.as_ref().map(|front| &front.load_balancer);
+        let balancer = front.or(self.backend.as_ref().map(|one| &one.load_balancer))?;
+        Some(balancer.spec.vpc.as_str())
     }
 
+    /// The ARN of the certificate that clients see: the default one of the first HTTPS listener, else the
+    /// first domain's.
+    pub(super) fn certificate(&self) -> Option<&str> {
+        let listeners = self.front.iter().flat_map(|front| front.listeners.values());
+        let mut https = listeners.filter_map(Listening::https);
+        let of_listener = https.find_map(|https| known(&https.certificate));
+        let mut domains = self.domains.iter();
+        of_listener.or_else(|| domains.find_map(|domain| known(&domain.spec.certificate)))
+    }
+
+    /// The endpoint that clients come by.
+    pub(super) fn endpoint(&self) -> Option<&(String, VpcEndpoint)> {
+        self.front.as_ref()?.endpoint.as_ref()
+    }
+
+    /// The VPC link to the network load balancer.
+    pub(super) fn link(&self) -> Option<&str> {
+        let (id, _) = self.backend.as_ref()?.link.as_ref()?;
+        Some(id)
+    }
+}
+
+impl Front {
     /// Whether the group's targets are the endpoint's addresses.
     pub(super) fn is_endpoint(&self, group: &Targeted) -> bool {
         let addresses = self.endpoint.as_ref().map(|(_, endpoint)| {
@@ -204,21 +273,36 @@ impl Seen {
     }
 }
 
-async fn groups(aws: &Aws, ids: &[Late<String>]) -> Result<Vec<Group>> {
-    let ids = all_known(ids);
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let looked = security_group::look(aws, &ids).await?;
-    let group = |(id, spec, named_by)| Group { id, spec, named_by };
-    Ok(looked.into_iter().map(group).collect())
+/// A load balancer by its ARN or name.
+async fn load_balancer(aws: &Aws, arn_or_name: &str) -> Result<Found<LoadBalancer>> {
+    let found = load_balancer::look(aws, arn_or_name).await?;
+    found.ok_or_else(|| {
+        Error::refused_with(
+            format!(
+                "there is no load balancer `{arn_or_name}` in {}",
+                aws.region
+            ),
+            "name it as the console does, or by its ARN; --region says where it is",
+        )
+    })
 }
 
 async fn listeners(aws: &Aws, load_balancer: &str) -> Result<BTreeMap<u16, Listening>> {
     let looked = listener::look(aws, load_balancer).await?;
-    let with_rules = looked.into_iter().map(async |(id, spec)| {
-        let rules = listener::rules(aws, &id).await?;
-        Ok::<_, Error>((spec.port, Listening { id, spec, rules }))
+    let with_rules = looked.into_iter().map(async |(id, spec, unsaid)| {
+        let is_network = matches!(spec.listens, Listens::Network(_));
+        let rules = if is_network {
+            Vec::new()
+        } else {
+            listener::rules(aws, &id).await?
+        };
+        let listening = Listening {
+            id,
+            spec,
+            unsaid,
+            rules,
+        };
+        Ok::<_, Error>((listening.spec.port, listening))
     });
     Ok(try_join_all(with_rules).await?.into_iter().collect())
 }
@@ -241,187 +325,19 @@ async fn target_groups(
     Ok(try_join_all(looked).await?.into_iter().flatten().collect())
 }
 
-/// The trust store of the first listener that verifies.
-fn store_of(listeners: &BTreeMap<u16, Listening>) -> Option<String> {
-    let mut https = listeners.values().filter_map(Listening::https);
-    https.find_map(|https| match &https.mutual_authentication {
-        MutualAuthentication::Verify { trust_store, .. } => known(trust_store).map(str::to_owned),
-        _ => None,
-    })
-}
-
-/// The endpoint all of whose addresses are the targets of a group.
-async fn endpoint(
-    aws: &Aws,
-    vpc: &str,
-    groups: &BTreeMap<String, Targeted>,
-) -> Result<Option<(String, VpcEndpoint)>> {
-    if groups.values().all(|group| group.spec.target_type != "ip") {
-        return Ok(None);
-    }
-    let endpoints = vpc_endpoint::look(aws, vpc).await?;
-    let is_target = |endpoint: &VpcEndpoint| {
-        let addresses: BTreeSet<String> = endpoint.addresses.values().cloned().collect();
-        !addresses.is_empty() && groups.values().any(|group| group.targets == addresses)
-    };
-    Ok(endpoints
-        .into_iter()
-        .find(|(_, endpoint)| is_target(endpoint)))
-}
-
-async fn certificate_names(aws: &Aws, listeners: &BTreeMap<u16, Listening>) -> Result<Vec<String>> {
-    let mut https = listeners.values().filter_map(Listening::https);
-    let Some(arn) = https.find_map(|https| known(&https.certificate)) else {
-        return Ok(Vec::new());
-    };
-    names_of(aws, arn).await
-}
-
-async fn names_of(aws: &Aws, arn: &str) -> Result<Vec<String>> {
-    let detail = certificate::describe(aws, arn).await?;
-    let detail = detail.into_iter();
-    let names = detail.flat_map(|one| {
-        let first = one.domain_name.into_iter();
-        first.chain(one.subject_alternative_names.unwrap_or_default())
-    });
-    let names: BTreeSet<String> = names.map(|name| name.to_ascii_lowercase()).collect();
-    Ok(names.into_iter().collect())
-}
-
-/// The alias records to the load balancer in the zones that the certificate's names are in.
-async fn records(
-    aws: &Aws,
-    load_balancer: &Found<LoadBalancer>,
-    names: &[String],
-) -> Result<Vec<(Zone, Alias)>> {
-    let target = load_balancer.outputs.get("dns_name");
-    let target = target.map(|name| name.join("")).unwrap_or_default();
-    let zones = facts::all_zones(aws).await?.into_iter();
-    let holds = |zone: &Zone| {
-        names
-            .iter()
-            .any(|name| *name == zone.name || name.ends_with(&format!(".{}", zone.name)))
-    };
-    let looked = zones.filter(holds).map(async |zone| {
-        let aliases = record_set::look(aws, &zone.id).await?;
-        Ok::<_, Error>((zone, aliases))
-    });
-    let mut records = Vec::new();
-    for (zone, aliases) in try_join_all(looked).await? {
-        let ours = aliases
-            .into_iter()
-            .filter(|alias| alias.target == plain_alias(&target));
-        records.extend(ours.map(|alias| (zone.clone(), alias)));
-    }
-    Ok(records)
-}
-
-/// The domains that records lead here with, or that only the certificate is good for.
-async fn domains_behind(
-    aws: &Aws,
-    certificate_names: &[String],
-    records: &[(Zone, Alias)],
-) -> Result<Vec<(DomainName, Vec<BasePathMapping>)>> {
-    let named: BTreeSet<&str> = records.iter().map(|(_, one)| one.name.as_str()).collect();
-    let mut domains = domain_name::look(aws).await?;
-    let leads_here = |domain: &DomainName| named.iter().any(|name| covers(name, &domain.name));
-    let some = domains.iter().any(leads_here);
-    domains.retain(|domain| {
-        let is_covered = certificate_names
-            .iter()
-            .any(|name| covers(name, &domain.name));
-        if some { leads_here(domain) } else { is_covered }
-    });
-    let looked = domains.into_iter().map(async |domain| {
-        let mappings = base_path_mapping::look(aws, &domain.name).await?;
-        Ok::<_, Error>((domain, mappings))
-    });
-    try_join_all(looked).await
-}
-
-async fn apis(
+/// The bucket of the name that the stack's own log bucket has, where the load balancer logs to it and no
+/// other stack has it.
+async fn own_log_bucket(
     aws: &Aws,
     identity: &Identity,
-    domains: &[(DomainName, Vec<BasePathMapping>)],
-) -> Result<BTreeMap<String, Api>> {
-    let mut stages: BTreeMap<String, String> = BTreeMap::new();
-    for mapping in domains.iter().flat_map(|(_, mappings)| mappings) {
-        if let (Some(api), Some(stage)) = (known(&mapping.api), known(&mapping.stage)) {
-            stages
-                .entry(api.to_owned())
-                .or_insert_with(|| stage.to_owned());
-        }
+    balancer: &Found<LoadBalancer>,
+    stack: &str,
+) -> Result<Option<LogBucket>> {
+    let name = LogBucket::name_of(&identity.account, &aws.region, stack);
+    let mut buckets = balancer.spec.log_buckets.iter().filter_map(known);
+    if !buckets.any(|bucket| bucket == name) {
+        return Ok(None);
     }
-    let ids: BTreeSet<String> = stages.keys().cloned().collect();
-    let specs = rest_api::look((aws, identity), &ids).await?.into_iter();
-    let private = specs.filter(|(_, spec)| spec.endpoint_type == "PRIVATE");
-    let read = private.map(|(id, spec)| {
-        let name = stages.get(&id).cloned().unwrap_or_default();
-        async move {
-            let (mut all, exported) =
-                futures::try_join!(stage::look(aws, &id), rest_api::export(aws, &id, &name))?;
-            let at = all.iter().position(|stage| stage.name == name);
-            let (Some(at), Some(exported)) = (at, exported) else {
-                return Ok(None);
-            };
-            let is_deployed = rest_api::is_deployed(aws, &id, &exported).await?;
-            let stage = all.swap_remove(at);
-            let api = Api {
-                spec,
-                stage,
-                other_stages: all.into_iter().map(|stage| stage.name).collect(),
-                exported,
-                is_deployed,
-            };
-            Ok::<_, Error>(Some((id, api)))
-        }
-    });
-    Ok(try_join_all(read).await?.into_iter().flatten().collect())
-}
-
-/// The load balancer that a domain leads to: by its record, else by the certificate that is good for it.
-///
-/// # Errors
-///
-/// There is none, or several, or what could not be read.
-pub(crate) async fn load_balancer_of_domain(aws: &Aws, domain: &str) -> Result<String> {
-    let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-    let (names, zones) = futures::try_join!(load_balancer::dns_names(aws), facts::all_zones(aws))?;
-    let holds = |zone: &&Zone| domain == zone.name || domain.ends_with(&format!(".{}", zone.name));
-    for zone in zones.iter().filter(holds) {
-        let aliases = record_set::look(aws, &zone.id).await?;
-        let here = aliases.iter().filter(|alias| covers(&alias.name, &domain));
-        for alias in here {
-            let is_it = |(_, name): &&(String, String)| plain_alias(name) == alias.target;
-            if let Some((arn, _)) = names.iter().find(is_it) {
-                return Ok(arn.clone());
-            }
-        }
-    }
-    let mut fitting = Vec::new();
-    for (arn, _) in &names {
-        let listeners = listeners(aws, arn).await?;
-        let names = certificate_names(aws, &listeners).await?;
-        if names.iter().any(|name| covers(name, &domain)) {
-            fitting.push(arn.clone());
-        }
-    }
-    match fitting.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => Err(Error::refused_with(
-            format!(
-                "nothing leads from `{domain}` to a load balancer in {}: no alias record, and no certificate \
-                 of a listener is good for it",
-                aws.region
-            ),
-            "name the load balancer with --load-balancer",
-        )),
-        several => Err(Error::refused_with(
-            format!(
-                "the certificates of several load balancers are good for `{domain}`: {}",
-                several.join(", ")
-            ),
-            "name one of them with --load-balancer",
-        )),
-    }
+    let bucket = log_bucket::look(aws, identity, &name).await?;
+    Ok(bucket.filter(|bucket| bucket.tags.stack().is_none_or(|owner| owner == stack)))
 }

@@ -4,16 +4,18 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::draft::Draft;
-use super::seen::{Listening, Seen};
+use super::seen::{Front, Listening, Seen};
+use crate::aws::tags::Tags;
 use crate::resource::trust_store::Content;
 use crate::trust::{Severity, lint_bundle, lint_crls};
 
 /// The section `trust_store`, with its files; a reference where the trust store cannot be taken over.
-pub(super) fn trust_store(seen: &Seen, draft: &mut Draft) -> Option<Value> {
-    let (arn, looked) = seen.trust_store.as_ref()?;
+pub(super) fn trust_store(front: &Front, draft: &mut Draft) -> Option<Value> {
+    let (arn, looked) = front.trust_store.as_ref()?;
     let reference = Some(json!({ "arn": arn }));
     let ours = |user: &String| {
-        seen.listeners
+        front
+            .listeners
             .values()
             .any(|one: &Listening| one.id == *user)
     };
@@ -48,7 +50,7 @@ pub(super) fn trust_store(seen: &Seen, draft: &mut Draft) -> Option<Value> {
         draft.leave_out("trust_store", format!("only referred to: {why}"));
         return reference;
     }
-    draft.adopt("trust_store", arn);
+    draft.adopt("trust_store", arn, &Tags::default());
     let bundle = draft.file("ca_bundle.pem", content.bundle.pem());
     let mut section = json!({ "ca_bundle": [bundle] });
     let crls = content.crls.iter().enumerate();

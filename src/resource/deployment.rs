@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use super::context::{Wait, hex};
 use super::rest_api::{self, Policy, RestApi, Tagged};
 use super::{
-    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, listener,
-    stage, vpc_link,
+    Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Resource, Until, listener, stage,
+    vpc_link,
 };
 use crate::aws::{Aws, Once, pages, tolerate};
 use crate::diff::{Change, Diff};
@@ -247,15 +247,15 @@ async fn adoptable(reader: &Reader) -> Result<BTreeSet<String>> {
     }
     let (apis, stages) =
         futures::try_join!(reader.found::<RestApi>(), reader.found::<stage::Stage>())?;
-    let wanted = |stack: &str, address: &Address| {
-        let want = reader.wanted_in::<RestApi>(stack).remove(address)?;
-        want.definition.digest(rest_api::known)
-    };
-    let is_wanted = |api: &&Found<RestApi>| {
+    let mut wanted = Vec::new();
+    for api in apis.iter() {
         let live = &api.spec.definition;
-        live.is_intact() && live.digest(rest_api::known) == wanted(&api.stack, &api.address)
-    };
-    let served = apis.iter().filter(is_wanted).flat_map(|api| {
+        let digest = rest_api::wanted_digest(reader, &api.stack, &api.address).await?;
+        if live.is_intact() && live.digest(rest_api::known) == digest {
+            wanted.push(api);
+        }
+    }
+    let served = wanted.into_iter().flat_map(|api| {
         let of_api = |stage: &&Found<stage::Stage>| {
             stage.owner == Owner::Ours && stage.spec.api == Late::Known(api.id.clone())
         };

@@ -346,18 +346,22 @@ fn outputs(name: Option<&str>, zone: Option<&str>) -> Outputs {
         .collect()
 }
 
-/// The regional custom domains, of whomever they are.
+/// The regional custom domains, of whomever they are, each with the DNS name of its regional front.
 ///
 /// # Errors
 ///
 /// What could not be read.
-pub(crate) async fn look(aws: &Aws) -> Result<Vec<DomainName>> {
+pub(crate) async fn look(aws: &Aws) -> Result<Vec<(DomainName, String)>> {
     let all = list(aws).await?;
     let is_regional = |one: &&aws_sdk_apigateway::types::DomainName| {
         one.endpoint_configuration()
             .is_some_and(|configuration| configuration.types().contains(&EndpointType::Regional))
     };
-    Ok(all.iter().filter(is_regional).map(live_spec).collect())
+    let looked = all.iter().filter(is_regional).map(|one| {
+        let front = one.regional_domain_name().unwrap_or_default();
+        (live_spec(one), front.to_owned())
+    });
+    Ok(looked.collect())
 }
 
 #[cfg(test)]

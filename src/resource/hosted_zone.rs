@@ -1,17 +1,19 @@
 //! A private hosted zone, in which the VPC finds the network load balancer by a name.
 //!
-//! Natural key: its tags, and before it has any the caller's reference with which it was made, because
-//! AWS takes no tags with the creation. Its name is fixed. It goes before the network load balancer does,
+//! Natural key: the caller's reference with which it was made, because AWS takes no tags with the
+//! creation; of one that was adopted, its tags. Its name is fixed. It goes before the network load balancer does,
 //! so zones are looked for only where one could be. VPCs that somebody else has associated stay.
 //!
-//! IAM: `route53:ListHostedZones`, `GetHostedZone`, `ListTagsForResource`, `CreateHostedZone`,
+//! IAM: `route53:ListHostedZones`, `GetHostedZone`, `ListTagsForResource`, `ListTagsForResources`, `CreateHostedZone`,
 //! `ChangeTagsForResource`, `AssociateVPCWithHostedZone`, `ListResourceRecordSets`,
 //! `ChangeResourceRecordSets`, `DeleteHostedZone`; `ec2:DescribeVpcs`.
 //! AWS: Route 53 API Reference, `CreateHostedZone`; Developer Guide, "Working with private hosted zones".
 
+use std::collections::BTreeMap;
+
 use aws_sdk_route53::types::{
     Change as RecordChange, ChangeAction, ChangeBatch, HostedZone as Described, HostedZoneConfig,
-    ResourceRecordSet, RrType, Tag, TagResourceType, Vpc, VpcRegion,
+    ResourceRecordSet, ResourceTagSet, RrType, Tag, TagResourceType, Vpc, VpcRegion,
 };
 use futures::future::try_join_all;
 
@@ -59,13 +61,24 @@ impl Resource for HostedZone {
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        put_tags(cx, &live.id, &self.tags, &live.spec.tags).await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let is_wanted = reader.wanted::<Self>().next().is_some();
         if !is_wanted && !load_balancer::may_have_network(reader).await? {
             return Ok(Vec::new());
         }
         let listed = list(&reader.aws).await?;
-        let found = listed.iter().map(|one| found(reader, one));
+        let tags = tags_of_unmarked(&reader.aws, &listed).await?;
+        let found = listed
+            .iter()
+            .map(|one| found(reader, one, tags.get(&id(one))));
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
 
@@ -156,25 +169,21 @@ impl Resource for HostedZone {
         };
         let sets = contents(&reader.aws, &live.id, &live.spec.name).await?;
         let foreign = sets.iter().filter(|set| !is_ours(set));
-        let named = foreign.map(|set| {
-            format!(
-                "the record {} {}",
-                set.name().trim_end_matches('.'),
-                set.r#type()
-            )
-        });
-        Ok(named.collect())
+        Ok(foreign.map(in_words).collect())
     }
 }
 
+/// What the caller's references of all our zones begin with.
+const MARK: &str = "mtlsgw/";
+
 /// What the caller's reference of a zone of ours begins with, from the moment on that it exists.
 fn mark(region: &str, stack: &str, address: &Address) -> String {
-    format!("mtlsgw/{region}/{stack}/{address}/")
+    format!("{MARK}{region}/{stack}/{address}/")
 }
 
 /// The stack and the address that a caller's reference names, where it is of this region.
 fn marked<'a>(region: &str, reference: &'a str) -> Option<(&'a str, Address)> {
-    let rest = reference.strip_prefix("mtlsgw/")?.strip_prefix(region)?;
+    let rest = reference.strip_prefix(MARK)?.strip_prefix(region)?;
     let mut parts = rest.strip_prefix('/')?.splitn(3, '/');
     let (stack, address, _) = (parts.next()?, parts.next()?, parts.next()?);
     Some((stack, Address::parse(address)))
@@ -193,8 +202,13 @@ async fn list(aws: &Aws) -> Result<Vec<Described>> {
     Ok(all)
 }
 
-/// What a zone is to the stacks of the run: ours by its mark, or in the way by its name and VPC.
-async fn found(reader: &Reader, described: &Described) -> Result<Vec<Found<HostedZone>>> {
+/// What a zone is to the stacks of the run: ours by its mark or its tags, or in the way by its name and
+/// VPC.
+async fn found(
+    reader: &Reader,
+    described: &Described,
+    tags: Option<&Tags>,
+) -> Result<Vec<Found<HostedZone>>> {
     let (id, name) = (id(described), name(described));
     let marked = marked(&reader.aws.region, &described.caller_reference);
     let marked = marked.filter(|(stack, _)| reader.has_stack(stack));
@@ -202,10 +216,22 @@ async fn found(reader: &Reader, described: &Described) -> Result<Vec<Found<Hoste
         .wanted::<HostedZone>()
         .filter(|(_, _, want)| want.name == name)
         .collect();
-    if marked.is_none() && wanting.is_empty() {
+    let tagged = tags.map(|tags| reader.claimed::<HostedZone>(&id, tags.clone(), |_, _| false));
+    let tagged = tagged.filter(|tags| tags.stack().is_some_and(|stack| reader.has_stack(stack)));
+    if marked.is_none() && tagged.is_none() && wanting.is_empty() {
         return Ok(Vec::new());
     }
-    let (vpcs, tags) = futures::try_join!(vpcs(&reader.aws, &id), tags_of(&reader.aws, &id))?;
+    let read_tags = async || match (tagged.as_ref(), tags) {
+        (Some(tags), _) | (None, Some(tags)) => Ok(tags.clone()),
+        (None, None) => tags_of(&reader.aws, &id).await,
+    };
+    let (vpcs, tags) = futures::try_join!(vpcs(&reader.aws, &id), read_tags())?;
+    // Tags do not say the region, which the VPC does.
+    let tagged = tagged.filter(|_| !vpcs.is_empty());
+    let place = marked.or_else(|| {
+        let tags = tagged.as_ref()?;
+        Some((tags.stack()?, tags.address()?))
+    });
     let spec = |vpc: Option<&str>| HostedZone {
         name: name.clone(),
         vpc: vpc
@@ -226,16 +252,10 @@ async fn found(reader: &Reader, described: &Described) -> Result<Vec<Found<Hoste
         spec,
         outputs: Outputs::new(),
     };
-    if let Some((stack, address)) = marked {
+    if let Some((stack, address)) = place {
         let want = reader.wanted_in::<HostedZone>(stack);
         let mut spec = spec(want.get(&address).map(|want| want.vpc.as_str()));
-        let balancers = reader.found::<load_balancer::LoadBalancer>().await?;
-        let balancers = balancers.iter().filter(|one| {
-            one.stack == stack
-                && one.owner == Owner::Ours
-                && one.spec.kind == load_balancer::Type::Network
-        });
-        spec.load_balancer = balancers.map(|one| Late::Known(one.id.clone())).collect();
+        spec.load_balancer = network_load_balancers(reader, stack).await?;
         return Ok(vec![found(stack, &address, Owner::Ours, spec)]);
     }
     let in_the_way = wanting
@@ -250,6 +270,53 @@ async fn found(reader: &Reader, described: &Described) -> Result<Vec<Found<Hoste
     Ok(found.collect())
 }
 
+/// The network load balancers of a stack, which its zone's record may lead to.
+async fn network_load_balancers(reader: &Reader, stack: &str) -> Result<Vec<Late<String>>> {
+    let found = reader.found::<load_balancer::LoadBalancer>().await?;
+    let ours = found.iter().filter(|one| {
+        one.stack == stack
+            && one.owner == Owner::Ours
+            && one.spec.kind == load_balancer::Type::Network
+    });
+    Ok(ours.map(|one| Late::Known(one.id.clone())).collect())
+}
+
+/// A private zone of whomever.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// The VPCs that find it, in whatever region.
+    pub(crate) vpcs: Vec<String>,
+    /// The stack that it belongs to.
+    pub(crate) stack: Option<String>,
+    /// What is in it beside the record of a name, each in words.
+    pub(crate) others: Vec<String>,
+}
+
+/// A private zone as somebody has made it, and what else than the records of `name` is in it.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, id: &str, apex: &str, name: &str) -> Result<Looked> {
+    let (vpcs, tags, sets) =
+        futures::try_join!(all_vpcs(aws, id), tags_of(aws, id), contents(aws, id, apex))?;
+    let is_its = |set: &&ResourceRecordSet| {
+        let of_name = set.name().trim_end_matches('.').eq_ignore_ascii_case(name);
+        of_name && *set.r#type() == RrType::A
+    };
+    let others = sets.iter().filter(|set| !is_its(set)).map(in_words);
+    Ok(Looked {
+        vpcs: vpcs.into_iter().filter_map(|vpc| vpc.vpc_id).collect(),
+        stack: tags.stack().map(str::to_owned),
+        others: others.collect(),
+    })
+}
+
+fn in_words(set: &ResourceRecordSet) -> String {
+    let name = set.name().trim_end_matches('.');
+    format!("the record {name} {}", set.r#type())
+}
+
 fn id(described: &Described) -> String {
     described.id.trim_start_matches("/hostedzone/").to_owned()
 }
@@ -260,14 +327,19 @@ fn name(described: &Described) -> String {
 
 /// The VPCs of this region that find a zone.
 async fn vpcs(aws: &Aws, id: &str) -> Result<Vec<String>> {
-    let send = aws.route53.get_hosted_zone().id(id).send();
-    let answer = aws.call("route53:GetHostedZone", send).await?;
-    let vpcs = answer.vpcs.unwrap_or_default().into_iter();
-    let here = vpcs.filter(|vpc| {
+    let all = all_vpcs(aws, id).await?.into_iter();
+    let here = all.filter(|vpc| {
         vpc.vpc_region()
             .is_none_or(|region| region.as_str() == aws.region)
     });
     Ok(here.filter_map(|vpc| vpc.vpc_id).collect())
+}
+
+/// The VPCs that find a zone.
+async fn all_vpcs(aws: &Aws, id: &str) -> Result<Vec<Vpc>> {
+    let send = aws.route53.get_hosted_zone().id(id).send();
+    let answer = aws.call("route53:GetHostedZone", send).await?;
+    Ok(answer.vpcs.unwrap_or_default())
 }
 
 async fn tags_of(aws: &Aws, id: &str) -> Result<Tags> {
@@ -277,20 +349,61 @@ async fn tags_of(aws: &Aws, id: &str) -> Result<Tags> {
         .resource_type(TagResourceType::Hostedzone)
         .resource_id(id)
         .send();
-    let answer = aws.call("route53:ListTagsForResource", send).await?;
-    let set = answer.resource_tag_set;
-    let tags = set
-        .iter()
-        .flat_map(aws_sdk_route53::types::ResourceTagSet::tags);
-    Ok(Tags::live(tags.map(|tag| {
-        (
-            tag.key().unwrap_or_default(),
-            tag.value().unwrap_or_default(),
-        )
-    })))
+    let answer = match aws.call("route53:ListTagsForResource", send).await {
+        Err(error) if error.is("NoSuchHostedZone") => return Ok(Tags::default()),
+        other => other?,
+    };
+    Ok(answer
+        .resource_tag_set
+        .as_ref()
+        .map(live_tags)
+        .unwrap_or_default())
 }
 
-/// How many tags one call may add or remove.
+fn live_tags(set: &ResourceTagSet) -> Tags {
+    let pair = |tag: &Tag| {
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        (text(tag.key()), text(tag.value()))
+    };
+    Tags::live(set.tags().iter().map(pair))
+}
+
+/// The tags of the zones that do not say themselves whose they are, by id: one that was adopted has
+/// nothing else.
+async fn tags_of_unmarked(aws: &Aws, zones: &[Described]) -> Result<BTreeMap<String, Tags>> {
+    let unmarked = zones
+        .iter()
+        .filter(|zone| !zone.caller_reference.starts_with(MARK));
+    let ids: Vec<String> = unmarked.map(id).collect();
+    let read = ids.chunks(TAGS_AT_ONCE).map(async |ids| {
+        let send = aws
+            .route53
+            .list_tags_for_resources()
+            .resource_type(TagResourceType::Hostedzone)
+            .set_resource_ids(Some(ids.to_vec()))
+            .send();
+        match aws.call("route53:ListTagsForResources", send).await {
+            // One that has just been deleted spoils the answer for all.
+            Err(error) if error.is("NoSuchHostedZone") => {
+                let each = ids
+                    .iter()
+                    .map(async |id| Ok((id.clone(), tags_of(aws, id).await?)));
+                try_join_all(each).await
+            }
+            other => {
+                let sets = other?.resource_tag_sets.into_iter();
+                let tags = sets.map(|set| {
+                    let id = set.resource_id().unwrap_or_default().to_owned();
+                    (id, live_tags(&set))
+                });
+                Ok::<_, Error>(tags.collect())
+            }
+        }
+    });
+    Ok(try_join_all(read).await?.into_iter().flatten().collect())
+}
+
+/// How many tags one call may add or remove, and of how many zones one tells them.
 const TAGS_AT_ONCE: usize = 10;
 
 async fn put_tags(cx: &Cx, id: &str, want: &Tags, live: &Tags) -> Result<()> {

@@ -1161,18 +1161,51 @@ fn target_group_of(actions: &[Action]) -> String {
     }
 }
 
-/// The listeners of a load balancer, of whomever they are.
+/// The listeners of a load balancer, of whomever they are, each with what of it is not compared, in words.
 ///
 /// # Errors
 ///
 /// What could not be read.
-pub(crate) async fn look(aws: &Aws, load_balancer: &str) -> Result<Vec<(String, Listener)>> {
+pub(crate) async fn look(
+    aws: &Aws,
+    load_balancer: &str,
+) -> Result<Vec<(String, Listener, Vec<String>)>> {
     let listed = with_settings(aws, describe(aws, load_balancer).await?).await?;
-    let look = |listed: &Listed| -> Result<(String, Listener)> {
+    let look = async |listed: &Listed| {
         let settings = listed.settings.clone()?;
-        Ok((listed.arn().to_owned(), live_spec(listed, settings)))
+        let mut unsaid = unsaid(&listed.described);
+        if listed.described.protocol() == Some(&ProtocolEnum::Tls) {
+            let more = additional_certificates(aws, listed.arn()).await?;
+            unsaid.extend(
+                more.iter()
+                    .map(|arn| format!("the further certificate {arn}")),
+            );
+        }
+        Ok((listed.arn().to_owned(), live_spec(listed, settings), unsaid))
     };
-    listed.iter().map(look).collect()
+    futures::future::try_join_all(listed.iter().map(look)).await
+}
+
+/// What a listener has that the stack file has no words for.
+fn unsaid(described: &Described) -> Vec<String> {
+    let mut unsaid = Vec::new();
+    let policies = described.alpn_policy().iter();
+    let policies: Vec<&str> = policies
+        .map(String::as_str)
+        .filter(|one| *one != "None")
+        .collect();
+    if !policies.is_empty() {
+        unsaid.push(format!("the ALPN policy {}", policies.join(", ")));
+    }
+    let forwards = described
+        .default_actions()
+        .iter()
+        .filter_map(Action::forward_config);
+    let mut stickiness = forwards.filter_map(|one| one.target_group_stickiness_config());
+    if stickiness.any(|one| one.enabled() == Some(true)) {
+        unsaid.push("the stickiness of its forward action".to_owned());
+    }
+    unsaid
 }
 
 /// The rules of a listener besides its default action, in words.

@@ -777,7 +777,7 @@ pub(super) fn arn(described: &Described) -> String {
     described.load_balancer_arn().unwrap_or_default().to_owned()
 }
 
-/// An application load balancer, of whomever it is, by its ARN or name; `None` where there is none.
+/// A load balancer, of whomever it is, by its ARN or name; `None` where there is none.
 ///
 /// # Errors
 ///
@@ -800,18 +800,14 @@ pub(crate) async fn look(aws: &Aws, arn_or_name: &str) -> Result<Option<Found<Lo
     looked_at(aws, &described).await.map(Some)
 }
 
-/// The application load balancers of the region, each with its DNS name in lower case.
+/// The load balancers of the region that have a DNS name, each with it in lower case.
 ///
 /// # Errors
 ///
 /// What could not be read.
 pub(crate) async fn dns_names(aws: &Aws) -> Result<Vec<(String, String)>> {
     let all = describe_all(aws).await?.into_iter();
-    let application = all.filter(|one| one.r#type() == Some(&LoadBalancerTypeEnum::Application));
-    let named = application.map(|one| {
-        let name = one.dns_name().unwrap_or_default().to_ascii_lowercase();
-        (arn(&one), name)
-    });
+    let named = all.filter_map(|one| Some((arn(&one), one.dns_name()?.to_ascii_lowercase())));
     Ok(named.collect())
 }
 

@@ -136,6 +136,15 @@ impl Resource for LogBucket {
         diff.tags(tags, live.map(|live| &live.tags));
     }
 
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        self.put_tags(cx.aws(), cx.identity(), &live.spec.tags)
+            .await
+    }
+
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
         let (account, region) = (&reader.identity.account, &reader.aws.region);
         let wanted: BTreeSet<String> = reader
@@ -158,6 +167,7 @@ impl Resource for LogBucket {
                 return Ok(None);
             };
             spec.delete_logs = scope.delete_logs;
+            spec.tags = reader.claimed::<Self>(&name, spec.tags, |_, want| want.name == name);
             found(reader, &scope.name, spec, place.is_wanted).await
         });
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
@@ -188,7 +198,7 @@ impl Resource for LogBucket {
             self.put_policy(aws, identity).await?;
         }
         if touches(changes, "tags") {
-            bucket::put_tags(aws, identity, &self.name, &self.merged(&live.spec.tags)).await?;
+            self.put_tags(aws, identity, &live.spec.tags).await?;
         }
         Ok(Outputs::new())
     }
@@ -252,11 +262,17 @@ impl LogBucket {
         Ok(())
     }
 
+    async fn put_tags(&self, aws: &Aws, identity: &Identity, live: &Tags) -> Result<()> {
+        bucket::put_tags(aws, identity, &self.name, &self.merged(live)).await
+    }
+
     /// All tags that the bucket is to have: S3 replaces them at once, so those of others are sent again.
     fn merged(&self, live: &Tags) -> Tags {
         let (set, removed) = self.tags.changes(live);
-        let mut all = live.clone();
-        all.0.retain(|key, _| !removed.contains(key));
+        let mut all = live.real().into_owned();
+        // Those of CloudFormation stay without being sent, and must not be.
+        all.0
+            .retain(|key, _| !removed.contains(key) && !key.starts_with("aws:"));
         all.0.extend(set);
         all
     }
@@ -346,6 +362,24 @@ async fn read(
         tags,
         delete_logs: false,
     }))
+}
+
+/// A bucket as somebody has made it; `None` where there is none.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<LogBucket>> {
+    read(aws, identity, name).await
+}
+
+impl LogBucket {
+    /// The days after which its logs are deleted, where it is in everything as a stack would make it.
+    pub(crate) fn retention(&self, identity: &Identity, region: &str, stack: &str) -> Option<u16> {
+        let days = u16::try_from(self.lifecycle[0]["days"].as_u64()?).ok()?;
+        let made = Self::of(identity, region, stack, (days, self.tags.clone()));
+        (*self == made).then_some(days)
+    }
 }
 
 /// The algorithm that new objects are encrypted with.

@@ -38,6 +38,8 @@ pub(crate) struct Reader {
     adopting: bool,
     /// What of [`Scope::adopt`] has been seen, by AWS's id, with the stack that it belongs to.
     named: Mutex<BTreeMap<String, Option<String>>>,
+    /// What several stacks of the run would adopt because it stands in their place, by AWS's id.
+    contested: Mutex<BTreeMap<String, Vec<(String, Address)>>>,
     memory: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -50,6 +52,7 @@ impl Reader {
             scopes,
             adopting: false,
             named: Mutex::default(),
+            contested: Mutex::default(),
             memory: Mutex::default(),
         }
     }
@@ -99,10 +102,11 @@ impl Reader {
             return tags;
         }
         let by_place = || {
-            let mut places = self.wanted::<R>().filter(|_| self.adopting);
-            places.find(|(scope, address, want)| {
+            let places = self.wanted::<R>().filter(|_| self.adopting);
+            let places = places.filter(|(scope, address, want)| {
                 !scope.adopt.contains_key(address) && stands_for(scope, want)
-            })
+            });
+            self.only_of(id, places.collect())
         };
         match by_name
             .or_else(by_place)
@@ -111,6 +115,45 @@ impl Reader {
             Some(want) => tags.pretending(want),
             None => tags,
         }
+    }
+
+    /// The place of something nobody has, unless several stacks have it: then it is adopted by neither.
+    fn only_of<'a, R>(
+        &self,
+        id: &str,
+        places: Vec<(&'a Scope, &'a Address, &'a R)>,
+    ) -> Option<(&'a Scope, &'a Address, &'a R)> {
+        let (first, ..) = *places.first()?;
+        if places.iter().all(|(scope, ..)| scope.name == first.name) {
+            return places.into_iter().next();
+        }
+        let places = places.into_iter();
+        let stacks = places.map(|(scope, address, _)| (scope.name.clone(), address.clone()));
+        let mut contested = self
+            .contested
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        contested.insert(id.to_owned(), stacks.collect());
+        None
+    }
+
+    /// What other stacks of the run would adopt as well, by address, each in words.
+    ///
+    /// Asked after everything has been read.
+    pub(crate) fn contested(&self, stack: &str) -> Vec<(Address, String)> {
+        let contested = self
+            .contested
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let of_stack = contested.iter().filter_map(|(id, places)| {
+            let (_, address) = places.iter().find(|(name, _)| name == stack)?;
+            let (rival, _) = places.iter().find(|(name, _)| name != stack)?;
+            let why = format!(
+                "the stacks `{stack}` and `{rival}` both have a place for `{id}`, and it can be adopted by one only"
+            );
+            Some((address.clone(), why))
+        });
+        of_stack.collect()
     }
 
     /// What is wrong with what a stack's file names to be adopted, by address.

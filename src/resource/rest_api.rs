@@ -615,6 +615,30 @@ async fn found(reader: &Reader, tagged: &Tagged) -> Result<Found<RestApi>> {
     })
 }
 
+/// The id of a VPC link that a stack of the run refers to, where there is one already.
+async fn linked_by(reader: &Reader, stack: &str, link: &Late<String>) -> Result<Option<String>> {
+    match link {
+        Late::Known(id) => Ok(Some(id.clone())),
+        Late::From(address, _) => vpc_link::id_at(reader, stack, address).await,
+    }
+}
+
+/// The digest of what a stack of the run wants its API to be, as far as that is known.
+pub(super) async fn wanted_digest(
+    reader: &Reader,
+    stack: &str,
+    address: &Address,
+) -> Result<Option<String>> {
+    let Some(want) = reader.wanted_in::<RestApi>(stack).remove(address) else {
+        return Ok(None);
+    };
+    let link = match want.definition.vpc_link() {
+        Some(link) => linked_by(reader, stack, link).await?,
+        None => None,
+    };
+    Ok(want.definition.digest(|_| link.clone()))
+}
+
 /// The digest of the wanted document, if that is what the live API serves and consists of.
 async fn adoptable(reader: &Reader, tagged: &Tagged) -> Result<Option<String>> {
     let here = |stack: &str, at: &Address| *stack == tagged.stack && *at == tagged.address;
@@ -633,11 +657,14 @@ async fn adoptable(reader: &Reader, tagged: &Tagged) -> Result<Option<String>> {
     else {
         return Ok(None);
     };
-    // A VPC link of the stack's own is made anew, so that nothing leads through it yet.
-    let Some(digest) = want.definition.digest(known) else {
+    let link = match vpc_link {
+        Some(link) => linked_by(reader, &tagged.stack, link).await?,
+        None => None,
+    };
+    // A VPC link that has yet to be made is one that nothing leads through.
+    let Some(digest) = want.definition.digest(|_| link.clone()) else {
         return Ok(None);
     };
-    let link = vpc_link.as_ref().and_then(known);
     let document = &importable(document, link.as_deref());
     let exported = export(&reader.aws, &tagged.id, &stage.name).await?;
     let Some(exported) = exported.filter(|exported| export::is_same(exported, document)) else {
@@ -780,7 +807,29 @@ pub(super) fn says(error: &Error, code: &str, words: &str) -> bool {
         .is_some_and(|error| error.is(code) && error.message.to_lowercase().contains(words))
 }
 
-/// The APIs with these ids, of whomever they are.
+/// The ids of VPC links that the methods of each API of the region name, or the stage variables in their
+/// place, by the API's id.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn connections(aws: &Aws) -> Result<Vec<(String, BTreeSet<String>)>> {
+    let ids = list(aws).await?.into_iter().filter_map(|api| api.id);
+    let read = ids.map(async |id| {
+        let resources = report::resources(aws, &id).await?;
+        let methods = resources
+            .iter()
+            .flat_map(|resource| resource.resource_methods().into_iter().flatten());
+        let named = methods.filter_map(|(_, method)| {
+            let integration = method.method_integration()?;
+            integration.connection_id().map(str::to_owned)
+        });
+        Ok::<_, Error>((id, named.collect()))
+    });
+    futures::future::try_join_all(read).await
+}
+
+/// The APIs with these ids, of whomever they are, each with what of it is not compared, in words.
 ///
 /// # Errors
 ///
@@ -788,7 +837,7 @@ pub(super) fn says(error: &Error, code: &str, words: &str) -> bool {
 pub(crate) async fn look(
     (aws, identity): (&Aws, &Identity),
     ids: &BTreeSet<String>,
-) -> Result<Vec<(String, RestApi)>> {
+) -> Result<Vec<(String, RestApi, Vec<String>)>> {
     let all = list(aws).await?.into_iter();
     let wanted = all.filter(|api| api.id().is_some_and(|id| ids.contains(id)));
     let look = wanted.map(|api| {
@@ -799,7 +848,9 @@ pub(crate) async fn look(
             intact: false,
         };
         let spec = live_spec(&api, &own, definition, tags_of(&api));
-        (id, spec)
+        let is_off = api.disable_execute_api_endpoint();
+        let unsaid = is_off.then(|| "that its own `execute-api` name is switched off".to_owned());
+        (id, spec, unsaid.into_iter().collect())
     });
     Ok(look.collect())
 }

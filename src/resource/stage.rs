@@ -441,19 +441,49 @@ fn live_spec(api: &str, stage: &aws_sdk_apigateway::types::Stage) -> Stage {
     }
 }
 
-/// The stages of an API, of whomever they are.
+/// The stages of an API, of whomever they are, each with what of it is not compared, in words.
 ///
 /// # Errors
 ///
 /// What could not be read.
-pub(crate) async fn look(aws: &Aws, api: &str) -> Result<Vec<Stage>> {
+pub(crate) async fn look(aws: &Aws, api: &str) -> Result<Vec<(Stage, Vec<String>)>> {
     let send = aws.apigateway.get_stages().rest_api_id(api).send();
     let answer = aws.call("apigateway:GetStages", send).await?;
     Ok(answer
         .item()
         .iter()
-        .map(|one| live_spec(api, one))
+        .map(|one| (live_spec(api, one), unsaid(one)))
         .collect())
+}
+
+/// What a stage has that the stack file has no words for.
+fn unsaid(stage: &aws_sdk_apigateway::types::Stage) -> Vec<String> {
+    let name = stage.stage_name().unwrap_or_default();
+    let mut unsaid = Vec::new();
+    let mut say = |what: &str| unsaid.push(format!("{what} of the stage `{name}`"));
+    if let Some(acl) = stage.web_acl_arn() {
+        say(&format!("the web ACL {acl}"));
+    }
+    if stage.tracing_enabled() {
+        say("X-Ray tracing");
+    }
+    if stage.cache_cluster_enabled() {
+        say("the cache");
+    }
+    if let Some(id) = stage.client_certificate_id() {
+        say(&format!("the client certificate `{id}` for backends"));
+    }
+    if stage.canary_settings().is_some() {
+        say("the canary");
+    }
+    for (methods, settings) in stage.method_settings().into_iter().flatten() {
+        let logs = settings.logging_level().is_some_and(|level| level != "OFF");
+        let more = settings.metrics_enabled() || settings.data_trace_enabled();
+        if methods != ALL_METHODS || logs || more || settings.caching_enabled() {
+            say(&format!("the settings of the methods `{methods}`"));
+        }
+    }
+    unsaid
 }
 
 #[cfg(test)]

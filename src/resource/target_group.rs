@@ -585,7 +585,7 @@ pub(crate) async fn look(aws: &Aws, id: &str) -> Result<Option<TargetGroup>> {
 impl TargetGroup {
     /// The attributes of a live one that are not as they are held without being named.
     pub(crate) fn unusual(&self) -> Attributes {
-        let held = elbv2::held(&Attributes::new(), DEFAULTS, &BTreeSet::new());
+        let held = elbv2::held(&Attributes::new(), self.defaults(), &BTreeSet::new());
         elbv2::unusual(&held, &self.attributes)
     }
 }

@@ -16,8 +16,8 @@ use aws_sdk_apigateway::types::{VpcLink as Described, VpcLinkStatus};
 
 use super::context::Wait;
 use super::{
-    Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Replacement, Resource, load_balancer,
-    rest_api,
+    Address, Created, Cx, Found, Late, Need, Outputs, Owner, Reader, Replacement, Resource,
+    load_balancer, rest_api,
 };
 use crate::aws::tags::Tags;
 use crate::aws::{Aws, AwsError, Once, pages, tolerate};
@@ -63,6 +63,14 @@ impl Resource for VpcLink {
             diff.field("status", status, Some(&live.status)).replaces();
         }
         diff.tags(tags, live.map(|live| &live.tags));
+    }
+
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+
+    async fn adopt(&self, cx: &Cx, live: &Found<Self>) -> Result<()> {
+        put_tags(cx, &live.id, &self.tags, &live.spec.tags).await
     }
 
     /// A load balancer takes one link at a time; a link that moves to another one leaves this one alone.
@@ -121,8 +129,7 @@ impl Resource for VpcLink {
             cx.aws().call("apigateway:UpdateVpcLink", send).await?;
         }
         if touches(changes, "tags") {
-            let path = format!("/vpclinks/{}", live.id);
-            rest_api::put_tags(cx, &path, &self.tags, &live.spec.tags).await?;
+            put_tags(cx, &live.id, &self.tags, &live.spec.tags).await?;
         }
         Ok(Outputs::new())
     }
@@ -195,6 +202,10 @@ impl VpcLink {
     }
 }
 
+async fn put_tags(cx: &Cx, id: &str, want: &Tags, live: &Tags) -> Result<()> {
+    rest_api::put_tags(cx, &format!("/vpclinks/{id}"), want, live).await
+}
+
 fn failed(cx: &Cx, link: &Described) -> Error {
     let reason = link.status_message().unwrap_or("AWS gives no reason");
     Error::Step {
@@ -255,10 +266,33 @@ pub(super) async fn ids_of(reader: &Reader, stack: &str) -> Result<Vec<String>> 
     Ok(of_stack.map(|one| one.id.clone()).collect())
 }
 
+/// The id of the link that stands at an address of a stack, or is about to be adopted there.
+pub(super) async fn id_at(
+    reader: &Reader,
+    stack: &str,
+    address: &Address,
+) -> Result<Option<String>> {
+    let links = reader.found::<VpcLink>().await?;
+    let here = |one: &&Found<VpcLink>| {
+        one.owner == Owner::Ours && one.stack == stack && one.address == *address
+    };
+    Ok(links.iter().find(here).map(|one| one.id.clone()))
+}
+
+/// The VPC links of the account and region, of whomever they are, with their ids.
+///
+/// # Errors
+///
+/// What could not be read.
+pub(crate) async fn look(aws: &Aws) -> Result<Vec<(String, VpcLink)>> {
+    let all = list(aws).await?;
+    let look = |one: &Described| Some((one.id()?.to_owned(), live_spec(one, tags_of(one))));
+    Ok(all.iter().filter_map(look).collect())
+}
+
 fn found(reader: &Reader, described: &Described) -> Option<Found<VpcLink>> {
-    let tags = tags_of(described);
+    let tags = reader.claimed::<VpcLink>(described.id()?, tags_of(described), |_, _| false);
     let stack = tags.stack().filter(|stack| reader.has_stack(stack))?;
-    let status = described.status().map_or("", VpcLinkStatus::as_str);
     Some(Found {
         stack: stack.to_owned(),
         address: tags.address()?,
@@ -266,14 +300,19 @@ fn found(reader: &Reader, described: &Described) -> Option<Found<VpcLink>> {
         owner: Owner::Ours,
         protected: tags.protected(),
         retained: None,
-        spec: VpcLink {
-            name: described.name().unwrap_or_default().to_owned(),
-            target: Late::Known(target_of(described).to_owned()),
-            status: status.to_owned(),
-            tags,
-        },
+        spec: live_spec(described, tags),
         outputs: Outputs::new(),
     })
+}
+
+fn live_spec(described: &Described, tags: Tags) -> VpcLink {
+    let status = described.status().map_or("", VpcLinkStatus::as_str);
+    VpcLink {
+        name: described.name().unwrap_or_default().to_owned(),
+        target: Late::Known(target_of(described).to_owned()),
+        status: status.to_owned(),
+        tags,
+    }
 }
 
 fn target_of(described: &Described) -> &str {
@@ -288,7 +327,6 @@ fn tags_of(described: &Described) -> Tags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::Address;
 
     fn link(target: &str, status: &str) -> VpcLink {
         VpcLink {

@@ -181,6 +181,14 @@ fn check_additional_certificates(arns: &[String], path: &KeyPath, cx: &Context) 
     }
 }
 
+/// The key of `header_names` that stands for an attribute.
+pub(crate) fn header_of(attribute: &str) -> Option<&'static str> {
+    let header = attribute.strip_prefix("routing.http.request.")?;
+    let header = header.strip_suffix(".header_name")?;
+    let known = HEADERS.iter().find(|(_, known)| *known == header);
+    known.map(|(key, _)| *key)
+}
+
 fn add_header_names(
     attributes: &mut BTreeMap<String, String>,
     names: BTreeMap<String, String>,

@@ -49,6 +49,8 @@ pub struct NetworkLoadBalancer {
     pub deletion_protection: bool,
     /// The alias by which the VPC finds it.
     pub record: Option<PrivateRecord>,
+    /// The name of the VPC link to it; None: the stack's.
+    pub vpc_link_name: Option<String>,
 }
 
 /// What a network load balancer listens to.
@@ -92,6 +94,8 @@ pub struct PrivateRecord {
     pub zone: PrivateZone,
     /// Full name, lower case, without the trailing dot.
     pub name: String,
+    /// Whether Route 53 asks the load balancer for its health.
+    pub evaluate_target_health: bool,
 }
 
 /// A private hosted zone.
@@ -148,6 +152,18 @@ pub(super) struct RawNetworkLoadBalancer {
     /// Full name of the alias (default: the name of its own zone).
     #[schemars(example = &"api.backend.internal")]
     name: Option<String>,
+    /// Whether Route 53 asks the load balancer for its health before it answers with the alias.
+    #[serde(default)]
+    evaluate_target_health: bool,
+    /// Name of the VPC link to it (default: the stack's).
+    vpc_link_name: Option<String>,
+}
+
+/// What a section says of the alias.
+struct RawPrivateRecord {
+    zone: Option<String>,
+    name: Option<String>,
+    evaluate_target_health: bool,
 }
 
 /// What a network load balancer listens to.
@@ -215,6 +231,10 @@ impl RawNetworkLoadBalancer {
         }
         let target_port = self.target_port.unwrap_or(listener.port);
         refuse_port_zero(target_port, &path.key("target_port"), cx);
+        if self.vpc_link_name.as_deref() == Some("") {
+            let fault = Fault::new(&path.key("vpc_link_name"), "the name is empty");
+            cx.fault(fault.hint("leave it out for the stack's own name"));
+        }
         let delay = self.deregistration_delay_seconds;
         let at = path.key("deregistration_delay_seconds");
         check_range(delay, (0, 3600), &at, cx);
@@ -230,7 +250,13 @@ impl RawNetworkLoadBalancer {
             deregistration_delay_seconds: delay,
             cross_zone: self.cross_zone,
             deletion_protection: self.deletion_protection,
-            record: record(self.private_zone, self.name, path, cx),
+            record: RawPrivateRecord {
+                zone: self.private_zone,
+                name: self.name,
+                evaluate_target_health: self.evaluate_target_health,
+            }
+            .build(path, cx),
+            vpc_link_name: self.vpc_link_name,
         }
     }
 }
@@ -286,39 +312,52 @@ fn refuse_port_zero(port: u16, path: &KeyPath, cx: &Context) {
     }
 }
 
-/// The alias, and whether it lies in its zone.
-fn record(
-    zone: Option<String>,
-    name: Option<String>,
-    path: &KeyPath,
-    cx: &Context,
-) -> Option<PrivateRecord> {
-    let at = path.key("name");
-    let Some(zone) = zone else {
-        if name.is_some() {
-            let fault = Fault::new(&at, "`name` is the name of a record, and no zone is given");
+impl RawPrivateRecord {
+    /// The alias, and whether it lies in its zone.
+    fn build(self, path: &KeyPath, cx: &Context) -> Option<PrivateRecord> {
+        let Some(zone) = self.zone else {
+            self.refuse_without_zone(path, cx);
+            return None;
+        };
+        let name = self
+            .name
+            .map(|name| domain_name(&name, &path.key("name"), cx));
+        let (zone, name) = match Zone::from_text(&zone, &path.key("private_zone"), cx) {
+            Zone::Name(zone) => {
+                let name = name.unwrap_or_else(|| zone.clone());
+                if name != zone && !name.ends_with(&format!(".{zone}")) {
+                    let message = format!("`{name}` is not within the zone `{zone}`");
+                    cx.fault(Fault::new(&path.key("name"), message));
+                }
+                (PrivateZone::Own(zone), name)
+            }
+            Zone::Id(id) => {
+                if name.is_none() {
+                    let fault =
+                        Fault::new(path, format!("`{path}` has no name in the zone `{id}`"));
+                    cx.fault(fault.hint("write `name: …`, the full name of the record"));
+                }
+                (PrivateZone::Existing(id), name?)
+            }
+        };
+        Some(PrivateRecord {
+            zone,
+            name,
+            evaluate_target_health: self.evaluate_target_health,
+        })
+    }
+
+    /// What is said of a record that there is not.
+    fn refuse_without_zone(&self, path: &KeyPath, cx: &Context) {
+        if self.name.is_some() {
+            let message = "`name` is the name of a record, and no zone is given";
+            let fault = Fault::new(&path.key("name"), message);
             cx.fault(fault.hint("add `private_zone: NAME`, or remove `name`"));
         }
-        return None;
-    };
-    let name = name.map(|name| domain_name(&name, &at, cx));
-    match Zone::from_text(&zone, &path.key("private_zone"), cx) {
-        Zone::Name(zone) => {
-            let name = name.unwrap_or_else(|| zone.clone());
-            if name != zone && !name.ends_with(&format!(".{zone}")) {
-                let message = format!("`{name}` is not within the zone `{zone}`");
-                cx.fault(Fault::new(&at, message));
-            }
-            let zone = PrivateZone::Own(zone);
-            Some(PrivateRecord { zone, name })
-        }
-        Zone::Id(id) => {
-            if name.is_none() {
-                let fault = Fault::new(path, format!("`{path}` has no name in the zone `{id}`"));
-                cx.fault(fault.hint("write `name: …`, the full name of the record"));
-            }
-            let zone = PrivateZone::Existing(id);
-            Some(PrivateRecord { zone, name: name? })
+        if self.evaluate_target_health {
+            let message = "`evaluate_target_health` is about a record, and no zone is given";
+            let fault = Fault::new(&path.key("evaluate_target_health"), message);
+            cx.fault(fault.hint("add `private_zone: NAME`, or remove `evaluate_target_health`"));
         }
     }
 }

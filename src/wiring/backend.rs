@@ -72,7 +72,10 @@ impl Wiring<'_> {
             .insert(balancer_address(), resource);
         if is_linked {
             let link = VpcLink {
-                name: self.stack.name.clone(),
+                name: balancer
+                    .vpc_link_name
+                    .clone()
+                    .unwrap_or_else(|| self.stack.name.clone()),
                 target: Late::id(&balancer_address()),
                 status: "AVAILABLE".to_owned(),
                 tags: self.tags(&vpc_link_address()),
@@ -291,7 +294,7 @@ impl Wiring<'_> {
             record_type: "A".to_owned(),
             alias_dns_name: Late::From(balancer_address(), "dns_name"),
             alias_zone,
-            evaluate_target_health: false,
+            evaluate_target_health: record.evaluate_target_health,
             overwrite: Overwrite::Refuse,
             destinations: vec![listener_address(), group_address().part("targets")],
             leads_to: Vec::new(),

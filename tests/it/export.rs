@@ -1,6 +1,8 @@
 //! What somebody made in the console is exported, adopted, and from then on a stack like any other.
 
+mod backend;
 mod console;
+mod servers;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -41,6 +43,22 @@ fn actions(outcome: &Outcome) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("is text").to_owned();
     let action = |change: &Value| (text(&change["address"]), text(&change["action"]));
     changes.iter().map(action).collect()
+}
+
+/// What is adopted, and that nothing else is done but to the stack's bucket.
+#[track_caller]
+fn plans_as_tags_alone(scenario: &Scenario) -> Vec<String> {
+    let plan = scenario.run(["plan", "--adopt", "--json"]).ok();
+    let text = scenario.read("stack.yaml");
+    assert_eq!(plan.json()["stacks"][0]["warnings"], json!([]), "{text}");
+    let (adopted, others): (Vec<_>, Vec<_>) = actions(&plan)
+        .into_iter()
+        .filter(|(address, _)| !address.starts_with("bucket") && !address.starts_with("objects"))
+        .partition(|(_, action)| action == "adopt");
+    assert_eq!(others, [], "{text}");
+    let mut adopted: Vec<String> = adopted.into_iter().map(|(address, _)| address).collect();
+    adopted.sort();
+    adopted
 }
 
 /// Adopts; gives the operations that changed something, without those of the stack's bucket.
@@ -366,6 +384,60 @@ fn what_two_stacks_name_is_adopted_by_neither() {
         .exits(1);
     let refused = refused.says("the stack `my-alb` names `arn:");
     refused.says("the stack `thief` names `arn:");
+    assert_eq!(differences(&before, &canonical(&scenario.dump())), [""; 0]);
+}
+
+#[test]
+fn a_directory_of_stacks_is_adopted_in_one_run() {
+    let scenario = made(|console| {
+        console.private_apis(true);
+        console.backend(backend_speaks());
+    });
+    for (balancer, directory) in [("My-ALB", "stacks/front"), ("My-NLB", "stacks/back")] {
+        let export = ["export", "--load-balancer", balancer, "--region"];
+        let there = ["ap-northeast-1", "--directory", directory];
+        scenario.run(export.into_iter().chain(there)).ok();
+    }
+    let files = ["stacks/front/stack.yaml", "stacks/back/stack.yaml"];
+    let plan = scenario.run(["plan", "--adopt", "--json"].into_iter().chain(files));
+    let plan = plan.ok().json();
+    let stacks = plan["stacks"].as_array().expect("is a list");
+    assert_eq!(stacks.len(), 2);
+    assert!(stacks.iter().all(|one| one["warnings"] == json!([])));
+    let before = canonical(&scenario.dump());
+    let adopt = ["apply", "--adopt", "--yes"].into_iter().chain(files);
+    scenario.run(adopt).ok();
+    let changed = differences(&before, &canonical(&scenario.dump()));
+    let is_tag = |one: &&String| {
+        one.contains("mtlsgw") || one.contains("tags") || one.contains("description")
+    };
+    let others: Vec<&String> = changed.iter().filter(|one| !is_tag(one)).collect();
+    assert_eq!(others, Vec::<&String>::new());
+    let plan = scenario.run(["plan", "--detailed-exitcode"].into_iter().chain(files));
+    plan.ok();
+}
+
+/// TLS that goes through to the backend.
+fn backend_speaks() -> console::backend::Speaks {
+    console::backend::Speaks::Tcp
+}
+
+#[test]
+fn a_domain_that_two_stacks_want_is_adopted_by_neither() {
+    let mut scenario = exported(made(|console| {
+        console.private_apis(true);
+    }));
+    let rival = "name: rival\nregion: ap-northeast-1\ncertificate: { arn: CERTIFICATE }\n\
+                 api: { sample: petstore, endpoint_type: regional }\ndomain: { name: api.example.com }\n";
+    let text = scenario.read("stack.yaml");
+    let (_, rest) = text.split_once("certificate:\n  arn: ").expect("is there");
+    let arn = rest.lines().next().expect("ends");
+    scenario.write("rival.yaml", rival.replace("CERTIFICATE", arn));
+    let before = canonical(&scenario.dump());
+    let adopt = ["apply", "--adopt", "--yes", "stack.yaml", "rival.yaml"];
+    let refused = scenario.run(adopt).exits(1);
+    let refused = refused.says("`rival`");
+    refused.says("`my-alb`");
     assert_eq!(differences(&before, &canonical(&scenario.dump())), [""; 0]);
 }
 

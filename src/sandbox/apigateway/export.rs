@@ -214,6 +214,7 @@ fn integration(one: &Integration) -> Value {
         ("httpMethod", &one.http_method),
         ("uri", &one.uri),
         ("connectionType", &one.connection_type),
+        ("connectionId", &one.connection_id),
         ("credentials", &one.credentials),
         ("contentHandling", &one.content_handling),
     ];

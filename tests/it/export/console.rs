@@ -1,6 +1,9 @@
 //! Gateways as people make them in the console: by its procedures, with its defaults and with names of
 //! their own.
 
+pub(crate) mod backend;
+mod servers;
+
 use serde_json::{Value, json};
 
 use crate::acts::{elb, vpc};
@@ -142,7 +145,7 @@ impl<'a> Console<'a> {
     /// A private API that is reached from the VPC only, deployed as the stage `dev`; its id.
     ///
     /// Which endpoints it is associated with may be left open.
-    fn private_api(&self, endpoint: Option<&str>) -> String {
+    fn private_api(&self, definition: &Value, endpoint: Option<&str>) -> String {
         let api = json!({
             "name": "PetStore",
             "endpointConfiguration": { "types": ["PRIVATE"] },
@@ -150,7 +153,7 @@ impl<'a> Console<'a> {
         let made = self.api(("POST", "/restapis"), &api);
         let id = made["id"].as_str().expect("is text").to_owned();
         let path = format!("/restapis/{id}");
-        self.api(("PUT", &format!("{path}?mode=overwrite")), &openapi());
+        self.api(("PUT", &format!("{path}?mode=overwrite")), definition);
         let outside = json!({ "StringNotEquals": { "aws:SourceVpc": self.vpc } });
         let statement = |effect: &str| {
             json!({
@@ -243,6 +246,19 @@ impl<'a> Console<'a> {
         ["LoadBalancerArn", "DNSName", "CanonicalHostedZoneId"].map(|name| made.element(name))
     }
 
+    /// A target group without targets; its ARN.
+    pub(crate) fn second_target_group(&self) -> String {
+        let group = [
+            ("Name", "My-Other-Targets"),
+            ("Protocol", "HTTP"),
+            ("Port", "80"),
+            ("VpcId", self.vpc.as_str()),
+            ("TargetType", "ip"),
+        ];
+        self.elb("CreateTargetGroup", &group)
+            .element("TargetGroupArn")
+    }
+
     /// A target group with these targets; its ARN.
     pub(crate) fn target_group(
         &self,
@@ -276,15 +292,25 @@ impl<'a> Console<'a> {
     }
 
     /// A listener on 443, which verifies by a trust store where there is one; its ARN.
-    pub(crate) fn listener(
+    pub(crate) fn listener(&self, places: (&str, &str, &str), trust_store: Option<&str>) -> String {
+        self.verifying_listener("443", places, trust_store)
+    }
+
+    /// One on another port that asks nobody; its ARN.
+    pub(crate) fn listener_on(&self, port: &str, places: (&str, &str, &str)) -> String {
+        self.verifying_listener(port, places, None)
+    }
+
+    fn verifying_listener(
         &self,
+        port: &str,
         (balancer, certificate, group): (&str, &str, &str),
         trust_store: Option<&str>,
     ) -> String {
         let mut listener = vec![
             ("LoadBalancerArn", balancer),
             ("Protocol", "HTTPS"),
-            ("Port", "443"),
+            ("Port", port),
             ("SslPolicy", "ELBSecurityPolicy-TLS13-1-3-2021-06"),
             ("Certificates.member.1.CertificateArn", certificate),
             ("DefaultActions.member.1.Type", "forward"),
@@ -333,13 +359,18 @@ impl<'a> Console<'a> {
     /// System P as the console's procedures make it; `is_tidy` where the endpoint lets nothing out and
     /// the API is associated with it.
     pub(crate) fn private_apis(&self, is_tidy: bool) -> [String; 3] {
+        self.private_apis_of(&openapi(), is_tidy)
+    }
+
+    /// The same with another definition.
+    pub(crate) fn private_apis_of(&self, definition: &Value, is_tidy: bool) -> [String; 3] {
         let front = self.group("alb-sg", "0.0.0.0/0");
         let back = self.group("vpce-sg", &front);
         if is_tidy {
             self.close_egress(&back);
         }
         let (endpoint, addresses) = self.endpoint(&back);
-        let api = self.private_api(is_tidy.then_some(endpoint.as_str()));
+        let api = self.private_api(definition, is_tidy.then_some(endpoint.as_str()));
         let certificate = self.certificate();
         let domain = json!({
             "domainName": "api.example.com",
