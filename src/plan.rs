@@ -36,6 +36,19 @@ pub(crate) enum Action {
 }
 
 impl Action {
+    /// What it is called where steps wait for each other.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Create => "making",
+            Self::Ready => "readiness",
+            Self::Update { .. } => "change",
+            Self::Retire { .. } => "retirement",
+            Self::Adopt { .. } => "adoption",
+            Self::Delete { .. } => "deletion",
+            Self::Gone { .. } => "end",
+        }
+    }
+
     /// Whether it only waits.
     pub(crate) fn is_wait(&self) -> bool {
         matches!(self, Self::Ready | Self::Gone { .. })
@@ -426,8 +439,23 @@ fn topological(after: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
     if order.len() == after.len() {
         Ok(order)
     } else {
-        Err((0..after.len()).filter(|i| missing[*i] > 0).collect())
+        Err(cycle(after, &missing))
     }
+}
+
+/// What waits for itself, in the order of waiting; not what only waits for it.
+fn cycle(after: &[BTreeSet<usize>], missing: &[usize]) -> Vec<usize> {
+    let is_waiting = |i: &usize| missing[*i] > 0;
+    let mut path: Vec<usize> = Vec::new();
+    let mut next = (0..after.len()).find(is_waiting);
+    while let Some(step) = next {
+        if let Some(begin) = path.iter().position(|one| *one == step) {
+            return path.split_off(begin);
+        }
+        path.push(step);
+        next = after[step].iter().copied().find(is_waiting);
+    }
+    path
 }
 
 /// The steps of one node.
@@ -776,13 +804,13 @@ impl<'a> Graph<'a> {
 
     fn sorted(self) -> Result<Vec<Step>> {
         let order = topological(&self.after).map_err(|cycle| {
-            let names: Vec<&Address> = cycle
-                .iter()
-                .map(|s| self.nodes[self.steps[*s].0].address())
-                .collect();
+            let names = cycle.iter().map(|step| {
+                let (node, action) = &self.steps[*step];
+                format!("{} of `{}`", action.name(), self.nodes[*node].address())
+            });
             Error::refused(format!(
-                "steps of {} wait for each other; this is a defect of mtlsgw",
-                listed(&names)
+                "{} wait for each other; this is a defect of mtlsgw",
+                names.collect::<Vec<_>>().join(", ")
             ))
         })?;
         let mut place = vec![0; order.len()];
