@@ -477,6 +477,8 @@ struct Graph<'a> {
     by_output: BTreeMap<String, Instance>,
     steps: Vec<(usize, Action)>,
     after: Vec<BTreeSet<usize>>,
+    /// Pairs of steps of which the first comes first unless it has to wait for the second.
+    wishes: Vec<(usize, usize)>,
     of: Vec<NodeSteps>,
 }
 
@@ -503,6 +505,7 @@ impl<'a> Graph<'a> {
             by_output,
             steps: Vec::new(),
             after: Vec::new(),
+            wishes: Vec::new(),
             of,
         }
     }
@@ -523,6 +526,7 @@ impl<'a> Graph<'a> {
             self.order_retirement(i);
         }
         self.order_removals_after_additions();
+        self.grant_wishes();
         let doomed = self.doomed();
         Ok((self.sorted()?, doomed))
     }
@@ -537,6 +541,30 @@ impl<'a> Graph<'a> {
         if before != after {
             self.after[after].insert(before);
         }
+    }
+
+    /// Orders what is better in this order wherever nothing else orders it the other way round.
+    fn grant_wishes(&mut self) {
+        for (before, after) in std::mem::take(&mut self.wishes) {
+            if !self.waits_for(before, after) {
+                self.edge(before, after);
+            }
+        }
+    }
+
+    /// Whether a step waits for another one, be it for a third one's sake.
+    fn waits_for(&self, step: usize, other: usize) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next = vec![step];
+        while let Some(step) = next.pop() {
+            if step == other {
+                return true;
+            }
+            if seen.insert(step) {
+                next.extend(&self.after[step]);
+            }
+        }
+        false
     }
 
     fn add_makes(&mut self, i: usize) {
@@ -704,7 +732,13 @@ impl<'a> Graph<'a> {
                 let deletion = self.deletion_of(other, instance);
                 // What goes with this one has no deletion of its own, but may have to be replaced.
                 if let Some((deleted, gone)) = deletion.filter(|(deleted, _)| *deleted != delete) {
-                    self.edge(if need.holds_until_gone { gone } else { deleted }, delete);
+                    let before = if need.holds_until_gone { gone } else { deleted };
+                    if delete_first {
+                        // What takes the other one's place may wait for what takes this one's.
+                        self.wishes.push((before, delete));
+                    } else {
+                        self.edge(before, delete);
+                    }
                 } else if !delete_first {
                     let retired = self.of[other].retire;
                     for step in self.made(other).into_iter().chain(retired) {
