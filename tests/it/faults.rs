@@ -53,7 +53,7 @@ const FAULTS: [&str; 4] = ["throttle", "500", "fail-after", "lose-reply"];
 
 #[test]
 fn an_apply_survives_a_fault_of_every_operation() {
-    for (system, least) in [(&PETSTORE, 20), (&CLIENTS, 20), (&BACKEND, 15)] {
+    for (system, least) in [(&PETSTORE, 20), (&CLIENTS, 15), (&BACKEND, 12)] {
         let before = (system.fresh)();
         let (scenario, reading, writing) = undisturbed(&before);
         let expected = shape(&scenario.dump());
