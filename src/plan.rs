@@ -38,6 +38,19 @@ pub(crate) enum Action {
 }
 
 impl Action {
+    /// What it is called where steps wait for each other.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Create => "making",
+            Self::Ready => "readiness",
+            Self::Update { .. } => "change",
+            Self::Retire { .. } => "retirement",
+            Self::Adopt { .. } => "adoption",
+            Self::Delete { .. } => "deletion",
+            Self::Gone { .. } => "end",
+        }
+    }
+
     /// Whether it only waits.
     pub(crate) fn is_wait(&self) -> bool {
         matches!(self, Self::Ready | Self::Gone { .. })
@@ -437,8 +450,23 @@ fn topological(after: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
     if order.len() == after.len() {
         Ok(order)
     } else {
-        Err((0..after.len()).filter(|i| missing[*i] > 0).collect())
+        Err(cycle(after, &missing))
     }
+}
+
+/// What waits for itself, in the order of waiting; not what only waits for it.
+fn cycle(after: &[BTreeSet<usize>], missing: &[usize]) -> Vec<usize> {
+    let is_waiting = |i: &usize| missing[*i] > 0;
+    let mut path: Vec<usize> = Vec::new();
+    let mut next = (0..after.len()).find(is_waiting);
+    while let Some(step) = next {
+        if let Some(begin) = path.iter().position(|one| *one == step) {
+            return path.split_off(begin);
+        }
+        path.push(step);
+        next = after[step].iter().copied().find(is_waiting);
+    }
+    path
 }
 
 /// The steps of one node.
@@ -460,6 +488,8 @@ struct Graph<'a> {
     by_output: BTreeMap<String, Instance>,
     steps: Vec<(usize, Action)>,
     after: Vec<BTreeSet<usize>>,
+    /// Pairs of steps of which the first comes first unless it has to wait for the second.
+    wishes: Vec<(usize, usize)>,
     of: Vec<NodeSteps>,
 }
 
@@ -486,6 +516,7 @@ impl<'a> Graph<'a> {
             by_output,
             steps: Vec::new(),
             after: Vec::new(),
+            wishes: Vec::new(),
             of,
         }
     }
@@ -506,6 +537,7 @@ impl<'a> Graph<'a> {
             self.order_retirement(i);
         }
         self.order_removals_after_additions();
+        self.grant_wishes();
         let doomed = self.doomed();
         Ok((self.sorted()?, doomed))
     }
@@ -520,6 +552,30 @@ impl<'a> Graph<'a> {
         if before != after {
             self.after[after].insert(before);
         }
+    }
+
+    /// Orders what is better in this order wherever nothing else orders it the other way round.
+    fn grant_wishes(&mut self) {
+        for (before, after) in std::mem::take(&mut self.wishes) {
+            if !self.waits_for(before, after) {
+                self.edge(before, after);
+            }
+        }
+    }
+
+    /// Whether a step waits for another one, be it for a third one's sake.
+    fn waits_for(&self, step: usize, other: usize) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next = vec![step];
+        while let Some(step) = next.pop() {
+            if step == other {
+                return true;
+            }
+            if seen.insert(step) {
+                next.extend(&self.after[step]);
+            }
+        }
+        false
     }
 
     fn add_makes(&mut self, i: usize) {
@@ -698,7 +754,13 @@ impl<'a> Graph<'a> {
                 let deletion = self.deletion_of(other, instance);
                 // What goes with this one has no deletion of its own, but may have to be replaced.
                 if let Some((deleted, gone)) = deletion.filter(|(deleted, _)| *deleted != delete) {
-                    self.edge(if need.holds_until_gone { gone } else { deleted }, delete);
+                    let before = if need.holds_until_gone { gone } else { deleted };
+                    if delete_first {
+                        // What takes the other one's place may wait for what takes this one's.
+                        self.wishes.push((before, delete));
+                    } else {
+                        self.edge(before, delete);
+                    }
                 } else if !delete_first {
                     let retired = self.of[other].retire;
                     for step in self.made(other).into_iter().chain(retired) {
@@ -798,13 +860,13 @@ impl<'a> Graph<'a> {
 
     fn sorted(self) -> Result<Vec<Step>> {
         let order = topological(&self.after).map_err(|cycle| {
-            let names: Vec<&Address> = cycle
-                .iter()
-                .map(|s| self.nodes[self.steps[*s].0].address())
-                .collect();
+            let names = cycle.iter().map(|step| {
+                let (node, action) = &self.steps[*step];
+                format!("{} of `{}`", action.name(), self.nodes[*node].address())
+            });
             Error::refused(format!(
-                "steps of {} wait for each other; this is a defect of mtlsgw",
-                listed(&names)
+                "{} wait for each other; this is a defect of mtlsgw",
+                names.collect::<Vec<_>>().join(", ")
             ))
         })?;
         let mut place = vec![0; order.len()];

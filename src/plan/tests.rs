@@ -334,6 +334,20 @@ fn delete_first_waits_until_the_old_one_is_gone() {
 }
 
 #[test]
+fn what_goes_first_waits_for_its_users_only_where_their_successors_do_not_wait_for_its_own() {
+    let made = plan(vec![
+        toy("listener", delete_first).live("listener-1", vec![]),
+        toy("api", replace)
+            .needs("listener", Until::Exists)
+            .live("api-1", vec![to("listener-1")]),
+        toy("record", unwanted).live("record-1", vec![to("listener-1").holds_until_gone()]),
+    ]);
+    assert!(made.orders("create listener", "create api"));
+    assert!(made.orders("create api", "delete api"));
+    assert!(made.orders("gone record", "delete listener"));
+}
+
+#[test]
 fn a_group_goes_only_when_its_user_has_vanished() {
     let made = plan(vec![
         toy("group", unwanted).live("sg-1", vec![]),

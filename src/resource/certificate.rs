@@ -218,7 +218,16 @@ impl Resource for Certificate {
     async fn create(&self, cx: &Cx) -> Result<Created> {
         let arn = match &self.source {
             Source::Requested(wanted) => request(cx, wanted, &self.tags).await?,
-            Source::Imported(wanted) => import(cx, wanted, None, Some(&self.tags)).await?,
+            Source::Imported(wanted) => match import(cx, wanted, None, Some(&self.tags)).await {
+                // AWS has no client token here: sent blindly a second time, there may be two.
+                Err(Error::Aws(error)) if error.uncertain => {
+                    match imported(cx, wanted, &self.names()).await? {
+                        Some(arn) => arn,
+                        None => import(cx, wanted, None, Some(&self.tags)).await?,
+                    }
+                }
+                other => other?,
+            },
         };
         Ok(Created::id(arn))
     }
@@ -485,15 +494,34 @@ async fn import(
         .private_key(Blob::new(key))
         .set_certificate_chain(chain)
         .set_tags(tags)
-        .customize()
-        .config_override(aws_sdk_acm::config::Builder::new().retry_classifier(Once))
-        .send();
+        .customize();
+    // To the same ARN it may be sent any number of times.
+    let send = match arn {
+        Some(_) => send,
+        None => send.config_override(aws_sdk_acm::config::Builder::new().retry_classifier(Once)),
+    };
     Ok(cx
         .aws()
-        .call("acm:ImportCertificate", send)
+        .call("acm:ImportCertificate", send.send())
         .await?
         .certificate_arn
         .unwrap_or_default())
+}
+
+/// What a first import may have made although its answer was lost: ours, of the same content.
+async fn imported(cx: &Cx, wanted: &Import, names: &[String]) -> Result<Option<String>> {
+    let aws = cx.aws();
+    aws.clock.sleep(std::time::Duration::from_secs(3)).await;
+    let names = names.iter().cloned().collect();
+    for arn in listed_by_name(aws, &names).await? {
+        let tags = tags(aws, &arn).await?;
+        let is_ours =
+            tags.stack() == Some(cx.stack()) && tags.address().as_ref() == Some(&cx.address);
+        if is_ours && content(aws, &arn).await?.fingerprints == wanted.fingerprints {
+            return Ok(Some(arn));
+        }
+    }
+    Ok(None)
 }
 
 /// Refuses a key that is not the certificate's before it is sent anywhere.

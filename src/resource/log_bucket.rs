@@ -370,7 +370,11 @@ async fn read(
 ///
 /// What could not be read.
 pub(crate) async fn look(aws: &Aws, identity: &Identity, name: &str) -> Result<Option<LogBucket>> {
-    read(aws, identity, name).await
+    let place = Place {
+        is_wanted: true,
+        is_swept: false,
+    };
+    read(aws, identity, name, place).await
 }
 
 impl LogBucket {

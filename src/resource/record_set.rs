@@ -172,10 +172,12 @@ impl Resource for RecordSet {
         }
         found.extend(in_own_zones(reader, &targets).await?);
         let listeners = reader.found::<Listener>().await?;
+        let balancers = reader.found::<LoadBalancer>().await?;
         for record in &mut found {
             let of_stack = listeners
                 .iter()
-                .filter(|one| one.owner == Owner::Ours && one.stack == record.stack);
+                .filter(|one| one.owner == Owner::Ours && one.stack == record.stack)
+                .filter(|one| may_lead_to(&record.spec, &one.spec, &balancers));
             record.spec.leads_to = of_stack.map(|one| one.id.clone()).collect();
         }
         Ok(found)
@@ -566,9 +568,12 @@ impl Pointed {
 }
 
 async fn targets(reader: &Reader) -> Result<Vec<Pointed>> {
-    let (balancers, domains) =
-        futures::join!(reader.found::<LoadBalancer>(), reader.found::<DomainName>());
-    let (balancers, domains) = (balancers?, domains?);
+    let (balancers, domains, listeners) = futures::join!(
+        reader.found::<LoadBalancer>(),
+        reader.found::<DomainName>(),
+        reader.found::<Listener>()
+    );
+    let (balancers, domains, listeners) = (balancers?, domains?, listeners?);
     let balancers = balancers
         .iter()
         .filter(|one| one.owner == Owner::Ours)
@@ -589,12 +594,7 @@ async fn targets(reader: &Reader) -> Result<Vec<Pointed>> {
             tags: both(&one.spec.tags, &one.spec.lingering),
             want: wanted_tags(reader, one, |want: &DomainName| &want.tags),
         });
-    let pointed: Vec<Pointed> = balancers.chain(domains).collect();
-    if !pointed.is_empty() {
-        return Ok(pointed);
-    }
     // Behind somebody else's load balancer and without a domain the listeners remember.
-    let listeners = reader.found::<Listener>().await?;
     let listeners = listeners
         .iter()
         .filter(|one| one.owner == Owner::Ours)
@@ -605,7 +605,7 @@ async fn targets(reader: &Reader) -> Result<Vec<Pointed>> {
             tags: one.spec.tags.clone(),
             want: wanted_tags(reader, one, |want: &Listener| &want.tags),
         });
-    Ok(listeners.collect())
+    Ok(balancers.chain(domains).chain(listeners).collect())
 }
 
 fn both(tags: &Tags, lingering: &Tags) -> Tags {
@@ -770,6 +770,17 @@ fn judge(
                 .collect(),
         },
         outputs: Outputs::new(),
+    })
+}
+
+/// Whether clients may come to a listener by a record: not to that of another load balancer of ours.
+fn may_lead_to(record: &RecordSet, listener: &Listener, balancers: &[Found<LoadBalancer>]) -> bool {
+    let mut balancers = balancers.iter();
+    let balancer =
+        balancers.find(|one| matches!(&listener.load_balancer, Late::Known(arn) if *arn == one.id));
+    balancer.is_none_or(|balancer| {
+        let dns_name = output(&balancer.outputs, "dns_name");
+        record.alias_dns_name == Late::Known(dns_name)
     })
 }
 

@@ -306,7 +306,9 @@ impl Account {
 
     /// What a read is to see in place of the present: what was before the first write it misses.
     fn unseen_by(&mut self, service: &str, operation: &'static str) -> Option<Arc<[u8]>> {
-        if !is_read(operation) {
+        // S3 shows objects as they are at once; buckets and their settings it does not.
+        let is_of_objects = service == "s3" && operation.contains("Object");
+        if !is_read(operation) || is_of_objects {
             return None;
         }
         let unseen = self.unseen.iter_mut();

@@ -13,6 +13,7 @@ mod integration;
 pub(super) mod mapping;
 mod model;
 mod neighbour;
+pub(super) mod outage;
 mod patch;
 pub(super) mod policy;
 mod resource;

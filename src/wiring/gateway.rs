@@ -307,7 +307,9 @@ impl Wiring<'_> {
     /// Whether something else than the listeners remembers where the records are.
     fn is_remembered_elsewhere(&self) -> bool {
         let resources = &self.wired.resources;
-        !resources.load_balancers.is_empty() || !resources.domain_names.is_empty()
+        // The network load balancer is nothing that records of clients lead to.
+        let balancer = super::network::load_balancer_address();
+        resources.load_balancers.contains_key(&balancer) || !resources.domain_names.is_empty()
     }
 
     fn mutual_authentication(&self, wanted: stack::MutualAuthentication) -> MutualAuthentication {

@@ -471,7 +471,7 @@ impl Wiring<'_> {
             key_algorithm: acm_key_algorithm(&certificate.key_algorithm),
             usages: usages(&certificate),
             files: Some(ImportFiles {
-                names: certificate.dns_names.clone(),
+                names: names_at_acm(&certificate),
                 not_after: certificate.not_after,
                 certificate: Arc::from(certificate.pem()),
                 chain: Arc::from(
@@ -505,6 +505,14 @@ pub(super) struct ImportPlace {
     pub(super) key: &'static str,
     /// The names that clients connect to.
     pub(super) hosts: Vec<String>,
+}
+
+/// The names that ACM may list a certificate under: its DNS names, or the common name of its subject.
+fn names_at_acm(certificate: &trust::Certificate) -> Vec<String> {
+    let subject = certificate.subject.as_str().split(',');
+    let common = subject.filter_map(|part| part.trim().strip_prefix("CN="));
+    let dns_names = certificate.dns_names.iter().cloned();
+    dns_names.chain(common.map(str::to_owned)).collect()
 }
 
 /// Where a server's own certificate stands in a file that has its issuers, too: it issued none of the others.

@@ -99,6 +99,20 @@ impl Aws {
         self.rest(("s3", "PUT", &format!("/{name}")), body).ok();
     }
 
+    /// Makes a bucket that load balancers may write their logs to.
+    #[track_caller]
+    pub(crate) fn make_log_bucket(&self, name: &str) {
+        self.make_bucket(name);
+        let delivery = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+            "Action": "s3:PutObject",
+            "Resource": format!("arn:aws:s3:::{name}/*"),
+        }]});
+        let path = format!("/{name}?policy");
+        self.rest(("s3", "PUT", &path), delivery.to_string()).ok();
+    }
+
     /// Changes a plain record of the zone: action, name and type; its value.
     #[track_caller]
     pub(crate) fn put_record(&self, (action, name, record_type): (&str, &str, &str), value: &str) {

@@ -7,6 +7,7 @@ mod anonymous;
 mod choices;
 mod mutations;
 mod random;
+mod rows;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::acts::{APPLY, in_parallel, tell, vpc};
 use crate::support::{Authority, Aws, OPENAPI, Outcome, Scenario, canonical, differences};
+use crate::system_s::{self, backend, self_signed};
 pub(crate) use anonymous::Anonymous;
 use choices::Choices;
 use random::Random;
@@ -22,8 +24,11 @@ use random::Random;
 /// The only reason for which one stack may not become another.
 const REFUSAL: &str = "cannot be changed in place";
 
+/// What has to be said when clients notice it.
+const DOWNTIME: &str = "--allow-downtime";
+
 /// The reasons when its clients are not to notice.
-const REFUSALS: [&str; 2] = [REFUSAL, "--allow-downtime"];
+const REFUSALS: [&str; 2] = [REFUSAL, DOWNTIME];
 
 /// How a pair ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +51,11 @@ fn any_stack_becomes_any_other_one() {
                 None
             }
             // To look for a smaller one takes minutes: once is enough.
-            Err(failure) if number("MTLSGW_SHRINK", 1) == 0 => Some(failure),
-            Err(failure) if shrunk.swap(true, Ordering::Relaxed) => Some(failure),
+            Err(failure)
+                if number("MTLSGW_SHRINK", 1) == 0 || shrunk.swap(true, Ordering::Relaxed) =>
+            {
+                Some(told(&first, &second, &failure))
+            }
             Err(failure) => Some(report(&first, &second, &failure)),
         }
     });
@@ -70,13 +78,21 @@ fn check(first: &Choices, second: &Choices) -> Result<End, String> {
     succeeds("the first", &scenario.run(APPLY))?;
     write(&mut scenario, second);
     let before = canonical(&scenario.dump());
-    let outcome = scenario.run(APPLY);
+    let patient = APPLY.into_iter().filter(|one| *one != DOWNTIME);
+    let mut outcome = scenario.run(patient);
+    // Whoever allows it is told of it before.
+    let is_noticed = outcome.code == 1 && outcome.stderr.contains(DOWNTIME);
+    if is_noticed {
+        outcome = scenario.run(APPLY);
+    }
     let end = if outcome.code == 1 && outcome.stderr.contains(REFUSAL) {
         same("a refusal changes", &before, &canonical(&scenario.dump()))?;
         End::Refused
     } else {
         succeeds("the second", &outcome)?;
-        unnoticed(&scenario)?;
+        if !is_noticed {
+            unnoticed(&scenario)?;
+        }
         succeeds(
             "planned again",
             &scenario.run(["plan", "--detailed-exitcode"]),
@@ -122,7 +138,7 @@ fn no_client_notices_that_one_stack_becomes_another() {
             succeeds("the first", &scenario.run(APPLY))?;
             write(&mut scenario, &second);
             // Who allows downtime is told of it.
-            let allowed = APPLY.into_iter().filter(|one| *one != "--allow-downtime");
+            let allowed = APPLY.into_iter().filter(|one| *one != DOWNTIME);
             let outcome = scenario.run(allowed);
             if outcome.code == 1 && REFUSALS.iter().any(|one| outcome.stderr.contains(one)) {
                 refused.fetch_add(1, Ordering::Relaxed);
@@ -133,11 +149,7 @@ fn no_client_notices_that_one_stack_becomes_another() {
             unnoticed(&scenario)
         };
         let failure = change().err()?;
-        Some(format!(
-            "from\n{}\nto\n{}\n{failure}",
-            first.text(),
-            second.text()
-        ))
+        Some(told(&first, &second, &failure))
     });
     tell(&format!(
         "{} of {count} stacks changed, {} refused to",
@@ -161,6 +173,11 @@ fn report(first: &Choices, second: &Choices, failure: &str) -> String {
     while let Some(found) = simpler((&first, &second)) {
         (first, second, failure) = found;
     }
+    told(&first, &second, &failure)
+}
+
+/// A failure with its pair.
+fn told(first: &Choices, second: &Choices, failure: &str) -> String {
     format!("from\n{}\nto\n{}\n{failure}", first.text(), second.text())
 }
 
@@ -173,6 +190,11 @@ struct Account {
     dump: Value,
 }
 
+/// Where something takes connections for the network load balancer.
+const TARGETS: [&str; 2] = ["172.31.0.10", "172.31.0.11"];
+/// See [`TARGETS`].
+const PORTS: [u16; 3] = [443, 8443, 9443];
+
 /// What everybody in the account has files of.
 const THEIRS: &str = r#"name: theirs
 region: ap-northeast-1
@@ -183,9 +205,11 @@ certificate: { request: "*.example.com" }
 trust_store: { ca_bundle: [one.pem] }
 "#;
 
-/// Makes what no stack makes: a bucket, a role for logs, and a security group, whose id it gives.
-fn furnish(aws: &Aws) -> String {
+/// Makes what no stack makes: buckets, a role for logs, and a security group and a private zone,
+/// whose ids it gives.
+fn furnish(aws: &Aws) -> [String; 2] {
     aws.make_bucket("somebody-elses");
+    aws.make_log_bucket("their-logs");
     let role = json!({"patchOperations": [{
         "op": "replace", "path": "/cloudwatchRoleArn", "value": "arn:aws:iam::123456789012:role/logs"
     }]});
@@ -207,14 +231,30 @@ fn furnish(aws: &Aws) -> String {
         ("CidrIp", "0.0.0.0/0"),
     ];
     aws.query("ec2", &allow).ok();
-    group
+    let zone = format!(
+        "<CreateHostedZoneRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\">\
+         <Name>theirs.internal</Name>\
+         <VPC><VPCRegion>ap-northeast-1</VPCRegion><VPCId>{}</VPCId></VPC>\
+         <CallerReference>theirs</CallerReference></CreateHostedZoneRequest>",
+        vpc(aws)
+    );
+    let zone = aws.rest(("route53", "POST", "/2013-04-01/hostedzone"), zone);
+    let zone = zone.ok().element("Id").replace("/hostedzone/", "");
+    [group, zone]
 }
 
 fn account() -> &'static Account {
     static ACCOUNT: OnceLock<Account> = OnceLock::new();
     ACCOUNT.get_or_init(|| {
         let mut scenario = files(Scenario::empty());
-        let group = scenario.meanwhile(furnish);
+        let [group, zone] = scenario.meanwhile(furnish);
+        for (host, port) in TARGETS
+            .iter()
+            .flat_map(|host| PORTS.map(|port| (host, port)))
+        {
+            let place = format!("{host}:{port}");
+            scenario.run(["sandbox", "host", &place, backend()]).ok();
+        }
         scenario.write("stack.yaml", THEIRS.replace("<security group>", &group));
         scenario.run(APPLY).ok();
         let id = |address| (address, scenario.id(address));
@@ -222,6 +262,7 @@ fn account() -> &'static Account {
             .map(id)
             .to_vec();
         names.push(("security group", group));
+        names.push(("private zone", zone));
         names.push(("address", scenario.id("endpoint.addresses")));
         let dump = scenario.dump();
         Account {
@@ -231,6 +272,15 @@ fn account() -> &'static Account {
         }
     })
 }
+
+/// The names that backends have: in definitions, and within the VPC.
+const BACKENDS: [&str; 5] = [
+    "backend.example.com",
+    "backend.internal",
+    "pets.backend.internal",
+    "pets.servers.internal",
+    "pets.theirs.internal",
+];
 
 /// The files that stacks refer to.
 fn files(scenario: Scenario) -> Scenario {
@@ -242,7 +292,24 @@ fn files(scenario: Scenario) -> Scenario {
     let everybody = json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*"
     }]});
+    let backend = self_signed(&BACKENDS);
+    let renewed = self_signed(&BACKENDS);
+    let linked = system_s::OPENAPI.replace("pets.backend.internal", BACKENDS[0]);
+    let direct = linked.replace("        connectionType: VPC_LINK\n", "");
     scenario
+        .file(
+            "linked_elsewhere.yaml",
+            linked.replace(".com/pets", ".com:8443/pets"),
+        )
+        .file("linked.yaml", linked)
+        .file(
+            "direct.yaml",
+            direct.replace("        connectionId: ${vpc_link}\n", ""),
+        )
+        .file("backend.pem", &backend.certificate)
+        .file("backend_key.pem", backend.private_key())
+        .file("renewed.pem", &renewed.certificate)
+        .file("renewed_key.pem", renewed.private_key())
         .file("petstore.yaml", OPENAPI)
         .file(
             "animals.yaml",

@@ -165,6 +165,17 @@ fn an_alias_to_an_existing_load_balancer_is_known_by_the_listener() {
 }
 
 #[test]
+fn a_network_load_balancer_remembers_no_alias_to_an_existing_load_balancer() {
+    let text = PETSTORE
+        .replace("domain: { name: api.example.com }\n", "")
+        .replace("record: {", "record: { name: api.example.com,");
+    let network = "network_load_balancer: { targets: [i-0a1b2c3d4e5f60001] }\n";
+    let (scenario, _) = behind_an_existing_one(&format!("{text}{network}"));
+    scenario.run(["destroy", "--yes", "--with-foreign"]).ok();
+    lists(&scenario, "api.example.com", &[]);
+}
+
+#[test]
 fn what_clients_were_sent_to_stays_until_they_have_forgotten() {
     let (mut scenario, arn) = behind_an_existing_one(PETSTORE);
     scenario.edit(&format!("{{ arn: '{arn}' }}"), "{}");

@@ -78,16 +78,17 @@ pub(crate) fn ending_tls(scenario: Scenario) -> Scenario {
 
 /// A self-signed certificate for the backend, and its key.
 fn with_certificate(scenario: Scenario, name: &str) -> Scenario {
-    let backend = self_signed("pets.backend.internal");
+    let backend = self_signed(&["pets.backend.internal"]);
     scenario
         .file(&format!("{name}.pem"), &backend.certificate)
         .file(&format!("{name}.key"), backend.private_key())
 }
 
 /// A CA that is its own and only server, as API Gateway wants self-signed backends.
-fn self_signed(host: &str) -> Authority {
+pub(crate) fn self_signed(hosts: &[&str]) -> Authority {
+    let name = |host: &&str| SanType::DnsName((*host).try_into().expect("is ASCII"));
     Authority::with("Backend", |params| {
-        params.subject_alt_names = vec![SanType::DnsName(host.try_into().expect("is ASCII"))];
+        params.subject_alt_names = hosts.iter().map(name).collect();
         params.key_usages.push(KeyUsagePurpose::DigitalSignature);
     })
 }
@@ -362,7 +363,7 @@ fn a_backend_is_probed_before_anything_is_built() {
 #[test]
 fn the_backends_certificate_is_judged_before_anything_is_built() {
     let judged = |name: &str, skip: bool| {
-        let mut scenario = scenario().file("backend.pem", &self_signed(name).certificate);
+        let mut scenario = scenario().file("backend.pem", &self_signed(&[name]).certificate);
         let line = "  insecure_skip_verification: true\n";
         let file = "  backend_certificate: backend.pem\n";
         let kept = if skip { line } else { "" };

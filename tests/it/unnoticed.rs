@@ -2,6 +2,7 @@
 
 use crate::acts::{APPLY, elb, vpc};
 use crate::support::{Aws, PETSTORE, Scenario};
+use crate::system_s;
 
 /// One subnet in each of two availability zones.
 const SUBNETS: [&str; 2] = ["subnet-7c301d43bf26cc3c5", "subnet-15b83436007d0d6f7"];
@@ -154,4 +155,43 @@ fn what_clients_would_notice_is_noted() {
     };
     assert!(one.starts_with("DeleteListener: api.example.com leads to petstore-"));
     assert!(one.ends_with(", which does not listen"));
+}
+
+/// An API in front of a backend, applied where a minute takes half a second.
+fn patient_backend() -> Scenario {
+    let stack = "\
+name: pets
+region: ap-northeast-1
+vpc: default
+api: { openapi: openapi.yaml, endpoint_type: regional, vpc_link: network_load_balancer, insecure_skip_verification: true }
+network_load_balancer:
+  listener: { port: 443 }
+  targets: [i-0a1b2c3d4e5f60001]
+  private_zone: backend.internal
+  name: pets.backend.internal
+";
+    let scenario = Scenario::stack(stack)
+        .file("openapi.yaml", system_s::OPENAPI)
+        .env("MTLSGW_SANDBOX_TIMING", "x120");
+    scenario.run(["apply", "--yes"]).ok();
+    // Nobody is led to what is not there yet, either.
+    assert_eq!(scenario.noticed(), [""; 0]);
+    scenario
+}
+
+#[test]
+fn clients_of_an_api_do_not_notice_that_its_backend_moves_to_another_port_and_name() {
+    let mut scenario = patient_backend();
+    scenario.edit("port: 443", "port: 8443");
+    scenario.edit("name: pets.backend", "name: all.pets.backend");
+    let definition = system_s::OPENAPI.replace("backend.internal/", "backend.internal:8443/");
+    scenario.write("openapi.yaml", definition);
+    changes_unnoticed(&scenario);
+}
+
+#[test]
+fn clients_of_an_api_do_not_notice_that_its_way_to_the_backend_is_replaced() {
+    let mut scenario = patient_backend();
+    scenario.edit("  targets:", "  scheme: internet-facing\n  targets:");
+    changes_unnoticed(&scenario);
 }

@@ -34,6 +34,29 @@ pub(in crate::sandbox) fn outages(world: &World, region: &str, dns_name: &str) -
     listeners.into_iter().flat_map(of_listener).collect()
 }
 
+/// Why a load balancer does not serve those who connect to one of its ports; nothing if it does.
+pub(in crate::sandbox) fn at_port(
+    world: &World,
+    region: &str,
+    arn: &str,
+    port: u16,
+) -> Vec<String> {
+    let Some(in_region) = world.regions.get(region) else {
+        return Vec::new();
+    };
+    let Some(load_balancer) = in_region.elbv2.load_balancers.get(arn) else {
+        return vec!["is gone".to_owned()];
+    };
+    if !load_balancer.is_active(world.now) {
+        return vec!["is not active yet".to_owned()];
+    }
+    let mut listeners = listeners(in_region, load_balancer).into_iter();
+    match listeners.find(|listener| listener.port == i64::from(port)) {
+        Some(listener) => of_listener(world, (region, in_region), listener),
+        None => vec![format!("does not listen on port {port}")],
+    }
+}
+
 /// The listeners that clients are served by; those that only redirect are none.
 fn listeners<'r>(in_region: &'r Region, load_balancer: &LoadBalancer) -> Vec<&'r Listener> {
     let all = in_region.elbv2.listeners.values();

@@ -112,19 +112,9 @@ pub(crate) fn prepare(scenario: &mut Scenario) {
     let additional = scenario.meanwhile(|aws| {
         let role = "arn:aws:iam::123456789012:role/logs";
         patch_at(aws, "/account", &[("replace", "/cloudwatchRoleArn", role)]);
-        for bucket in [THEIR_BUCKET, "their-logs", "their-other-logs"] {
-            aws.make_bucket(bucket);
-        }
-        for bucket in ["their-logs", "their-other-logs"] {
-            let policy = json!({"Version": "2012-10-17", "Statement": [{
-                "Effect": "Allow",
-                "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
-                "Action": "s3:PutObject",
-                "Resource": format!("arn:aws:s3:::{bucket}/*"),
-            }]});
-            let path = format!("/{bucket}?policy");
-            aws.rest(("s3", "PUT", &path), policy.to_string()).ok();
-        }
+        aws.make_bucket(THEIR_BUCKET);
+        aws.make_log_bucket("their-logs");
+        aws.make_log_bucket("their-other-logs");
         let other = Authority::new("Their Root CA");
         put(aws, "bundle.pem", &other.certificate);
         put(aws, "root.crl", &authority().crl_of(9, &[9]));

@@ -29,7 +29,10 @@ const HISTORY: [&str; 18] = [
 ];
 
 /// Attributes that are reset by setting them to what they are by default.
-const DEFAULTS: [(&str, &str); 12] = [
+const DEFAULTS: [(&str, &str); 15] = [
+    ("access_logs.s3.enabled", "false"),
+    ("connection_logs.s3.enabled", "false"),
+    ("load_balancing.cross_zone.enabled", "false"),
     (
         "routing.http.request.x_amzn_mtls_clientcert.header_name",
         "X-Amzn-Mtls-Clientcert",
@@ -166,7 +169,12 @@ impl Anonymous {
     fn renamed_fields(&self, fields: &Map<String, Value>) -> Map<String, Value> {
         let kept = fields.iter().filter(|(name, field)| {
             let default = DEFAULTS.contains(&(name, field.as_str().unwrap_or_default()));
-            !default && !HISTORY.contains(&name.as_str())
+            // What a load balancer has tried whether it can write with.
+            let is_trial = name.ends_with("LogTestFile");
+            !default
+                && !is_trial
+                && !means_nothing(name, fields)
+                && !HISTORY.contains(&name.as_str())
         });
         let renamed = kept.map(|(name, field)| (self.renamed_text(name), self.field(name, field)));
         let mut renamed: Vec<(String, Value)> =
@@ -239,6 +247,17 @@ fn is_made_up(word: &str) -> bool {
         && word
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether it is where logs go that are switched off: such attributes are left as they are.
+fn means_nothing(name: &str, fields: &Map<String, Value>) -> bool {
+    let logs = [".s3.bucket", ".s3.prefix"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix));
+    logs.is_some_and(|logs| {
+        let switch = fields.get(&format!("{logs}.s3.enabled"));
+        switch.is_none_or(|switch| switch != "true")
+    })
 }
 
 /// Whether it is a record that stays for other certificates.
