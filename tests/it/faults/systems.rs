@@ -3,6 +3,9 @@
 use crate::support::{Authority, Scenario, authority};
 use crate::system_s::{self, self_signed};
 
+/// A change of a stack's files, and what it is called.
+type Edit = (&'static str, fn(&mut Scenario));
+
 /// A system that is built, changed and taken away.
 pub(super) struct System {
     /// What it is called.
@@ -13,7 +16,7 @@ pub(super) struct System {
     /// Its files in a fresh account.
     pub(super) fresh: fn() -> Scenario,
     /// What is changed of its files once it stands, each with a name of its own.
-    pub(super) edits: &'static [(&'static str, fn(&mut Scenario))],
+    pub(super) edits: &'static [Edit],
 }
 
 /// System P: mutual TLS in front of a private API.
