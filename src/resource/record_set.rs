@@ -147,28 +147,20 @@ impl Resource for RecordSet {
     }
 
     async fn find(reader: &Reader) -> Result<Vec<Found<Self>>> {
-        let targets = targets(reader).await?;
+        let mut targets = targets(reader).await?;
+        // Listeners are read late, and mostly remember no other place.
+        let early = names(&places(reader, &targets));
+        let (mut sets, remembered) =
+            futures::try_join!(at_names(reader, early), remembered_by_listeners(reader))?;
+        targets.extend(remembered);
         let places = places(reader, &targets);
-        let names: BTreeSet<(String, String)> = places
-            .iter()
-            .map(|place| (place.zone.clone(), place.name.clone()))
-            .collect();
-        let read = try_join_all(names.iter().map(|(zone, name)| async move {
-            at_name(&reader.aws, zone, name)
-                .await
-                .map(|sets| ((zone.clone(), name.clone()), sets))
-        }));
+        let mut late = names(&places);
+        late.retain(|name| !sets.contains_key(name));
+        sets.extend(at_names(reader, late).await?);
         let mut found = Vec::new();
-        for ((zone, name), sets) in read.await? {
-            for place in places
-                .iter()
-                .filter(|place| place.zone == zone && place.name == name)
-            {
-                found.extend(
-                    sets.iter()
-                        .filter_map(|set| judge(reader, place, set, &targets)),
-                );
-            }
+        for place in &places {
+            let sets = sets.get(&place.key()).into_iter().flatten();
+            found.extend(sets.filter_map(|set| judge(reader, place, set, &targets)));
         }
         found.extend(in_own_zones(reader, &targets).await?);
         let listeners = reader.found::<Listener>().await?;
@@ -567,13 +559,10 @@ impl Pointed {
     }
 }
 
+/// Load balancers and domains, to which records lead and which remember where these are.
 async fn targets(reader: &Reader) -> Result<Vec<Pointed>> {
-    let (balancers, domains, listeners) = futures::join!(
-        reader.found::<LoadBalancer>(),
-        reader.found::<DomainName>(),
-        reader.found::<Listener>()
-    );
-    let (balancers, domains, listeners) = (balancers?, domains?, listeners?);
+    let (balancers, domains) =
+        futures::try_join!(reader.found::<LoadBalancer>(), reader.found::<DomainName>())?;
     let balancers = balancers
         .iter()
         .filter(|one| one.owner == Owner::Ours)
@@ -594,7 +583,12 @@ async fn targets(reader: &Reader) -> Result<Vec<Pointed>> {
             tags: both(&one.spec.tags, &one.spec.lingering),
             want: wanted_tags(reader, one, |want: &DomainName| &want.tags),
         });
-    // Behind somebody else's load balancer and without a domain the listeners remember.
+    Ok(balancers.chain(domains).collect())
+}
+
+/// Listeners, which remember records behind somebody else's load balancer and without a domain.
+async fn remembered_by_listeners(reader: &Reader) -> Result<Vec<Pointed>> {
+    let listeners = reader.found::<Listener>().await?;
     let listeners = listeners
         .iter()
         .filter(|one| one.owner == Owner::Ours)
@@ -605,7 +599,7 @@ async fn targets(reader: &Reader) -> Result<Vec<Pointed>> {
             tags: one.spec.tags.clone(),
             want: wanted_tags(reader, one, |want: &Listener| &want.tags),
         });
-    Ok(balancers.chain(domains).chain(listeners).collect())
+    Ok(listeners.collect())
 }
 
 fn both(tags: &Tags, lingering: &Tags) -> Tags {
@@ -638,9 +632,11 @@ struct Place {
     name: String,
 }
 
+/// A zone's id, and a name in it.
+type ZoneAndName = (String, String);
+
 impl Place {
-    /// Zone and name.
-    fn key(&self) -> (String, String) {
+    fn key(&self) -> ZoneAndName {
         (self.zone.clone(), self.name.clone())
     }
 }
@@ -669,6 +665,23 @@ fn places(reader: &Reader, targets: &[Pointed]) -> BTreeSet<Place> {
         })
     });
     merged(wanted.collect(), remembered)
+}
+
+/// The zones and names of places.
+fn names(places: &BTreeSet<Place>) -> BTreeSet<ZoneAndName> {
+    places.iter().map(Place::key).collect()
+}
+
+/// The records of each zone and name.
+async fn at_names(
+    reader: &Reader,
+    names: BTreeSet<ZoneAndName>,
+) -> Result<BTreeMap<ZoneAndName, Vec<ResourceRecordSet>>> {
+    let read = names.into_iter().map(async |(zone, name)| -> Result<_> {
+        let sets = at_name(&reader.aws, &zone, &name).await?;
+        Ok(((zone, name), sets))
+    });
+    Ok(try_join_all(read).await?.into_iter().collect())
 }
 
 /// What is wanted somewhere is not remembered there under another address: its section was renamed.
