@@ -6,6 +6,7 @@ mod self_signed_backend;
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::data_plane_nlb::backend::{Material, expire};
 use crate::doctor::{Fault, cause, faults, make_theirs, system_c};
 use crate::drift::account::Account;
 use crate::support::{Outcome, Scenario, root};
+use crate::system_c::Backend;
 
 /// The faults of a private API, of the fifty that the doctor knows, that are walked through.
 const OF_PETSTORE: [&str; 14] = [
@@ -257,12 +259,18 @@ fn petstore_is_walked_through() {
     example.walk("petstore");
 }
 
+/// Where the server of the example `client-certificates` is.
+static ADDRESS: OnceLock<String> = OnceLock::new();
+
 #[test]
 fn client_certificates_are_walked_through() {
     let Some(scenario) = copied(Scenario::empty(), "client-certificates", "") else {
         return;
     };
-    let servers = crate::system_c::PLACES.map(|place| (place, server_of_system_c()));
+    // It ends with this test: who waits for the output of tests would wait for it, too.
+    let server = Backend::start(&[]);
+    let address = ADDRESS.get_or_init(|| server.address.clone());
+    let servers = crate::system_c::PLACES.map(|place| (place, address.as_str()));
     host(&scenario, &servers);
     let mut steps: Vec<Step> = system_c::all().into_iter().map(Step::from).collect();
     for step in steps
@@ -271,7 +279,8 @@ fn client_certificates_are_walked_through() {
     {
         step.mend = Some(|account| {
             for place in crate::system_c::PLACES {
-                let running = format!("{place}={}", server_of_system_c());
+                let address = ADDRESS.get().expect("is started");
+                let running = format!("{place}={address}");
                 account.aws.control("POST", "hosts", &running).ok();
             }
         });
@@ -283,13 +292,6 @@ fn client_certificates_are_walked_through() {
         steps,
     };
     example.walk("client-certificates");
-}
-
-/// The example's own server, for as long as the tests run.
-fn server_of_system_c() -> &'static str {
-    use crate::system_c::backend::Backend;
-    static SERVER: std::sync::OnceLock<Backend> = std::sync::OnceLock::new();
-    &SERVER.get_or_init(|| Backend::start(&[])).address
 }
 
 #[test]
