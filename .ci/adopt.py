@@ -187,7 +187,7 @@ def servers(console, work):
     front = console.group("web", 443, IpRanges=[{"CidrIp": "0.0.0.0/0"}])
     http = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     console.ec2.authorize_security_group_ingress(GroupId=front, IpPermissions=[http])
-    group = console.targets("web-servers", "HTTP", 8080, INSTANCES, "instance", HealthCheckPath="/")
+    group = console.targets("web-servers", "HTTP", 8080, INSTANCES, "instance", HealthCheckPath="/health")
     read = lambda name: (work / name).read_bytes()
     certificate = console.acm.import_certificate(
         Certificate=read("site_cert.pem"), PrivateKey=read("site_key.pem"),
@@ -213,7 +213,7 @@ def reencrypted(console, work):
     """The two-stage variant: the load balancer speaks TLS to self-signed servers."""
     front = console.group("two-stage", 443, IpRanges=[{"CidrIp": "10.0.0.0/8"}])
     group = console.targets("tls-servers", "HTTPS", 8443, ["172.31.0.21", "172.31.16.21"], "ip",
-                            HealthCheckProtocol="HTTPS", HealthCheckPath="/")
+                            HealthCheckProtocol="HTTPS", HealthCheckPath="/health", HealthCheckIntervalSeconds=10)
     certificate = console.certificate(f"*.{ZONE}")
     store = console.trust_store(work, "clients")
     balancer = console.balancer("two-stage", "application", Scheme="internet-facing", SecurityGroups=[front])
