@@ -17,17 +17,12 @@ import sys
 import tempfile
 import time
 
+from example import Example, free_port
+
 EXAMPLE = pathlib.Path(__file__).resolve().parent.parent / "examples" / "client-certificates"
 PLACES = ["i-0a1b2c3d4e5f60001:8080", "i-0a1b2c3d4e5f60002:8080"]
 NAME = "login.example.com"
 MODULES = ["mpm_event", "authz_core", "rewrite", "include", "mime", "dir"]
-
-
-def free_port():
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def nginx(work, port):
@@ -79,24 +74,8 @@ def wait_for(port):
     sys.exit(f"nothing listens on {port}")
 
 
-class Example:
-    """The example in a directory of its own."""
-
-    def __init__(self, binary, work):
-        self.binary, self.work = binary, work
-
-    def run(self, *arguments, code=0):
-        """Runs a command in the sandbox and gives what it prints."""
-        done = subprocess.run(
-            [self.binary, *arguments, "--sandbox"],
-            cwd=self.work,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != code:
-            sys.exit(f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
+class Clients(Example):
+    """The example in a directory of its own, and what is asked of it."""
 
     def status(self, client, path="/"):
         """The status that a client of the example gets from outside; 0 where it is refused."""
@@ -160,7 +139,7 @@ def main():
         with subprocess.Popen(command, cwd=work) as server:
             try:
                 wait_for(port)
-                walk(Example(binary, work), port)
+                walk(Clients(binary, work), port)
             finally:
                 server.terminate()
     print(f"{kind}: headers arrive, organisation checked, revoked client refused")

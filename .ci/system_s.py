@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 
+from example import Example, free_port
+
 EXAMPLE = pathlib.Path(__file__).resolve().parent.parent / "examples" / "self-signed-backend"
 PLACE = "172.31.0.10:443"
 HOST = "pets.backend.internal"
@@ -39,13 +41,6 @@ http {{
     }}
 }}
 """
-
-
-def free_port():
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Nginx:
@@ -74,29 +69,16 @@ class Nginx:
         self.process.wait()
 
 
-class Example:
-    """The example in a directory of its own."""
+class Backend(Example):
+    """The example in a directory of its own, and what is asked of it."""
 
     def __init__(self, binary, work):
-        self.binary, self.work = binary, work
+        super().__init__(binary, work)
         # Where what stands for the backend listens.
         self.port = None
         self.stack = (work / "stack.yaml").read_text()
         if SKIP not in self.stack:
             sys.exit(f"the example does not say `{SKIP.strip()}`")
-
-    def run(self, *arguments, code=0):
-        """Runs a command in the sandbox and gives what it prints."""
-        done = subprocess.run(
-            [self.binary, *arguments, "--sandbox"],
-            cwd=self.work,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != code:
-            sys.exit(f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
 
     def write(self, skips):
         """Writes the stack file with the flag or without it, and without the file that would be judged beforehand."""
@@ -216,7 +198,7 @@ def main():
         work = pathlib.Path(directory) / "example"
         shutil.copytree(EXAMPLE, work)
         make_certificates(work)
-        walk(Example(binary, work), work)
+        walk(Backend(binary, work), work)
 
 
 if __name__ == "__main__":

@@ -20,17 +20,27 @@ fn made(make: impl FnOnce(&Console<'_>)) -> Scenario {
     scenario
 }
 
-const EXPORT: [&str; 5] = [
-    "export",
-    "--load-balancer",
-    "My-ALB",
-    "--region",
-    "ap-northeast-1",
-];
+const EXPORT: [&str; 5] = export_of("My-ALB");
+
+/// The command that exports a load balancer.
+const fn export_of(load_balancer: &'static str) -> [&'static str; 5] {
+    [
+        "export",
+        "--load-balancer",
+        load_balancer,
+        "--region",
+        "ap-northeast-1",
+    ]
+}
 
 /// The same with its load balancer exported.
 fn exported(scenario: Scenario) -> Scenario {
-    let (outcome, calls) = scenario.calls_of(EXPORT);
+    exported_by(EXPORT, scenario)
+}
+
+/// The same after an export, which only reads.
+fn exported_by(command: [&str; 5], scenario: Scenario) -> Scenario {
+    let (outcome, calls) = scenario.calls_of(command);
     outcome.ok();
     assert_eq!(writes(&calls), [""; 0], "exporting only reads");
     scenario

@@ -3,24 +3,13 @@
 use serde_json::{Value, json};
 
 use super::console::backend::{Speaks, definition};
-use super::{actions, adopts, made, plans_as_tags_alone};
-use crate::acts::writes;
+use super::{actions, adopts, export_of, exported_by, made, plans_as_tags_alone};
 use crate::support::{Scenario, canonical, differences};
 
-const EXPORT: [&str; 5] = [
-    "export",
-    "--load-balancer",
-    "My-NLB",
-    "--region",
-    "ap-northeast-1",
-];
+const EXPORT: [&str; 5] = export_of("My-NLB");
 
-/// Exports, which only reads.
 fn exported(scenario: Scenario) -> Scenario {
-    let (outcome, calls) = scenario.calls_of(EXPORT);
-    outcome.ok();
-    assert_eq!(writes(&calls), [""; 0], "exporting only reads");
-    scenario
+    exported_by(EXPORT, scenario)
 }
 
 /// What is left of the kinds that a stack of system S has.
